@@ -1,0 +1,103 @@
+"""Which of the stored runs may stand in one table, and what was left out for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from optbench.analysis.results import Results
+
+RUN_KEY = ["optimizer", "problem", "lr", "hyperparameters", "seed"]
+"""What makes a run, among runs of one version, data, dtype, device and budget of a problem."""
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """Results that never mix versions, data, dtypes, devices or budgets of a problem.
+
+    Attributes
+    ----------
+    results : Results
+        The runs kept, and one row of `Results.problems` for each of their problems.
+    left_out : DataFrame
+        ``what``, ``reason``, ``runs``: what a reader has to know is missing.
+    """
+
+    results: Results
+    left_out: pd.DataFrame
+
+
+def comparable(results: Results) -> Comparable:
+    """Keep what can be compared, and say what could not.
+
+    Of several dtypes and devices in one store the most frequent pair is kept; of a problem's
+    versions the newest; of its data and of its budgets the most frequent. Of runs that differ
+    in nothing but the code or the environment the latest is kept.
+    """
+    runs = results.runs.sort_values("run", kind="stable").reset_index(drop=True)
+    notes: list[pd.DataFrame] = []
+
+    arithmetic = _most_frequent(runs, ["dtype", "device"], within=[])
+    runs = _keep(runs, arithmetic, "other dtype or device than most runs", notes)
+    newest = runs[["problem", "problem_version"]].drop_duplicates()
+    newest = newest.sort_values("problem_version").drop_duplicates("problem", keep="last")
+    runs = _keep(runs, newest, "older version of the problem", notes)
+    data = _most_frequent(runs, ["data"], within=["problem"])
+    runs = _keep(runs, data, "other data than most runs of the problem", notes)
+    budget = _most_frequent(runs, ["budget"], within=["problem"])
+    runs = _keep(runs, budget, "other budget than most runs of the problem", notes)
+
+    repeated = runs.duplicated(RUN_KEY, keep="last")
+    if repeated.any():
+        counts = runs[repeated].groupby("optimizer").size()
+        notes.append(
+            pd.DataFrame(
+                {
+                    "what": counts.index,
+                    "reason": "run again later (other code or environment); the latest counts",
+                    "runs": counts.to_numpy(),
+                }
+            )
+        )
+        runs = runs[~repeated].reset_index(drop=True)
+
+    left_out = (
+        pd.concat(notes, ignore_index=True)
+        if notes
+        else pd.DataFrame({"what": [], "reason": [], "runs": []})
+    )
+    return Comparable(replace(results, runs=runs, problems=_problems(results, runs)), left_out)
+
+
+def _most_frequent(runs: pd.DataFrame, what: Sequence[str], within: Sequence[str]) -> pd.DataFrame:
+    columns = [*within, *what]
+    counted = runs.groupby(columns, observed=True).size().rename("count").reset_index()
+    # The columns themselves break a tie, so that the answer does not depend on the rows' order.
+    ordered = counted.sort_values(["count", *columns], ascending=[False, *(True,) * len(columns)])
+    first = ordered.drop_duplicates(list(within)) if within else ordered.head(1)
+    return first[columns]
+
+
+def _keep(
+    runs: pd.DataFrame, kept: pd.DataFrame, reason: str, notes: list[pd.DataFrame]
+) -> pd.DataFrame:
+    columns = list(kept.columns)
+    marked = runs.merge(kept, on=columns, how="left", indicator="side")
+    out = (marked["side"] == "left_only").to_numpy()
+    if out.any():
+        counts = runs[out].groupby(columns, observed=True).size()
+        what = counts.index.to_frame(index=False).astype(str).agg(", ".join, axis=1)
+        notes.append(pd.DataFrame({"what": what, "reason": reason, "runs": counts.to_numpy()}))
+    return runs[~out].reset_index(drop=True)
+
+
+def _problems(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a problem that was run, in the order of `Results.problems`; unknown ones last."""
+    key = ["problem", "problem_version", "data"]
+    ran = runs[[*key, "family", "dimension", "budget"]].drop_duplicates(key)
+    known = results.problems.drop_duplicates(key).drop(columns=["family", "dimension", "budget"])
+    place = known.assign(place=range(len(known)))
+    joined = ran.merge(place, on=key, how="left").sort_values(["place", "problem"])
+    return joined.drop(columns="place").reset_index(drop=True)

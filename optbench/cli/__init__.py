@@ -1,0 +1,65 @@
+"""The command line: one file a command, each thin."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import typer
+
+from optbench.cli import catalogues, data, export, report, run
+from optbench.cli.console import say
+
+app = typer.Typer(
+    name="optbench",
+    help="Does an optimizer still compute the same, converge as fast, cost the same a step?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(catalogues.app, name="list")
+app.command(name="run")(run.run)
+app.command(name="report")(report.report)
+app.command(name="export")(export.export)
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Does an optimizer still compute the same, converge as fast, cost the same a step?"""
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit status: 0 done, 1 some runs failed, 2 wrong use, 3 a defect of optbench's own,
+    130 interrupted.
+    """
+    # As `python -m` does, and pytest: `-o my_module:MyAdam` means the file in this folder.
+    sys.path.insert(0, str(Path.cwd()))
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        # Typer prints wrong options and the like itself, and exits with 2.
+        app(arguments, prog_name="optbench")
+    except Exception as error:  # noqa: BLE001 - the one place where an error becomes its text
+        if debug:
+            traceback.print_exc()
+        sys.exit(_explain(error, debug))
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    from optbench.cli.mistakes import wrong_use
+
+    message = wrong_use(error)
+    if message is not None:
+        say(f"error: {message}")
+        return 2
+    say(f"internal error: {type(error).__name__}: {error}")
+    if not debug:
+        say("This is a defect of optbench's; with --debug it shows where.")
+    return 3

@@ -1,0 +1,58 @@
+"""``optbench export``: the tidy frame of a store."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optbench.cli.console import say
+from optbench.cli.options import StoreOption
+from optbench.defaults import DEFAULT_STORE
+
+
+class Format(enum.StrEnum):
+    """Of the file."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+def export(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write.", show_default="standard output, as CSV"),
+    ] = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="csv or parquet.", show_default="by the name of --out"),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write every run of a store: a tidy frame, one row a run, whatever its status."""
+    from optbench.cli.mistakes import WrongUse
+    from optbench.store import Store
+
+    if format_ is None:
+        named = out is not None and out.suffix == ".parquet"
+        format_ = Format.parquet if named else Format.csv
+    if out is None and format_ is Format.parquet:
+        raise WrongUse("parquet is not text: name a file with --out")
+    with Store(store) as opened:
+        frame = opened.runs()
+    try:
+        if format_ is Format.parquet:
+            frame.to_parquet(out, index=False)
+        else:
+            frame.to_csv(out if out is not None else sys.stdout, index=False)
+    except ImportError as error:
+        raise WrongUse("parquet needs pyarrow: pip install 'optbench[parquet]'") from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WrongUse(f"cannot write {out}: {error}") from error
+    if out is not None:
+        say(f"{len(frame):,} runs written to {out}")

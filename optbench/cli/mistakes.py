@@ -1,0 +1,41 @@
+"""Which exceptions are the user's to mend, and what to tell them."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from optbench.engine.plan import NothingToRun
+from optbench.optimizers import WrongHyperparameter
+from optbench.problems import DamagedData
+from optbench.registry import NotAdoptable, UnknownName
+from optbench.report import NothingToReport, UnknownBaseline
+from optbench.store import StoreError
+
+
+class WrongUse(ValueError):
+    """An argument that makes no sense; the text says what would."""
+
+
+MISTAKES = (
+    WrongUse,
+    UnknownName,
+    NotAdoptable,
+    WrongHyperparameter,
+    NothingToRun,
+    NothingToReport,
+    UnknownBaseline,
+    StoreError,
+    DamagedData,
+)
+
+
+def wrong_use(error: Exception) -> str | None:
+    """What to tell the user, where the mistake is theirs; None where it is ours."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']} (got {first['input']!r})"
+    if isinstance(error, MISTAKES):
+        # KeyError and its kin quote their text when shown; args do not.
+        return str(error.args[0]) if error.args else str(error)
+    return None

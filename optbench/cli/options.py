@@ -1,0 +1,67 @@
+"""Options that several commands take, and the reading of their values."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from optbench.defaults import DEFAULT_STORE
+
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="OPTBENCH_STORE",
+        metavar="URL",
+        help="A SQLite file, or any SQLAlchemy URL.",
+        show_default=DEFAULT_STORE,
+    ),
+]
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="OPTBENCH_DATA",
+        metavar="DIR",
+        help="Folder with the official MNIST files (optbench data mnist); "
+        "the 10,000 shipped digits without it.",
+    ),
+]
+
+
+def use_data(folder: Path | None) -> None:
+    """Make the digits of a folder those of this process and its workers."""
+    if folder is not None:
+        os.environ["OPTBENCH_DATA"] = str(folder.resolve())
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """Hyperparameters from ``key=value``: Python literals, true and false, or text.
+
+    >>> parse_settings(["betas=0.9,0.99", "nesterov=true", "line_search_fn=strong_wolfe"])
+    {'betas': (0.9, 0.99), 'nesterov': True, 'line_search_fn': 'strong_wolfe'}
+    """
+    from optbench.cli.mistakes import WrongUse
+
+    settings = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise WrongUse(f"--set takes key=value, such as betas=0.9,0.99, not {pair!r}")
+        settings[name.strip()] = _literal(text.strip())
+    return settings
+
+
+def _literal(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

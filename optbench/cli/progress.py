@@ -1,0 +1,87 @@
+"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.progress import (
+    BarColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+
+from optbench.cli.console import errors, say
+from optbench.store import Progress
+
+QUIET_SECONDS = 15.0
+"""Between two lines where there is no terminal."""
+
+
+class Watch:
+    """Shows a `Progress`; the last one it saw is kept in ``progress``."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self._bar: Bar | None = None
+        self._begun = self._said = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far it is."""
+        self.progress = progress
+        if not progress.to_do:
+            return
+        if errors.is_terminal:
+            self._draw(progress)
+        else:
+            self._tell(progress)
+
+    def _draw(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = Bar(
+                TextColumn("{task.fields[done]:,} of {task.fields[to_do]:,} runs"),
+                BarColumn(),
+                TextColumn("{task.fields[failed]} failed"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                # The last minute's speed would swing with the size of the units.
+                TimeRemainingColumn(elapsed_when_finished=True),
+                console=errors,
+            )
+            self._bar.add_task("", total=progress.work, done=0, to_do=progress.to_do, failed=0)
+            self._bar.start()
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=progress.work_done,
+            done=progress.done,
+            failed=len(progress.failures),
+        )
+
+    def _tell(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.done == 0:
+            say(f"{progress.to_do:,} runs to do, {progress.present:,} in the store")
+        elif now - self._said >= QUIET_SECONDS and progress.done < progress.to_do:
+            share = progress.work_done / progress.work
+            left = (now - self._begun) * (1 - share) / share
+            say(
+                f"{progress.done:,} of {progress.to_do:,} runs, "
+                f"{len(progress.failures)} failed, about {left:.0f} s left"
+            )
+            self._said = now

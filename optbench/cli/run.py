@@ -1,0 +1,192 @@
+"""``optbench run``: run what the store lacks of a suite, or of what is named."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optbench.cli.console import say
+from optbench.cli.options import DataOption, StoreOption, parse_settings, use_data
+from optbench.defaults import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from optbench.engine.plan import Selection
+    from optbench.store import Progress
+
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+class Dtype(enum.StrEnum):
+    """Floating-point type of a run."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+
+def run(
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="A named set: optbench list suites.")
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--optimizer", "-o", metavar="NAME", help="Name, glob, or package.module:Class. Repeat."
+        ),
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--problem", "-p", metavar="NAME", help="Name, glob, or package.module:name. Repeat."
+        ),
+    ] = None,
+    lr: Annotated[
+        list[float] | None,
+        typer.Option("--lr", help="Learning rate instead of the default. Repeat."),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Run the whole search space beside the default.")
+    ] = False,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A hyperparameter: betas=0.9,0.99. Repeat."
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many (8), which (3,5,8), or a range (10-19).", show_default="4"),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Gradient evaluations a run.", show_default="the problem's or suite's own"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    again: Annotated[
+        bool, typer.Option("--again", help="Run also what the store holds, and replace it.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")
+    ] = False,
+) -> None:
+    """Run what the store does not hold yet. Interrupt it and run it again: it goes on.
+
+    Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
+    (they are listed, and run again next time), 2 wrong use.
+    """
+    from optbench.engine.executors import default_jobs
+    from optbench.engine.plan import plan
+    from optbench.store import Store
+
+    use_data(data)
+    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget)
+    planned = plan(chosen, dtype=dtype.value, device=device)
+    for (name, where), reason in planned.not_applicable.items():
+        if optimizer and name in optimizer and problem and where in problem:
+            say(f"left out: {name} on {where}: {reason}")
+    if dry_run:
+        pairs = {(r.optimizer, r.problem) for r in planned.runs}
+        say(f"{len(planned.runs):,} runs of {len(pairs):,} pairs of an optimizer and a problem")
+        return
+    with Store(store, create=True) as opened:
+        raise typer.Exit(_fill(opened, planned.runs, jobs or default_jobs(), again))
+
+
+def selections(
+    suite: str | None,
+    optimizers: list[str] | None,
+    problems: list[str] | None,
+    rates: list[float] | None,
+    tune: bool,
+    settings: list[str] | None,
+    seeds: str | None,
+    budget: int | None,
+) -> list[Selection]:
+    """What the options select: a suite's selections narrowed down, or one of its own."""
+    from optbench.cli.mistakes import WrongUse
+    from optbench.engine.plan import Selection, parse_seeds
+    from optbench.engine.suites import SUITES
+
+    if rates and tune:
+        raise WrongUse("--lr and --tune exclude each other: rates are given, or searched")
+    changes: dict[str, object] = {}
+    if rates:
+        changes["rates"] = tuple(rates)
+    elif tune:
+        changes["rates"] = "tuned"
+    if settings:
+        changes["settings"] = parse_settings(settings)
+    if seeds is not None:
+        try:
+            changes["seeds"] = parse_seeds(seeds)
+        except ValueError as error:
+            raise WrongUse(str(error)) from error
+    if budget is not None:
+        changes["budget"] = budget
+    if suite is None and (optimizers or problems):
+        return [
+            Selection.model_validate(
+                {
+                    "optimizers": tuple(optimizers or ["*"]),
+                    "problems": tuple(problems or ["*"]),
+                    **changes,
+                }
+            )
+        ]
+    if optimizers or problems:
+        raise WrongUse("--suite names its optimizers and problems: leave out -o and -p, or --suite")
+    return [
+        Selection.model_validate({**selection.model_dump(), **changes})
+        for selection in SUITES[suite or "quick"].selections
+    ]
+
+
+def _fill(store: object, runs: tuple[object, ...], jobs: int, again: bool) -> int:
+    from optbench.cli.progress import Watch
+    from optbench.store import fill
+
+    begun = time.monotonic()
+    watch = Watch()
+    try:
+        with watch:
+            progress = fill(store, runs, jobs=jobs, again=again, watch=watch)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        seen = watch.progress
+        if seen is not None:
+            say(
+                f"interrupted: {seen.present + seen.done:,} of {seen.planned:,} runs are in the "
+                "store; the same command goes on from there"
+            )
+        return INTERRUPTED
+    return conclude(progress, time.monotonic() - begun)
+
+
+def conclude(progress: Progress, seconds: float) -> int:
+    """Say what was done and what failed; gives the exit status."""
+    counts = ", ".join(f"{n:,} {status.value}" for status, n in sorted(progress.status.items()))
+    say(
+        f"{progress.planned:,} runs: {progress.present:,} were in the store, "
+        f"{progress.done:,} done in {seconds:.0f} s" + (f" ({counts})" if counts else "")
+    )
+    kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
+    for (optimizer, problem, error), count in kinds.most_common(10):
+        say(f"failed: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")
+    if len(kinds) > 10:
+        say(f"and {len(kinds) - 10} more kinds of failure: optbench export lists every run")
+    return 1 if kinds else 0

@@ -1,0 +1,98 @@
+"""Where units of work run: here, or in worker processes; behind ``concurrent.futures``."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from optbench.engine.runs import Result, Status
+from optbench.engine.work import Unit, timed
+
+Done = tuple[Unit, list[Result], float]
+"""A unit, the results of its runs, the seconds they took."""
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call ``fn`` now; the future is done when this returns."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is kept, and raised by future.result()
+            future.set_exception(error)
+        return future
+
+
+def executor(jobs: int) -> Executor:
+    """An executor of so many workers; with one, this process is it."""
+    if jobs == 1:
+        return InlineExecutor()
+    # Spawned, not forked: a forked copy of a process that has used torch's threads may hang.
+    return ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
+    )
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches the whole process group; the coordinator alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def default_jobs() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def execute(
+    units: Sequence[Unit], jobs: int, make: Callable[[int], Executor] = executor
+) -> Iterator[Done]:
+    """Do the units and yield each as it is done.
+
+    A worker that dies (killed, out of memory, a crash in native code) fails the runs that were
+    in flight, with a text that says so; a new pool takes up the rest.
+
+    Closing the generator, or an exception where it yields, stops the workers at once.
+    """
+    waiting = list(reversed(units))
+    while waiting:
+        pool = make(jobs)
+        running: dict[Future[tuple[list[Result], float]], Unit] = {}
+        try:
+            while waiting or running:
+                # One unit ahead keeps the workers busy, and few are lost with a worker.
+                ahead = 1 if isinstance(pool, InlineExecutor) else jobs + 1
+                while waiting and len(running) < ahead:
+                    unit = waiting.pop()
+                    running[pool.submit(timed, unit)] = unit
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    unit = running.pop(future)
+                    done, seconds = future.result()
+                    yield unit, done, seconds
+        except BrokenProcessPool as error:
+            text = f"the worker process died while it ran {unit.title}: {error}"
+            for lost in (unit, *running.values()):
+                yield lost, [Result(r, Status.FAILED, error=text) for r in lost.runs], 0.0
+        except BaseException:
+            _stop(pool)
+            raise
+        pool.shutdown(cancel_futures=True)
+
+
+def _stop(pool: Executor) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for child in multiprocessing.active_children():
+        child.terminate()

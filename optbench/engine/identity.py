@@ -1,0 +1,93 @@
+"""What makes two runs the same run: what was asked for, and the code that answers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from optbench.engine.runs import Run, canonical
+from optbench.optimizers import OPTIMIZERS, Optimizer
+
+ENGINE_VERSION = 1
+"""Goes up when the engine changes what a run leaves; older results are then not reused."""
+
+
+def key(run: Run) -> str:
+    """The identity of a run, 32 hexadecimal digits.
+
+    It covers optimizer, hyperparameters, problem and version, data, seed, dtype, device,
+    budget, and the code that runs: a result is reused only where the same would come out.
+    """
+    fields = {
+        "optimizer": run.optimizer,
+        "hyperparameters": run.settings,
+        "problem": run.problem,
+        "problem_version": run.problem_version,
+        "data": run.data,
+        "seed": run.seed,
+        "dtype": run.dtype,
+        "device": run.device,
+        "budget": run.budget,
+        "code": code_of(run.optimizer),
+        "engine": ENGINE_VERSION,
+    }
+    return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def code_of(optimizer: str) -> str:
+    """The code of an optimizer by name: source hash, and versions of torch and its package."""
+    row = OPTIMIZERS[optimizer]
+    parts = [f"torch={torch.__version__}"]
+    digest = hashlib.sha256()
+    for module in _modules(row):
+        package = module.__name__.partition(".")[0]
+        if package not in ("torch", "optbench"):
+            parts.append(f"{package}={_version_of(package)}")
+        for path in _sources(module):
+            digest.update(path.read_bytes())
+    parts.append(f"source={digest.hexdigest()[:16]}")
+    return " ".join(dict.fromkeys(parts))
+
+
+def _modules(row: Optimizer) -> list[ModuleType]:
+    """The modules that define the factory and, for a class, its bases below torch's own."""
+    classes = inspect.getmro(row.factory) if inspect.isclass(row.factory) else (row.factory,)
+    names = {
+        owner.__module__: None
+        for owner in classes
+        if owner not in (object, torch.optim.Optimizer) and owner.__module__ != "typing"
+    }
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def _sources(module: ModuleType) -> list[Path]:
+    """The files whose change may change the optimizer.
+
+    Of torch and of optbench the defining module, as their versions and `ENGINE_VERSION` cover
+    the rest. Of anybody else's package every Python file: a result that is computed once too
+    often costs a second, one that outlived a change in a file imported from afar hides a bug.
+    """
+    root = module.__name__.partition(".")[0]
+    package = sys.modules.get(root)
+    folders = list(getattr(package, "__path__", []))
+    if root not in ("torch", "optbench") and folders:
+        return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    file = getattr(module, "__file__", None)
+    return [Path(file)] if file else []
+
+
+def _version_of(package: str) -> str:
+    for distribution in packages_distributions().get(package, []):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return "unpackaged"

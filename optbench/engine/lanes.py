@@ -1,0 +1,225 @@
+"""The training loop. There is one in the whole project, and this is it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optbench.engine.routes import Driver
+from optbench.engine.runs import DIVERGENCE
+from optbench.engine.schedule import log_schedule
+from optbench.optimizers import Optimizer, Route
+from optbench.problems import Problem
+from optbench.problems.problem import as_tensor
+
+CHECK_EVERY = 128
+"""Steps between two looks whether any lane is still alive. Late is harmless: a lane's record
+ends where it diverged, however much later that is noticed."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What K lanes left behind, uncut.
+
+    Attributes
+    ----------
+    steps : ndarray [n]
+        Gradient evaluations spent at each observation.
+    gaps : ndarray [n, K]
+        Objective minus minimum there, float64.
+    logged : ndarray [m]
+        The steps at which metrics were evaluated.
+    metrics : mapping
+        Name to [m, K].
+    params : mapping
+        Final parameters, [K, ...].
+    """
+
+    steps: np.ndarray
+    gaps: np.ndarray
+    logged: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+    params: Mapping[str, Tensor]
+
+
+def start(
+    problem: Problem, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """Initial parameters of the lanes: name to [K, ...]."""
+    lanes = [problem.start(problem.generators(seed)[0]) for seed in seeds]
+    return {
+        name: as_tensor(np.stack([lane[name] for lane in lanes]), dtype, device)
+        for name in problem.shapes
+    }
+
+
+def feed(
+    problem: Problem, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> Iterator[Tensor | None]:
+    """The batches of the lanes, step by step: [K, ...], or None for a deterministic problem.
+
+    Lanes of one seed see the same batches; those are drawn once.
+    """
+    if problem.deterministic:
+        yield from itertools.repeat(None)
+    distinct = sorted(set(seeds))
+    column = [distinct.index(seed) for seed in seeds]
+    streams = [problem.batches(problem.generators(seed)[1]) for seed in distinct]
+    while True:
+        block = np.stack([next(stream) for stream in streams if stream is not None], axis=1)
+        yield from as_tensor(block[:, column], dtype, device).unbind(0)
+
+
+def advance(
+    optimizer: Optimizer,
+    problem: Problem,
+    settings: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    budget: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
+    route: Route | None = None,
+) -> Trajectory:
+    """Run lanes to the end of their budget, or until every one of them has diverged.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The row.
+    problem : Problem
+        As registered; it is bound here.
+    settings, seeds : sequences of K
+        Hyperparameters and seed of each lane; lanes of equal settings stand together.
+    budget : int
+        The most gradient evaluations of a lane.
+    dtype, device, route :
+        Of the run; the route defaults to the optimizer's own.
+    """
+    device = device or torch.device("cpu")
+    bound = problem.bind(dtype, device)
+    driver = Driver(optimizer, bound, settings, start(problem, seeds, dtype, device), route)
+    batches = feed(problem, seeds, dtype, device)
+    record = Record(bound, budget, sees_loss=problem.deterministic and not optimizer.closure)
+    projects = problem.projects
+    step, params = driver.step, driver.params
+    spent = 0
+    for batch in batches:
+        if spent >= record.next_look:
+            record.look(spent, params)
+        if spent >= record.next_check:
+            lost = record.check(spent)
+            driver.freeze(lost)
+            if lost.all():
+                break
+        if spent >= budget:
+            break
+        evaluations, loss = step(batch, budget - spent)
+        if record.sees_loss:
+            record.append(spent, loss)
+        if projects:
+            driver.project()
+        spent += evaluations
+    return record.close(spent, params)
+
+
+class Record:
+    """Keeps what is observed on the way, and decides when to look.
+
+    Where the loss is the objective, every step is observed for free; elsewhere the objective is
+    evaluated every ``observe_every`` steps.
+    """
+
+    def __init__(self, problem: Problem, budget: int, *, sees_loss: bool) -> None:
+        self.problem = problem
+        self.budget = budget
+        self.sees_loss = sees_loss
+        self._every = problem.observe_every
+        self._schedule = log_schedule(budget, self._every)
+        self._cursor = 0
+        self._steps: list[int] = []
+        self._pending: list[Tensor] = []
+        self._gaps: list[np.ndarray] = []
+        self._lost: np.ndarray | None = None
+        self._logged: list[int] = []
+        self._metrics: list[dict[str, Tensor]] = []
+        self.next_look: float = 0
+        self.next_check: float = CHECK_EVERY
+
+    def append(self, step: int, objective: Tensor | None) -> None:
+        """Keep the objective [K] seen at a step, on its device: nothing waits for it here."""
+        assert objective is not None
+        self._steps.append(step)
+        self._pending.append(objective)
+
+    @torch.no_grad()
+    def look(self, step: int, params: Mapping[str, Tensor]) -> None:
+        """Evaluate what is due at this step: the objective, and the metrics if it is logged."""
+        if not self.sees_loss:
+            self.append(step, self.problem.objective(params))
+        due = bool(step >= self._schedule[self._cursor])
+        if due:
+            metrics = self.problem.metrics(params)
+            if metrics:
+                self._logged.append(step)
+                self._metrics.append({k: v.detach().clone() for k, v in metrics.items()})
+            self._cursor = int(np.searchsorted(self._schedule, step, side="right"))
+        self.next_look = self._next(step, has_metrics=bool(self._metrics))
+
+    def _next(self, step: int, *, has_metrics: bool) -> float:
+        if not self.sees_loss:
+            # The last step is always looked at, also where it is no multiple.
+            return min((step // self._every + 1) * self._every, self.budget)
+        if has_metrics and self._cursor < len(self._schedule):
+            return float(self._schedule[self._cursor])
+        return self.budget
+
+    def check(self, step: int) -> np.ndarray:
+        """Which lanes have diverged so far: a mask [K]."""
+        self.next_check = step + CHECK_EVERY
+        self._flush()
+        assert self._lost is not None
+        return self._lost
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        values = torch.stack(self._pending).double().cpu().numpy() - self.problem.minimum
+        self._pending.clear()
+        self._gaps.append(values)
+        lost: np.ndarray = has_diverged(values, self._gaps[0][0]).any(0)
+        self._lost = lost if self._lost is None else np.asarray(self._lost | lost)
+
+    @torch.no_grad()
+    def close(self, step: int, params: Mapping[str, Tensor]) -> Trajectory:
+        """The trajectory, with the end observed."""
+        if not self._steps or self._steps[-1] < step:
+            if self.sees_loss:
+                self.append(step, self.problem.objective(params))
+            else:
+                self.look(step, params)
+        self._flush()
+        names = self._metrics[0] if self._metrics else {}
+        return Trajectory(
+            steps=np.array(self._steps),
+            gaps=np.concatenate(self._gaps),
+            logged=np.array(self._logged, dtype=np.int64),
+            metrics={
+                name: torch.stack([m[name] for m in self._metrics]).double().cpu().numpy()
+                for name in names
+            },
+            params={name: leaf.detach() for name, leaf in params.items()},
+        )
+
+
+def has_diverged(gaps: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    """Where a gap is not finite or `DIVERGENCE` times the initial one; same shape as ``gaps``."""
+    with np.errstate(invalid="ignore"):
+        mask: np.ndarray = ~np.isfinite(gaps) | (gaps > DIVERGENCE * initial)
+    return mask

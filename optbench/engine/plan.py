@@ -1,0 +1,189 @@
+"""From what is asked for to the runs that it takes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from optbench.engine.runs import Run, frozen
+from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.problems import PROBLEMS, Problem
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Selection(BaseModel):
+    """Which runs are wanted: every optimizer on every problem, at these settings and seeds.
+
+    Attributes
+    ----------
+    optimizers, problems : tuple of str
+        Names, globs, or ``package.module:Name``.
+    rates : "default", "tuned" or tuple of float
+        The default settings alone; those and the whole search space; or these learning rates.
+    thin : int
+        Take every n-th value of each axis of the search space.
+    settings : mapping
+        Hyperparameters on top of the defaults.
+    seeds : tuple of int
+        Of starts and data.
+    budget : int or None
+        Gradient evaluations; None: each problem's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizers: tuple[str, ...] = ("*",)
+    problems: tuple[str, ...] = ("*",)
+    rates: Literal["default", "tuned"] | tuple[float, ...] = "default"
+    thin: int = Field(1, ge=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2, 3), min_length=1)
+    budget: int | None = Field(None, ge=1, le=10**9)
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(seeds)))
+
+
+class NothingToRun(ValueError):
+    """A selection without a single run; the text says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs, each once, and the pairs that were left out with the reason."""
+
+    runs: tuple[Run, ...]
+    not_applicable: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+NEEDS = {
+    "matrices": "no parameter of it is a matrix",
+    "sparse": "its gradients are not sparse",
+}
+
+
+def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str = "cpu") -> Plan:
+    """Expand selections into runs.
+
+    Raises
+    ------
+    UnknownName, NotAdoptable
+        A name that is in no catalogue or no optimizer.
+    WrongHyperparameter
+        A setting that an optimizer does not take, or a value that it refuses.
+    NothingToRun
+        Where no optimizer can run on any problem.
+    """
+    check_device(device)
+    runs: dict[Run, None] = {}
+    left_out: dict[tuple[str, str], str] = {}
+    for selection in selections:
+        optimizers = OPTIMIZERS.select(*selection.optimizers)
+        problems = PROBLEMS.select(*selection.problems)
+        for optimizer in optimizers:
+            accepted: dict[tuple[tuple[str, Any], ...], None] = {}
+            for problem in problems:
+                missing = optimizer.needs - problem.traits
+                if missing:
+                    reason = ", ".join(NEEDS.get(m, f"it has no {m}") for m in sorted(missing))
+                    left_out[optimizer.name, problem.name] = reason
+                    continue
+                for settings, default in choices(optimizer, problem, selection):
+                    hyperparameters = frozen(settings)
+                    if hyperparameters not in accepted:
+                        optimizer.settings(settings)
+                        accepted[hyperparameters] = None
+                    for seed in selection.seeds:
+                        run = Run(
+                            optimizer.name,
+                            hyperparameters,
+                            problem.name,
+                            problem.version,
+                            problem.data,
+                            seed,
+                            selection.budget or problem.budget,
+                            dtype,
+                            device,
+                            default,
+                        )
+                        runs.setdefault(run)
+    if not runs:
+        reasons = [f"{o} on {p}: {why}" for (o, p), why in left_out.items()]
+        raise NothingToRun("nothing to run: " + "; ".join(reasons[:3]))
+    return Plan(tuple(runs), left_out)
+
+
+def choices(
+    optimizer: Optimizer, problem: Problem, selection: Selection
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Settings to run on a problem, each with whether it is the default league's."""
+    default = {**optimizer.defaults, **fixed_by(problem, optimizer)}
+    base = {**default, **selection.settings}
+    if isinstance(selection.rates, tuple):
+        for lr in selection.rates:
+            chosen = {**base, "lr": lr}
+            yield chosen, frozen(chosen) == frozen(default)
+        return
+    yield base, frozen(base) == frozen(default)
+    if selection.rates == "tuned":
+        axes = {k: v[:: selection.thin] for k, v in optimizer.space.items()
+                if k not in selection.settings}  # fmt: skip
+        for values in itertools.product(*axes.values()):
+            chosen = {**base, **dict(zip(axes, values, strict=True))}
+            if frozen(chosen) != frozen(base):
+                yield chosen, frozen(chosen) == frozen(default)
+
+
+def fixed_by(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+    """The hyperparameters that the problem's statement fixes, if the optimizer takes them all."""
+    takes = set(optimizer.hyperparameters)
+    return dict(problem.settings) if takes >= set(problem.settings) else {}
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not here.
+
+    Raises
+    ------
+    ValueError
+        With what is here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {device!r} is not available here: {reason}") from error
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from ``8`` (the first eight), ``3,5,8`` or ``10-19``.
+
+    >>> parse_seeds("3")
+    (0, 1, 2)
+    >>> parse_seeds("1,4-6")
+    (1, 4, 5, 6)
+    """
+    try:
+        if text.strip().isdigit():
+            seeds = list(range(int(text)))
+        else:
+            seeds = []
+            for part in text.split(","):
+                first, _, last = part.strip().partition("-")
+                seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise ValueError(f"seeds are a count (8), a list (3,5,8) or a range (10-19), not {text!r}")
+    if len(seeds) > 100_000:
+        raise ValueError(f"{len(seeds):,} seeds are more than 100,000")
+    return tuple(np.unique(seeds).tolist())

@@ -1,0 +1,202 @@
+"""How an optimizer drives lanes: one parameter for all, one a lane, or one optimizer a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optbench.optimizers import Optimizer, Route
+from optbench.problems import Problem
+
+
+class BudgetSpent(Exception):
+    """Raised by a closure that would exceed the budget."""
+
+
+class Driver:
+    """An optimizer over lanes, with the one step of the one training loop.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The row.
+    problem : Problem
+        Bound to a dtype and a device.
+    settings : sequence of mappings
+        Hyperparameters of each lane. Lanes of equal settings must stand together.
+    start : mapping
+        Initial parameters, [K, ...].
+    route : Route
+        `Optimizer.route`, unless a certification tries another.
+
+    Notes
+    -----
+    A parameter of all lanes is one leaf tensor, so loss and gradient are computed once. With
+    one setting on the STACK route the optimizer gets the leaf itself. In every other case it
+    gets *views* of the leaf's storage (a range of lanes a setting, or single lanes), whose
+    gradients are views of one gradient buffer, so that nothing is copied either way.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        problem: Problem,
+        settings: Sequence[Mapping[str, Any]],
+        start: Mapping[str, Tensor],
+        route: Route | None = None,
+    ) -> None:
+        self.problem = problem
+        self.params = {name: leaf.requires_grad_() for name, leaf in start.items()}
+        self._leaves = list(self.params.values())
+        self._detached = {name: leaf.detach() for name, leaf in self.params.items()}
+        self._ones = torch.ones(len(settings), dtype=self._leaves[0].dtype,
+                                device=self._leaves[0].device)  # fmt: skip
+        self._sparse = optimizer.sparse_gradients
+        self._views: list[tuple[Tensor, Tensor, int | slice]] = []
+        self._frozen: set[int] = set()
+        route = route or optimizer.route
+        if optimizer.closure and len(settings) > 1:
+            raise ValueError(f"{optimizer.name} needs a closure: its lanes run one at a time")
+        groups = list(_ranges(settings))
+        if route is Route.STACK and len(groups) == 1 and not self._sparse:
+            self._optimizers = [optimizer.factory(self._leaves, **settings[0])]
+        elif route is Route.INSTANCE:
+            self._optimizers = [
+                optimizer.factory(self._lane(lane), **setting)
+                for lane, setting in enumerate(settings)
+            ]
+        else:
+            parameter_groups = [
+                {"params": self._range(lanes, route), **settings[lanes.start]} for lanes in groups
+            ]
+            self._optimizers = [optimizer.factory(parameter_groups, **settings[0])]
+        self._live = list(self._optimizers)
+        self._per_lane = route is Route.INSTANCE
+        # A gradient buffer is kept where views look into it; elsewhere a fresh one is cheaper.
+        self._buffered = bool(self._views) and not self._sparse
+        self._buffers = [torch.zeros_like(leaf) for leaf in self._leaves if self._buffered]
+        if self._buffered:
+            for leaf, buffer in zip(self._leaves, self._buffers, strict=True):
+                leaf.grad = buffer
+            self._attach_gradients()
+        self.step = self._closure_step if optimizer.closure else self._plain_step
+
+    def _view(self, leaf: Tensor, index: int | slice) -> Tensor:
+        view = torch.nn.Parameter(leaf.detach()[index])
+        self._views.append((view, leaf, index))
+        return view
+
+    def _lane(self, lane: int) -> list[Tensor]:
+        return [self._view(leaf, lane) for leaf in self._leaves]
+
+    def _range(self, lanes: slice, route: Route) -> list[Tensor]:
+        if route is Route.STACK:
+            return [self._view(leaf, lanes) for leaf in self._leaves]
+        return [view for lane in range(lanes.start, lanes.stop) for view in self._lane(lane)]
+
+    def _attach_gradients(self) -> None:
+        for view, leaf, index in self._views:
+            assert leaf.grad is not None
+            gradient = leaf.grad[index]
+            view.grad = gradient.to_sparse() if self._sparse else gradient
+
+    def _clear_gradients(self) -> None:
+        if self._buffered:
+            torch._foreach_zero_(self._buffers)
+        else:
+            for leaf in self._leaves:
+                leaf.grad = None
+
+    def _plain_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
+        """Loss, gradient, update: gives (1, losses [K] before the update)."""
+        loss = self.problem.loss(self.params, batch)
+        self._clear_gradients()
+        # The gradient of the sum of all lanes: each lane's own.
+        loss.backward(self._ones)
+        if self._sparse:
+            self._attach_gradients()
+        for optimizer in self._live:
+            optimizer.step()
+        return 1, loss.detach()
+
+    def _closure_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
+        """One step of one lane that evaluates as often as it likes: gives (evaluations, None).
+
+        A step that the budget cuts short is undone: it would leave the parameters at a trial
+        point of its line search.
+        """
+        evaluations = 0
+
+        def closure() -> Tensor:
+            nonlocal evaluations
+            if evaluations == remaining:
+                raise BudgetSpent
+            evaluations += 1
+            self._clear_gradients()
+            loss = self.problem.loss(self.params, batch)
+            loss.backward(self._ones)
+            if self._sparse:
+                self._attach_gradients()
+            return loss.detach()[0]
+
+        before = [leaf.detach().clone() for leaf in self._leaves]
+        for optimizer in self._live:
+            try:
+                optimizer.step(closure)  # type: ignore[arg-type]
+            except BudgetSpent:
+                with torch.no_grad():
+                    for leaf, saved in zip(self._leaves, before, strict=True):
+                        leaf.copy_(saved)
+        # A step that never asked for a gradient still uses the budget, or it would never end.
+        return max(1, evaluations), None
+
+    def project(self) -> None:
+        """Apply the problem's projection to all lanes."""
+        self.problem.project(self._detached)
+
+    def freeze(self, lanes: np.ndarray) -> None:
+        """Spare the work of lanes (a boolean mask) whose record is closed.
+
+        What a stacked lane still computes cannot reach its neighbours and is not recorded.
+        """
+        new = {int(lane) for lane in np.flatnonzero(lanes)} - self._frozen
+        if not new:
+            return
+        self._frozen |= new
+        if self._per_lane:
+            self._live = [o for k, o in enumerate(self._optimizers) if k not in self._frozen]
+        self._views = [v for v in self._views if not self._drop(v, new)]
+
+    def _drop(self, view: tuple[Tensor, Tensor, int | slice], lanes: set[int]) -> bool:
+        parameter, _, index = view
+        if isinstance(index, int) and index in lanes:
+            parameter.grad = None
+            return True
+        return False
+
+    def state_bytes(self) -> int:
+        """Bytes of all tensors in the state of the optimizers."""
+        return sum(_bytes(optimizer.state_dict()["state"]) for optimizer in self._optimizers)
+
+
+def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
+    """The ranges of lanes with equal settings."""
+    first = 0
+    for lane in range(1, len(settings) + 1):
+        if lane == len(settings) or settings[lane] != settings[first]:
+            yield slice(first, lane)
+            first = lane
+
+
+def _bytes(state: Any) -> int:
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, Mapping):
+        return sum(_bytes(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return sum(_bytes(value) for value in state)
+    return 0

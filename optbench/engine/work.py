@@ -1,0 +1,140 @@
+"""A unit of work: runs that share a tensor program, done by one worker."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from optbench.engine import cost, outcome
+from optbench.engine.lanes import advance
+from optbench.engine.runs import Result, Run, Status, canonical
+from optbench.optimizers import OPTIMIZERS, Optimizer, Route
+from optbench.problems import PROBLEMS, Problem
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Runs of one optimizer on one problem that advance together; names only, so it travels."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def title(self) -> str:
+        """For people: ``adam on rosenbrock-2d``."""
+        return f"{self.runs[0].optimizer} on {self.runs[0].problem}"
+
+
+def pack(runs: Iterable[Run]) -> list[Unit]:
+    """Group runs into units, the dearest first.
+
+    Lanes of one setting stand together, and a lane's bits do not depend on its company, so how
+    runs are packed changes nothing but the time.
+    """
+    together: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        together[run.optimizer, run.problem, run.budget, run.dtype, run.device].append(run)
+    units = []
+    for group in together.values():
+        optimizer, problem = OPTIMIZERS[group[0].optimizer], PROBLEMS[group[0].problem]
+        group.sort(key=lambda run: (canonical(run.settings), run.seed))
+        size = max_lanes(optimizer, problem)
+        units += [Unit(tuple(group[i : i + size])) for i in range(0, len(group), size)]
+    return sorted(units, key=estimated_cost, reverse=True)
+
+
+def max_lanes(optimizer: Optimizer, problem: Problem) -> int:
+    """Most lanes to a unit: stacked lanes are all but free, lanes one at a time are not."""
+    return min(problem.max_lanes, 8 if optimizer.route is Route.INSTANCE else problem.max_lanes)
+
+
+def estimated_cost(unit: Unit) -> float:
+    """Relative cost of a unit: for the order, and for the time that is left.
+
+    A step's overhead counts once for the shared loss and half for each optimizer call; the
+    arithmetic counts by lanes and dimension. Within a factor of two of what was measured.
+    """
+    run = unit.runs[0]
+    optimizer, problem = OPTIMIZERS[run.optimizer], PROBLEMS[run.problem]
+    lanes = len(unit.runs)
+    if optimizer.closure:
+        overhead = 1.5 * lanes
+    else:
+        calls = (
+            len({r.hyperparameters for r in unit.runs}) if optimizer.route is Route.STACK else lanes
+        )
+        overhead = 1 + 0.5 * calls
+    return run.budget * (overhead + lanes * problem.dimension / 40_000)
+
+
+def perform(unit: Unit) -> list[Result]:
+    """Do the runs of a unit, on one thread; an exception becomes the result of its runs."""
+    with one_thread():
+        return _perform(list(unit.runs))
+
+
+def _perform(runs: list[Run]) -> list[Result]:
+    try:
+        optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
+        dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
+        first = runs[0]
+        price = cost.single_lane_cost(optimizer, problem, first.settings, first.seed, dtype, device)
+        # Lanes of a closure cannot advance together: they ask for gradients when they like.
+        batches = [[run] for run in runs] if optimizer.closure else [runs]
+        done: list[Result] = []
+        for batch in batches:
+            trajectory = advance(
+                optimizer,
+                problem,
+                [run.settings for run in batch],
+                [run.seed for run in batch],
+                first.budget,
+                dtype=dtype,
+                device=device,
+            )
+            done += outcome.results(
+                batch,
+                trajectory,
+                problem.targets,
+                problem.observe_every,
+                seconds_per_step=price.seconds_per_step,
+                state_bytes=price.state_bytes,
+            )
+        return done
+    # An optimizer is anybody's code: whatever it raises is the result of its run.
+    except Exception as error:  # noqa: BLE001
+        if len(runs) > 1:
+            # One lane may have brought the others down: each alone, so that only it fails.
+            return [result for run in runs for result in _perform([run])]
+        return [Result(runs[0], Status.FAILED, error=describe(error))]
+
+
+def describe(error: BaseException) -> str:
+    """An exception in two lines: what it says, and where it was raised."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return text + where
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread: lanes fill it, bits do not depend on the machine, workers do not fight."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def timed(unit: Unit) -> tuple[list[Result], float]:
+    """`perform`, with the seconds it took."""
+    before = time.perf_counter()
+    done = perform(unit)
+    return done, time.perf_counter() - before

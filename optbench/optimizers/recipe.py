@@ -1,0 +1,190 @@
+"""What an optimizer is to optbench: a row of data."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from optbench.registry import NotAdoptable
+
+
+class Route(enum.Enum):
+    """How an optimizer drives lanes (many runs in one tensor program).
+
+    STACK
+        One parameter holds all lanes of a setting along its leading dimension: for methods
+        that treat every element by itself.
+    GROUPS
+        One parameter a lane, in one optimizer: for methods that look at a whole tensor (its
+        norm, its rows and columns), but at nothing beyond it.
+    INSTANCE
+        One optimizer a lane: for everything else, and for every class that nobody certified.
+    """
+
+    STACK = "stack"
+    GROUPS = "groups"
+    INSTANCE = "instance"
+
+
+class WrongHyperparameter(ValueError):
+    """A hyperparameter that an optimizer does not take, or a value that it refuses."""
+
+
+Factory = Callable[..., torch.optim.Optimizer]
+"""Called as ``factory(params, **hyperparameters)``, as a ``torch.optim`` class is."""
+
+
+def half_decades(low: float, high: float) -> tuple[float, ...]:
+    """Learning rates from ``low`` to ``high``, two a decade, rounded to two digits.
+
+    >>> half_decades(1e-2, 1)
+    (0.01, 0.032, 0.1, 0.32, 1.0)
+    """
+    import math
+
+    first, last = round(2 * math.log10(low)), round(2 * math.log10(high))
+    return tuple(float(f"{10 ** (k / 2):.1e}") for k in range(first, last + 1))
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A registered recipe: a factory, its defaults, what to search, its route, its source.
+
+    Attributes
+    ----------
+    name : str
+        ``base`` or, for a variant, ``base[variant]``.
+    factory : callable
+        ``factory(params, **hyperparameters)`` gives a ``torch.optim.Optimizer``.
+    defaults : mapping
+        The hyperparameters of the *default* league. ``lr`` is always among them; what is left
+        out keeps the default of the factory.
+    space : mapping
+        Hyperparameter to the values that the *tuned* league may choose from.
+    route : Route
+        The fastest route on which every lane gives its own run, bit for bit
+        (`optbench.engine.certify` checks it).
+    cite : str
+        The paper and, where there is one, the algorithm or equation.
+    needs : frozenset of str
+        Traits that a problem must have (``"matrices"``, ``"sparse"``).
+    closure : bool
+        ``step`` must be given a closure. Such a run's clock advances by the gradient
+        evaluations that the step asked for.
+    sparse_gradients : bool
+        The optimizer is handed sparse gradients.
+    """
+
+    name: str
+    factory: Factory
+    defaults: Mapping[str, Any]
+    space: Mapping[str, tuple[Any, ...]]
+    route: Route
+    cite: str
+    needs: frozenset[str] = frozenset()
+    closure: bool = False
+    sparse_gradients: bool = False
+    variant: str = ""
+    base: str = field(default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "defaults", MappingProxyType(dict(self.defaults)))
+        object.__setattr__(self, "space", MappingProxyType(dict(self.space)))
+        if not self.base:
+            object.__setattr__(self, "base", self.name)
+        if "lr" not in self.defaults:
+            raise ValueError(f"optimizer {self.name!r} has no default lr")
+
+    def variant_of(self, variant: str, **overrides: Any) -> Optimizer:
+        """The same recipe under ``name[variant]``, with other fixed hyperparameters."""
+        return replace(
+            self,
+            name=f"{self.name}[{variant}]",
+            defaults={**self.defaults, **overrides},
+            variant=variant,
+            base=self.name,
+        )
+
+    def settings(self, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The defaults with ``overrides`` on top, tried out on a small parameter.
+
+        Raises
+        ------
+        WrongHyperparameter
+            Where the optimizer takes no such hyperparameter or refuses the value.
+        """
+        settings = {**self.defaults, **(overrides or {})}
+        self._check_names(settings)
+        lr = settings["lr"]
+        if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
+            raise WrongHyperparameter(f"{self.name}: lr must be a finite number >= 0, not {lr!r}")
+        try:
+            self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **settings)
+        # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
+        except Exception as error:
+            shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+            raise WrongHyperparameter(
+                f"{self.name} refuses ({shown}): {type(error).__name__}: {error}"
+            ) from error
+        return settings
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """Names that the factory takes, but for what is to be optimized."""
+        return tuple(inspect.signature(self.factory).parameters)[1:]
+
+    def _check_names(self, settings: Mapping[str, Any]) -> None:
+        parameters = inspect.signature(self.factory).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return
+        taken = self.hyperparameters
+        for name in settings:
+            if name not in taken:
+                raise WrongHyperparameter(
+                    f"{self.name} takes no hyperparameter {name!r}; it takes {', '.join(taken)}"
+                )
+
+
+def adopt(obj: Any, name: str) -> Optimizer:
+    """Make a row of an `Optimizer` row or of any ``torch.optim.Optimizer`` class.
+
+    A class gets its constructor's own defaults and the INSTANCE route, which is right for
+    every optimizer; `optbench.engine.certify.fastest_route` tells whether a faster one is.
+    """
+    if isinstance(obj, Optimizer):
+        return obj
+    if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
+        raise NotAdoptable(
+            f"{name!r} is {_described(obj)}, not a torch.optim.Optimizer class "
+            "(nor an optbench Optimizer row)"
+        )
+    if obj is torch.optim.Optimizer:
+        raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
+    lr = inspect.signature(obj).parameters.get("lr")
+    default = 1e-3 if lr is None or lr.default is lr.empty else lr.default
+    if not isinstance(default, int | float):  # a tensor, None for "chosen by the method", ...
+        default = 1e-3
+    closure = inspect.signature(obj.step).parameters.get("closure")
+    return Optimizer(
+        name,
+        obj,
+        defaults={"lr": float(default)},
+        space={"lr": half_decades(1e-4, 1)},
+        route=Route.INSTANCE,
+        cite=f"{obj.__module__}.{obj.__qualname__}",
+        closure=closure is not None and closure.default is closure.empty,
+    )
+
+
+def _described(obj: Any) -> str:
+    if inspect.isclass(obj):
+        return f"the class {obj.__qualname__}"
+    if inspect.isroutine(obj):
+        return f"the function {obj.__qualname__}"
+    return f"a {type(obj).__name__}"

@@ -1,0 +1,28 @@
+"""The catalogue of problems: one family a file, each problem a row."""
+
+from optbench.problems.convex import convex
+from optbench.problems.counterexample import counterexamples
+from optbench.problems.factorization import factorizations
+from optbench.problems.landscape import landscapes
+from optbench.problems.mnist import DamagedData
+from optbench.problems.module import module_problem
+from optbench.problems.network import networks
+from optbench.problems.noisy import noisy
+from optbench.problems.problem import Problem, adopt
+from optbench.registry import Registry
+
+FAMILIES = {
+    "convex": convex,
+    "landscape": landscapes,
+    "noisy": noisy,
+    "counterexample": counterexamples,
+    "network": networks,
+    "factorization": factorizations,
+}
+
+PROBLEMS: Registry[Problem] = Registry("problem", "optbench.problems", adopt)
+for _family in FAMILIES.values():
+    for _problem in _family():
+        PROBLEMS.register(_problem)
+
+__all__ = ["FAMILIES", "PROBLEMS", "DamagedData", "Problem", "module_problem"]

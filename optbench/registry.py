@@ -1,0 +1,163 @@
+"""One small registry serves both catalogues: optimizers and problems.
+
+A registry maps names to entries. It takes entries from three places, in this order: what
+the package registers itself, what other distributions declare under an entry-point group,
+and what a caller names as ``package.module:Attribute``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import entry_points
+from typing import Any, Generic, Protocol, TypeVar
+
+
+class Named(Protocol):
+    """What a registry holds: anything that has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name that the entry is looked up by."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+class UnknownName(LookupError):
+    """A name that is in no registry; its text says what the nearest right ones are."""
+
+
+class NotAdoptable(TypeError):
+    """An object named as ``package.module:Attribute`` that cannot serve as an entry."""
+
+
+class Registry(Generic[T]):
+    """Names to entries, with an answer to a wrong name that helps.
+
+    Parameters
+    ----------
+    kind : str
+        What the entries are, in the singular, for messages: ``"optimizer"``.
+    entry_point_group : str
+        Where other distributions declare entries of theirs. An entry point may be an entry,
+        an iterable of entries, or whatever ``adopt`` accepts.
+    adopt : callable
+        ``adopt(obj, name)`` makes an entry of an imported object, or raises `NotAdoptable`.
+    """
+
+    def __init__(self, kind: str, entry_point_group: str, adopt: Callable[[Any, str], T]) -> None:
+        self.kind = kind
+        self.entry_point_group = entry_point_group
+        self._adopt = adopt
+        self._entries: dict[str, T] = {}
+        # Entries made of imported objects: found again, but not listed.
+        self._adopted: dict[str, T] = {}
+        self._third_party_loaded = False
+        self.broken: dict[str, str] = {}
+        """Entry points that could not be loaded, by name, with the reason."""
+
+    def register(self, entry: T) -> T:
+        """Add an entry; a second one of the same name is refused. Returns the entry."""
+        if entry.name in self._entries:
+            raise ValueError(f"{self.kind} {entry.name!r} is registered already")
+        self._entries[entry.name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> T:
+        """The entry of this name, or the object that ``package.module:Attribute`` names."""
+        if name not in self._entries:
+            self._load_third_party()
+        if name in self._entries:
+            return self._entries[name]
+        if ":" in name:
+            if name not in self._adopted:
+                self._adopted[name] = self._adopt(import_attribute(name), name)
+            return self._adopted[name]
+        raise UnknownName(self._unknown(name))
+
+    def __iter__(self) -> Iterator[T]:
+        self._load_third_party()
+        return iter(list(self._entries.values()))
+
+    def __contains__(self, name: object) -> bool:
+        self._load_third_party()
+        return name in self._entries
+
+    def __len__(self) -> int:
+        self._load_third_party()
+        return len(self._entries)
+
+    def select(self, *patterns: str, where: Callable[[T], bool] = lambda entry: True) -> list[T]:
+        """Entries by name or glob, each once, in the order of the patterns.
+
+        Without a pattern, all of them. A bracket is part of a variant's name
+        (``adam[fused]``) and never a character class. A pattern that fits nothing raises
+        `UnknownName`.
+        """
+        chosen: dict[str, T] = {}
+        for pattern in patterns or ("*",):
+            if not any(wildcard in pattern for wildcard in "*?"):
+                matches = [self[pattern]]
+            else:
+                literal = pattern.replace("[", "[[]")
+                matches = [e for e in self if fnmatch.fnmatchcase(e.name, literal)]
+                if not matches:
+                    raise UnknownName(
+                        f"no {self.kind} fits the pattern {pattern!r} "
+                        f"(optbench list {self.kind}s shows them all)"
+                    )
+            chosen.update((entry.name, entry) for entry in matches if where(entry))
+        return list(chosen.values())
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        return f"unknown {self.kind} {name!r}{hint} (optbench list {self.kind}s)"
+
+    def _load_third_party(self) -> None:
+        if self._third_party_loaded:
+            return
+        self._third_party_loaded = True
+        for point in entry_points(group=self.entry_point_group):
+            try:
+                for entry in self._entries_of(point.load(), point.name):
+                    self.register(entry)
+            # Whatever a stranger's module raises, it must not take the catalogue down with it;
+            # `optbench list` shows the reason.
+            except Exception as error:  # noqa: BLE001
+                self.broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+
+    def _entries_of(self, loaded: Any, name: str) -> Iterable[T]:
+        if isinstance(loaded, list | tuple):
+            return [self._adopt(item, name) for item in loaded]
+        return [self._adopt(loaded, name)]
+
+
+def import_attribute(path: str) -> Any:
+    """Import what ``package.module:Attribute`` names.
+
+    Raises
+    ------
+    UnknownName
+        Where the module does not import or has no such attribute, with the reason.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise UnknownName(f"{path!r} is not of the form package.module:Name")
+    try:
+        found: Any = importlib.import_module(module_name)
+    # Importing runs a stranger's code: any exception of it is the answer to give.
+    except Exception as error:
+        raise UnknownName(
+            f"cannot import {module_name!r} of {path!r}: {type(error).__name__}: {error}"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = difflib.get_close_matches(part, dir(found), n=3)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise UnknownName(f"module {module_name!r} has no {attribute!r}{hint}")
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,29 @@
+"""What a report refuses, in words that say what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NothingToReport(ValueError):
+    """There is not one run."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there are no runs to report on; make some first, for example: "
+            "optbench run --suite quick"
+        )
+
+
+class UnknownBaseline(ValueError):
+    """The baseline is not among the optimizers that were run."""
+
+    def __init__(self, baseline: str, present: Iterable[str]) -> None:
+        names = sorted(present)
+        near = difflib.get_close_matches(baseline, names, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(
+            f"the baseline {baseline!r} has no runs here{hint} "
+            f"(--baseline takes one of: {', '.join(names)})"
+        )

@@ -1,0 +1,83 @@
+"""Trajectories of a few optimizers over the contours of a landscape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from optbench.report import style
+from optbench.report.style import Looks
+
+WIDTH, PANEL, HEAD, FOOT = 10.0, 4.2, 0.62, 0.45
+
+
+def trajectories(
+    paths: Sequence[tuple[str, pd.DataFrame]], grid: pd.DataFrame, minimum: float, looks: Looks
+) -> Figure:
+    """Paths over log-spaced contours, one panel a league.
+
+    Parameters
+    ----------
+    paths : sequence of (title, frame)
+        Frames of `analysis.trajectories`.
+    grid : DataFrame
+        ``x0``, ``x1``, ``value`` on a regular grid; its extent is that of the panels.
+    minimum : float
+        Of the objective; contours are drawn at powers of ten above it.
+    looks : mapping
+        Of every optimizer in the paths, in the order of the legend.
+    """
+    with style.drawing():
+        height = HEAD + PANEL + FOOT
+        figure = Figure(figsize=(WIDTH, height))
+        surface = grid.pivot_table(index="x1", columns="x0", values="value")
+        room = (WIDTH - 0.55 - 0.15) / 2
+        for index, (title, path) in enumerate(paths):
+            left = (0.55 + index * room) / WIDTH
+            ax = figure.add_axes((left, FOOT / height, (room - 0.4) / WIDTH, PANEL / height))
+            _contours(ax, surface, minimum)
+            _paths(ax, path, looks)
+            ax.set_title(title, parse_math=False)
+            ax.set_xlabel("x₀")
+            ax.set_ylabel("x₁", labelpad=0)
+        style.legend(figure, looks.items(), "", y=1.0 - 0.06 / height)
+    return figure
+
+
+def _contours(ax: Axes, surface: pd.DataFrame, minimum: float) -> None:
+    x0 = surface.columns.to_numpy(dtype=float)
+    x1 = surface.index.to_numpy(dtype=float)
+    value = surface.to_numpy(dtype=float)
+    height = np.log10(np.maximum(value - minimum, style.FLOOR))
+    top = float(np.nanmax(height))
+    levels = np.arange(top - 6, top + 0.01, 0.5)
+    ax.grid(False)
+    ax.contourf(x0, x1, height, levels=levels, cmap="Greys_r", alpha=0.22, extend="min")
+    ax.contour(x0, x1, height, levels=levels[::2], colors="#b4bac2", linewidths=0.5,
+               linestyles="-")  # fmt: skip
+    low, column = np.unravel_index(int(np.nanargmin(value)), value.shape)
+    ax.plot(x0[column], x1[low], marker="*", markersize=11, color="white", markeredgecolor=style.INK,
+            linestyle="", zorder=9)  # fmt: skip
+    ax.set_xlim(x0.min(), x0.max())
+    ax.set_ylim(x1.min(), x1.max())
+
+
+def _paths(ax: Axes, path: pd.DataFrame, looks: Looks) -> None:
+    by_optimizer = dict(list(path.groupby("optimizer")))
+    for name in reversed(list(looks)):
+        if name not in by_optimizer:
+            continue
+        one, look = by_optimizer[name], looks[name]
+        ax.plot(one["x0"], one["x1"], color=look.color, linestyle=look.dash, linewidth=1.5,
+                zorder=5)  # fmt: skip
+        ended = one.iloc[-1]
+        ax.plot(ended["x0"], ended["x1"], color=look.color, marker=look.marker, markersize=6,
+                markeredgecolor="white", markeredgewidth=0.6, linestyle="", zorder=6)  # fmt: skip
+    if len(path):
+        first = path.sort_values("step").iloc[0]
+        ax.plot(first["x0"], first["x1"], color=style.INK, marker="o", markersize=5,
+                markerfacecolor="white", linestyle="", zorder=8)  # fmt: skip

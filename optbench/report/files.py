@@ -1,0 +1,56 @@
+"""Writing a report's files: names that cannot leave the folder, contents that are never half."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import unicodedata
+import zlib
+from pathlib import Path
+
+LONGEST = 60
+
+
+def slug(name: str) -> str:
+    """A file name from any text: lower-case ASCII letters, digits and dashes.
+
+    A name that had to be changed gets a checksum of the original, so that two of them do not
+    become one file.
+    """
+    ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    safe = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:LONGEST]
+    if safe == name:
+        return safe
+    return f"{safe or 'x'}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+
+
+class Folder:
+    """A folder that a report is written into, and nothing outside it.
+
+    Each file appears whole or not at all: it is written beside its place and moved there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self._inside = root.resolve()
+
+    def write(self, relative: str, text: str) -> Path:
+        """Write a file, UTF-8 with newlines as they are; returns its path."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.resolve().is_relative_to(self._inside):
+            raise ValueError(f"{relative!r} would lie outside {self.root}")
+        # A lone surrogate, as from an undecodable file name, must not stop the report.
+        content = text.encode("utf-8", "replace")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path

@@ -1,0 +1,243 @@
+"""How figures look: one colour, dash and marker an optimizer, in every figure alike."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+FLOOR = 1e-12
+"""Where log axes of gaps end: below lies rounding."""
+
+INK = "#1f2328"
+FAINT = "#6a737d"
+REST = "#c9ced6"
+"""Lines that are there for context only."""
+GRID = "#e7eaee"
+
+# petroff10 (Petroff 2021), ten colours that stay apart for colour-blind readers. Its grey is
+# left out: grey means "the rest" here.
+BLUE, ORANGE, RED, PURPLE = "#3f90da", "#ffa90e", "#bd1f01", "#832db6"
+BROWN, VERMILION, SAND, SLATE, CYAN = "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"
+
+Dash = str | tuple[int, tuple[float, ...]]
+SOLID: Dash = "-"
+LONG: Dash = (0, (6.0, 1.6))
+SHORT: Dash = (0, (3.0, 1.4))
+DOT: Dash = (0, (1.2, 1.3))
+MIXED: Dash = (0, (6.0, 1.5, 1.2, 1.5))
+DASHES = (SOLID, LONG, SHORT, DOT, MIXED)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one optimizer is drawn."""
+
+    color: str
+    dash: Dash
+    marker: str
+
+
+LOOKS: dict[str, Look] = {
+    "adam": Look(BLUE, SOLID, "o"),
+    "adamw": Look(CYAN, SOLID, "s"),
+    "amsgrad": Look(BLUE, SHORT, "v"),
+    "nadam": Look(PURPLE, SHORT, "^"),
+    "radam": Look(CYAN, LONG, "D"),
+    "adamax": Look(BLUE, DOT, "P"),
+    "adam-swarm": Look(ORANGE, DOT, "*"),
+    "sgd": Look(SLATE, SOLID, "s"),
+    "momentum": Look(RED, SOLID, "^"),
+    "nesterov": Look(RED, SHORT, "v"),
+    "asgd": Look(SLATE, SHORT, "x"),
+    "adagrad": Look(BROWN, SOLID, "D"),
+    "adadelta": Look(BROWN, SHORT, "P"),
+    "rmsprop": Look(ORANGE, SOLID, "v"),
+    "rmsprop-centered": Look(ORANGE, SHORT, "o"),
+    "rprop": Look(SAND, SOLID, "X"),
+    "adafactor": Look(SAND, SHORT, "h"),
+    "lion": Look(PURPLE, SOLID, "P"),
+    "signum": Look(PURPLE, DOT, "X"),
+    "muon": Look(VERMILION, SOLID, "D"),
+    "lbfgs": Look(INK, SOLID, "*"),
+    "sparseadam": Look(CYAN, DOT, "h"),
+}
+"""The catalogue's bases. A name alone decides, so that a page does not recolour an optimizer
+because another one took part."""
+
+UNKNOWN_COLORS = ("#24292f", "#444d56", "#586069")
+UNKNOWN_MARKERS = ("o", "s", "^", "v", "D", "P", "X")
+
+
+def look(optimizer: str, base: str, variant: str = "") -> Look:
+    """An optimizer's look: a variant has its base's colour and another dash."""
+    known = LOOKS.get(base)
+    if known is None:
+        # Not `hash`, which differs from process to process.
+        code = zlib.crc32(optimizer.encode("utf-8", "surrogatepass"))
+        return Look(
+            UNKNOWN_COLORS[code % len(UNKNOWN_COLORS)],
+            DASHES[(code >> 8) % len(DASHES)],
+            UNKNOWN_MARKERS[(code >> 16) % len(UNKNOWN_MARKERS)],
+        )
+    if not variant:
+        return known
+    others = [dash for dash in DASHES if dash != known.dash]
+    code = zlib.crc32(variant.encode("utf-8", "surrogatepass"))
+    return Look(known.color, others[code % len(others)], known.marker)
+
+
+Looks = Mapping[str, Look]
+
+RC: dict[str, Any] = {
+    "font.size": 8.0,
+    "font.family": "DejaVu Sans",
+    "axes.edgecolor": "#aab1ba",
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": "#8c939c",
+    "ytick.color": "#8c939c",
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": FAINT,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "text.color": INK,
+    "lines.linewidth": 1.4,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "path.simplify": True,
+    "svg.fonttype": "none",
+}
+
+
+def drawing() -> AbstractContextManager[None]:
+    """The context that figures are made and written in."""
+    return mpl.rc_context(RC)
+
+
+def plain(text: object) -> str:
+    """A name as one line that XML can hold: no control characters, which SVG forbids."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def short(text: object, length: int = 34) -> str:
+    """A name cut in its middle, where it is longer than a figure has room for."""
+    name = plain(text)
+    if len(name) <= length:
+        return name
+    tail = length // 2
+    return f"{name[: length - tail - 1]}…{name[-tail:]}"
+
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(value: float, _position: object = None) -> str:
+    """1, 10, 10³, 10⁻⁴ — as text: mathtext is slow, and its SVG large."""
+    if not value > 0:
+        return ""
+    exponent = math.log10(value)
+    if abs(exponent - round(exponent)) > 1e-6:
+        return f"{value:g}"
+    whole = round(exponent)
+    if whole in (0, 1):
+        return str(10**whole)
+    return "10" + str(whole).translate(SUPERSCRIPT)
+
+
+def decades(low: float, high: float, most: int = 6) -> list[float]:
+    """Powers of ten within an interval, every n-th so that at most ``most`` are left."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    every = max(1, math.ceil((last - first + 1) / most))
+    return [10.0**k for k in range(first, last + 1) if k % every == 0]
+
+
+def log_axis(axes: Axes, which: str, low: float, high: float, most: int = 6) -> None:
+    """A log axis with limits, ticks at powers of ten and none between (they cost time)."""
+    if which == "x":
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        axis: Any = axes.xaxis
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(low, high)
+        axis = axes.yaxis
+    ticks = decades(low, high, most)
+    if len(ticks) < 2:
+        ticks = _between(low, high)
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(power_of_ten))
+    axis.set_minor_locator(NullLocator())
+
+
+def _between(low: float, high: float) -> list[float]:
+    """Ticks for less than a decade: 1, 2, 5 times a power of ten."""
+    start = math.floor(math.log10(low))
+    steps = [m * 10.0**k for k in range(start, start + 3) for m in (1, 2, 5)]
+    return [step for step in steps if low <= step <= high]
+
+
+def legend(figure: Figure, entries: Iterable[tuple[str, Look]], rest: str, y: float) -> None:
+    """One line of names above small multiples; wraps where there are many."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=one.color, linestyle=one.dash, linewidth=1.8, label=short(name, 22))
+        for name, one in entries
+    ]
+    if rest:
+        handles.append(Line2D([], [], color=REST, linewidth=1.2, label=rest))
+    box = figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0.0, y), ncols=min(len(handles), 7),
+        frameon=False, fontsize=8, handlelength=2.4, columnspacing=1.6, borderaxespad=0.0,
+    )  # fmt: skip
+    for text in box.get_texts():
+        text.set_parse_math(False)
+
+
+def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels as near to where they belong as ``gap`` between them allows.
+
+    Labels that would overlap form a block about their mean; blocks that touch merge (the pool
+    adjacent violators of isotonic regression, on places less their rank times the gap). Where
+    there is no room at all the gap shrinks.
+    """
+    if not wanted:
+        return []
+    if len(wanted) > 1:
+        gap = min(gap, (high - low) / (len(wanted) - 1))
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    blocks: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        mean, size = wanted[index] - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, count = blocks.pop()
+            mean, size = (before * count + mean * size) / (count + size), count + size
+        blocks.append((mean, size))
+    level = [mean for mean, size in blocks for _ in range(size)]
+    top = high - (len(wanted) - 1) * gap
+    places = [0.0] * len(wanted)
+    for rank, index in enumerate(order):
+        places[index] = min(max(level[rank], low), top) + rank * gap
+    return places

@@ -1,0 +1,6 @@
+"""Results in a database, and the frames that are read back."""
+
+from optbench.store.fill import Progress, fill
+from optbench.store.store import Store, StoreError
+
+__all__ = ["Progress", "Store", "StoreError", "fill"]

@@ -1,0 +1,353 @@
+"""Where results are kept: SQLite in WAL mode by default, or any database of SQLAlchemy's."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, create_engine, delete, event, func, insert, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from optbench.defaults import DEFAULT_STORE
+from optbench.engine.environment import Environment
+from optbench.engine.identity import code_of, key
+from optbench.engine.runs import Result, Run, Status, canonical
+from optbench.optimizers import OPTIMIZERS
+from optbench.problems import PROBLEMS
+from optbench.store import schema
+
+BATCH = 500
+"""Keys in one query; databases limit how many values a statement may have."""
+
+
+class StoreError(RuntimeError):
+    """A store that cannot be opened, is not one of ours, or is too new; the text says which."""
+
+
+class Store:
+    """Results, each run once.
+
+    Parameters
+    ----------
+    url : str
+        A SQLAlchemy URL, or the path of a SQLite file.
+    create : bool
+        Make the store where there is none. Readers leave it False, so that a mistyped path is
+        said and not made.
+
+    Raises
+    ------
+    StoreError
+        As its text says.
+    """
+
+    def __init__(self, url: str = DEFAULT_STORE, *, create: bool = False) -> None:
+        self.url = _parsed(url)
+        self._shown = self.url.render_as_string(hide_password=True)
+        self._prepare_file(create)
+        try:
+            self._engine = create_engine(self.url)
+            if self.url.get_backend_name() == "sqlite":
+                event.listen(self._engine, "connect", _configure_sqlite)
+            self._open(create)
+        except (SQLAlchemyError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise StoreError(f"cannot open the store {self._shown}: {reason}") from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _prepare_file(self, create: bool) -> None:
+        if self.url.get_backend_name() != "sqlite" or self.url.database in (None, "", ":memory:"):
+            return
+        path = Path(str(self.url.database))
+        if path.is_dir():
+            raise StoreError(
+                f"the store {path} is a folder; name a file, such as {path}/results.sqlite"
+            )
+        if path.exists():
+            return
+        if not create:
+            raise StoreError(f"there is no store at {path} (optbench run --store {path} makes one)")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder of the store {path}: {error}") from error
+
+    def _open(self, create: bool) -> None:
+        with self._engine.begin() as connection:
+            tables = inspect(connection).get_table_names()
+            if not tables and create:
+                schema.metadata.create_all(connection)
+                connection.execute(insert(schema.meta).values(schema_version=schema.SCHEMA_VERSION))
+                return
+            if schema.meta.name not in tables:
+                held = ", ".join(sorted(tables)[:4]) or "nothing"
+                raise StoreError(f"{self._shown} is not an optbench store: it holds {held}")
+            version = connection.execute(select(schema.meta.c.schema_version)).scalar_one()
+            if version != schema.SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self._shown} has schema {version}, this optbench reads "
+                    f"{schema.SCHEMA_VERSION}: use the optbench that wrote it, or another store"
+                )
+
+    def missing(self, runs: Sequence[Run]) -> list[Run]:
+        """The runs that are not here yet. A failed one counts as missing."""
+        keys = {key(run): run for run in runs}
+        names = list(keys)
+        with self._engine.connect() as connection:
+            for first in range(0, len(names), BATCH):
+                query = select(schema.runs.c.key).where(
+                    schema.runs.c.key.in_(names[first : first + BATCH]),
+                    schema.runs.c.status != Status.FAILED.value,
+                )
+                for found in connection.execute(query).scalars():
+                    del keys[found]
+        return list(keys.values())
+
+    def add(self, results: Iterable[Result], environment: Environment) -> None:
+        """Keep results, in one transaction: all of them or none.
+
+        A result of a run that is here already replaces it.
+        """
+        results = list(results)
+        if not results:
+            return
+        keys = [key(result.run) for result in results]
+        with self._engine.begin() as connection:
+            where = self._environment(connection, environment)
+            problems = {
+                result.run.problem: self._problem(connection, result.run) for result in results
+            }
+            self._remove(connection, keys)
+            for name, result in zip(keys, results, strict=True):
+                row = _row(result, name, problems[result.run.problem], where)
+                inserted = connection.execute(insert(schema.runs).values(row))
+                (run_id,) = inserted.inserted_primary_key or (None,)
+                kept = [
+                    {
+                        "run_id": run_id,
+                        "metric": metric,
+                        "steps": trace.steps.astype("<i4").tobytes(),
+                        "values": trace.values.astype("<f4").tobytes(),
+                    }
+                    for metric, trace in result.traces.items()
+                ]
+                if kept:
+                    connection.execute(insert(schema.traces), kept)
+
+    def _remove(self, connection: Connection, keys: list[str]) -> None:
+        for first in range(0, len(keys), BATCH):
+            old = select(schema.runs.c.id).where(schema.runs.c.key.in_(keys[first : first + BATCH]))
+            ids = list(connection.execute(old).scalars())
+            if ids:
+                connection.execute(delete(schema.traces).where(schema.traces.c.run_id.in_(ids)))
+                connection.execute(delete(schema.runs).where(schema.runs.c.id.in_(ids)))
+
+    def _environment(self, connection: Connection, environment: Environment) -> int:
+        table = schema.environments
+        query = select(table.c.id).where(table.c.digest == environment.digest)
+        found = connection.execute(query).scalar()
+        if found is None:
+            row = {**asdict(environment), "digest": environment.digest}
+            connection.execute(insert(table).values(row))
+            found = connection.execute(query).scalar_one()
+        return int(found)
+
+    def _problem(self, connection: Connection, run: Run) -> int:
+        table = schema.problems
+        query = select(table.c.id).where(
+            table.c.problem == run.problem,
+            table.c.problem_version == run.problem_version,
+            table.c.data == run.data,
+        )
+        found = connection.execute(query).scalar()
+        if found is None:
+            problem = PROBLEMS[run.problem]
+            row = {
+                "problem": run.problem,
+                "problem_version": run.problem_version,
+                "data": run.data,
+                "family": problem.family,
+                "dimension": problem.dimension,
+                "minimum": problem.minimum,
+                "minimum_is_bound": problem.minimum_is_bound,
+                "target": problem.target,
+                "targets": json.dumps(problem.targets),
+                "budget": problem.budget,
+                "cite": problem.cite,
+                "summary": problem.summary,
+            }
+            connection.execute(insert(table).values(row))
+            found = connection.execute(query).scalar_one()
+        return int(found)
+
+    def count(self) -> int:
+        """How many runs are here."""
+        with self._engine.connect() as connection:
+            return int(
+                connection.execute(select(func.count()).select_from(schema.runs)).scalar_one()
+            )
+
+    def runs(self) -> pd.DataFrame:
+        """The tidy frame, one row a run, in an order that does not depend on when it was made.
+
+        ``steps_to_target`` is empty where the run is censored. Columns that say how long and
+        where: ``seconds_per_step``, ``environment``, ``commit``.
+        """
+        r, p, e = schema.runs.c, schema.problems.c, schema.environments.c
+        query = (
+            select(
+                r.id.label("run"), r.optimizer, r.base, r.variant,
+                p.problem, p.problem_version, p.family, p.data, p.dimension,
+                r.lr, r.hyperparameters, r.default, r.seed, r.dtype, r.device, r.budget,
+                r.status, r.error, r.steps, r.initial_gap, r.final_gap, r.steps_to_target,
+                r.seconds_per_step, r.state_bytes, r.code, e.commit,
+                r.environment_id.label("environment"),
+            )
+            .join(schema.problems, p.id == r.problem_id)
+            .join(schema.environments, e.id == r.environment_id)
+            .order_by(
+                r.optimizer, p.problem, p.problem_version, p.data, r.dtype, r.device, r.budget,
+                r.lr, r.hyperparameters, r.seed, r.code,
+            )
+        )  # fmt: skip
+        frame = self._frame(query)
+        numbers = ("initial_gap", "final_gap", "steps_to_target", "seconds_per_step", "state_bytes")
+        return frame.astype(dict.fromkeys(numbers, "float64")).astype({"default": bool})
+
+    def targets(self) -> pd.DataFrame:
+        """One row a run and target: ``run``, ``target``, ``step`` (empty where censored)."""
+        r, p = schema.runs.c, schema.problems.c
+        query = (
+            select(r.id, r.hits, p.targets)
+            .join(schema.problems, p.id == r.problem_id)
+            .order_by(r.id)
+        )
+        run: list[int] = []
+        target: list[float] = []
+        step: list[float] = []
+        with self._engine.connect() as connection:
+            for run_id, hits, targets in connection.execute(query):
+                found = json.loads(hits)
+                if found:
+                    wanted = json.loads(targets)
+                    run += [run_id] * len(wanted)
+                    target += wanted
+                    step += [math.nan if hit is None else hit for hit in found]
+        return pd.DataFrame({"run": run, "target": target, "step": np.array(step, dtype=float)})
+
+    def traces(self) -> pd.DataFrame:
+        """One row a run, metric and logged step: ``run``, ``metric``, ``step``, ``value``."""
+        t = schema.traces.c
+        query = select(t.run_id, t.metric, t.steps, t["values"]).order_by(t.run_id, t.metric)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        lengths = [len(row[2]) // 4 for row in rows]
+        names = pd.Categorical([row[1] for row in rows])
+        codes = np.repeat(names.codes, lengths) if rows else np.array([], dtype=int)
+        return pd.DataFrame(
+            {
+                "run": np.repeat(np.array([row[0] for row in rows], dtype=np.int64), lengths),
+                "metric": pd.Categorical.from_codes(codes, categories=names.categories),
+                "step": np.frombuffer(b"".join(row[2] for row in rows), "<i4").astype(np.int64),
+                "value": np.frombuffer(b"".join(row[3] for row in rows), "<f4").astype(float),
+            }
+        )
+
+    def problems(self) -> pd.DataFrame:
+        """One row a problem, version and data."""
+        table = schema.problems
+        columns = [c for c in table.c if c.name not in ("id", "targets")]
+        return self._frame(select(*columns).order_by(table.c.problem, table.c.problem_version))
+
+    def environments(self) -> pd.DataFrame:
+        """One row an environment."""
+        table = schema.environments
+        columns = [c for c in table.c if c.name not in ("id", "digest")]
+        return self._frame(select(table.c.id.label("environment"), *columns).order_by(table.c.id))
+
+    def _frame(self, query: Any) -> pd.DataFrame:
+        with self._engine.connect() as connection:
+            return pd.read_sql_query(query, connection)
+
+
+def _row(result: Result, name: str, problem_id: int, environment_id: int) -> dict[str, Any]:
+    run = result.run
+    optimizer, problem = OPTIMIZERS[run.optimizer], PROBLEMS[run.problem]
+    others = {k: v for k, v in run.settings.items() if k != "lr"}
+    headline = [bool(np.isclose(t, problem.target, rtol=1e-9)) for t in problem.targets].index(True)
+    return {
+        "key": name,
+        "optimizer": run.optimizer,
+        "base": optimizer.base,
+        "variant": optimizer.variant,
+        "problem_id": problem_id,
+        "lr": run.settings["lr"],
+        "hyperparameters": canonical(others),
+        "default": run.default,
+        "seed": run.seed,
+        "dtype": run.dtype,
+        "device": run.device,
+        "budget": run.budget,
+        "code": code_of(run.optimizer),
+        "status": result.status.value,
+        "error": result.error,
+        "steps": result.steps,
+        "initial_gap": _nullable(result.initial_gap),
+        "final_gap": _nullable(result.final_gap),
+        "steps_to_target": result.hits[headline] if result.hits else None,
+        "hits": json.dumps(result.hits),
+        "seconds_per_step": result.seconds_per_step,
+        "state_bytes": result.state_bytes,
+        "environment_id": environment_id,
+    }
+
+
+def _nullable(number: float | None) -> float | None:
+    """NaN as NULL (databases differ on NaN); infinity stays."""
+    return None if number is None or math.isnan(number) else number
+
+
+def _parsed(url: str) -> URL:
+    if "://" not in url:
+        return URL.create("sqlite", database=url)
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise StoreError(f"{url!r} is no store: {str(error).splitlines()[0]}") from error
+    return parsed
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL: a report may read while a run writes, and a killed writer loses at most its batch.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
