@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from optbench.engine.lanes import feed, start
+from optbench.engine.lanes import feed, one_thread, start
 from optbench.engine.routes import Driver
 from optbench.optimizers import Optimizer
 from optbench.problems import Problem
@@ -26,6 +26,7 @@ class Cost:
     state_bytes: int
 
 
+@one_thread()
 def single_lane_cost(
     optimizer: Optimizer,
     problem: Problem,

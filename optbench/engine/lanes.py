@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,17 @@ class Trajectory:
     params: Mapping[str, Tensor]
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread: lanes fill it, bits do not depend on the machine, workers do not fight."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def start(
     problem: Problem, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
@@ -76,6 +88,7 @@ def feed(
         yield from as_tensor(block[:, column], dtype, device).unbind(0)
 
 
+@one_thread()
 def advance(
     optimizer: Optimizer,
     problem: Problem,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optbench.engine.plan import Selection
+from optbench.optimizers.catalogue import BASES
+from optbench.problems import CATALOGUE
 from optbench.registry import NotAdoptable, Registry
 
 
@@ -21,9 +23,21 @@ CLASSICS = (
     *("sgd", "momentum", "nesterov", "adam", "adamw", "amsgrad", "nadam", "radam", "adamax"),
     *("adagrad", "rmsprop", "adadelta", "rprop", "lion", "signum", "adafactor"),
 )
-"""What `quick` compares: all whose lanes are all but free."""
+"""What `quick` compares: those whose lanes are all but free."""
 
 MNIST = ("mnist-mlp", "mnist-logistic", "mnist-autoencoder")
+"""Bound by arithmetic: their lanes are not free, so they get fewer."""
+
+SLOW_LANES = ("lbfgs", "adam-swarm")
+"""Optimizers whose lanes run one at a time."""
+
+
+def _bases(*, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return tuple(row.name for row in BASES if row.name not in without)
+
+
+def _problems(*, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return tuple(problem.name for problem in CATALOGUE if problem.name not in without)
 
 
 def _seeds(count: int) -> tuple[int, ...]:
@@ -31,7 +45,9 @@ def _seeds(count: int) -> tuple[int, ...]:
 
 
 def _adopt(obj: object, name: str) -> Suite:
-    raise NotAdoptable(f"{name!r} is no suite: suites are registered by name")
+    if isinstance(obj, Suite):
+        return obj
+    raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Suite")
 
 
 SUITES: Registry[Suite] = Registry("suite", "optbench.suites", _adopt)
@@ -57,7 +73,8 @@ SUITES.register(
 SUITES.register(
     Suite(
         "quick",
-        "A minute or two: 16 optimizers on 14 problems of all families, default and tuned.",
+        "About a minute on two processors: 16 optimizers on 14 problems of all six families, "
+        "default and tuned, with short budgets.",
         (
             Selection(
                 optimizers=CLASSICS,
@@ -76,11 +93,65 @@ SUITES.register(
                 optimizers=CLASSICS,
                 problems=("mnist-mlp",),
                 rates="tuned",
-                thin=4,
+                thin=2,
                 seeds=_seeds(2),
                 budget=250,
             ),
             Selection(optimizers=("adam", "amsgrad"), problems=("reddi",), seeds=_seeds(6)),
         ),
+    )
+)
+
+
+def _catalogue(
+    seeds: int, mnist_seeds: int, *, thin: int = 1, slow_thin: int = 2
+) -> tuple[Selection, ...]:
+    """Every optimizer on every problem that it can run on; variants at their defaults."""
+    cheap = _problems(without=(*MNIST, "reddi"))
+    return (
+        Selection(
+            optimizers=_bases(without=SLOW_LANES),
+            problems=cheap,
+            rates="tuned",
+            thin=thin,
+            seeds=_seeds(seeds),
+        ),
+        Selection(
+            optimizers=SLOW_LANES,
+            problems=cheap,
+            rates="tuned",
+            thin=slow_thin,
+            seeds=_seeds(seeds),
+        ),
+        Selection(
+            optimizers=_bases(),
+            problems=MNIST,
+            rates="tuned",
+            thin=max(thin, 2),
+            seeds=_seeds(mnist_seeds),
+        ),
+        Selection(
+            optimizers=_bases(without=SLOW_LANES),
+            problems=("reddi",),
+            rates="tuned",
+            thin=max(thin, 2),
+            seeds=_seeds(seeds),
+        ),
+        Selection(optimizers=("*[foreach]", "*[fused]"), problems=cheap, seeds=_seeds(seeds)),
+    )
+
+
+SUITES.register(
+    Suite(
+        "nightly",
+        "The whole catalogue, default and tuned, in half an hour on two processors.",
+        _catalogue(seeds=10, mnist_seeds=4),
+    )
+)
+SUITES.register(
+    Suite(
+        "full",
+        "The nightly with three times the seeds, and every learning rate everywhere: hours.",
+        _catalogue(seeds=30, mnist_seeds=10, slow_thin=1),
     )
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -73,9 +72,8 @@ def estimated_cost(unit: Unit) -> float:
 
 
 def perform(unit: Unit) -> list[Result]:
-    """Do the runs of a unit, on one thread; an exception becomes the result of its runs."""
-    with one_thread():
-        return _perform(list(unit.runs))
+    """Do the runs of a unit; an exception becomes the result of its runs."""
+    return _perform(list(unit.runs))
 
 
 def _perform(runs: list[Run]) -> list[Result]:
@@ -120,17 +118,6 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return text + where
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread: lanes fill it, bits do not depend on the machine, workers do not fight."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def timed(unit: Unit) -> tuple[list[Result], float]:

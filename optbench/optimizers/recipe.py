@@ -101,12 +101,15 @@ class Optimizer:
         if "lr" not in self.defaults:
             raise ValueError(f"optimizer {self.name!r} has no default lr")
 
-    def variant_of(self, variant: str, **overrides: Any) -> Optimizer:
+    def variant_of(
+        self, variant: str, *, route: Route | None = None, **overrides: Any
+    ) -> Optimizer:
         """The same recipe under ``name[variant]``, with other fixed hyperparameters."""
         return replace(
             self,
             name=f"{self.name}[{variant}]",
             defaults={**self.defaults, **overrides},
+            route=route or self.route,
             variant=variant,
             base=self.name,
         )

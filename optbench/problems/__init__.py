@@ -11,18 +11,18 @@ from optbench.problems.noisy import noisy
 from optbench.problems.problem import Problem, adopt
 from optbench.registry import Registry
 
-FAMILIES = {
-    "convex": convex,
-    "landscape": landscapes,
-    "noisy": noisy,
-    "counterexample": counterexamples,
-    "network": networks,
-    "factorization": factorizations,
-}
+CATALOGUE = (
+    *convex(),
+    *landscapes(),
+    *noisy(),
+    *counterexamples(),
+    *networks(),
+    *factorizations(),
+)
+"""The problems that ship with the package, by family."""
 
 PROBLEMS: Registry[Problem] = Registry("problem", "optbench.problems", adopt)
-for _family in FAMILIES.values():
-    for _problem in _family():
-        PROBLEMS.register(_problem)
+for _problem in CATALOGUE:
+    PROBLEMS.register(_problem)
 
-__all__ = ["FAMILIES", "PROBLEMS", "DamagedData", "Problem", "module_problem"]
+__all__ = ["CATALOGUE", "PROBLEMS", "DamagedData", "Problem", "module_problem"]

@@ -191,9 +191,8 @@ class MnistLogistic(Problem):
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         assert batch is not None
-        logits = torch.baddbmm(
-            params["b"].unsqueeze(1), rows(self.tensors["x"], batch), params["w"]
-        )
+        x = rows(self.tensors["x"], batch)
+        logits = torch.bmm(x, params["w"]) + params["b"].unsqueeze(1)
         return mnist.cross_entropy(logits, self.tensors["y"][batch]) + self._penalized(params["w"])
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:

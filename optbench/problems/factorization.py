@@ -41,7 +41,7 @@ class MatrixCompletion(Problem):
         rows, columns = self.matrix.shape
         return {
             "left": 0.3 * rng.standard_normal((rows, self.rank)),
-            "right": 0.3 * rng.standard_normal((columns, self.rank)),
+            "right": 0.3 * rng.standard_normal((self.rank, columns)),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -51,8 +51,9 @@ class MatrixCompletion(Problem):
         }
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
-        product = torch.bmm(params["left"], params["right"].transpose(1, 2))
-        error = product - self.tensors["matrix"]
+        # The right factor lies transposed: the gradient of the other layout has bits that
+        # depend on where in memory a lane begins.
+        error = torch.bmm(params["left"], params["right"]) - self.tensors["matrix"]
         return (self.tensors["weight"] * error.square()).sum((1, 2))
 
 

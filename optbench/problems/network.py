@@ -32,8 +32,11 @@ def dense_start(
 
 
 def dense(params: Mapping[str, Tensor], layer: int, x: Tensor) -> Tensor:
-    """One layer over lanes: [K, n, out] from x [K, n, in]."""
-    return torch.baddbmm(params[f"b{layer}"].unsqueeze(1), x, params[f"w{layer}"])
+    """One layer over lanes: [K, n, out] from x [K, n, in].
+
+    Not ``baddbmm``: for some shapes its bits depend on the number of lanes.
+    """
+    return torch.bmm(x, params[f"w{layer}"]) + params[f"b{layer}"].unsqueeze(1)
 
 
 class TanhNetwork(Problem):
