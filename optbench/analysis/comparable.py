@@ -49,6 +49,7 @@ def comparable(results: Results) -> Comparable:
     budget = _most_frequent(runs, ["budget"], within=["problem"])
     runs = _keep(runs, budget, "other budget than most runs of the problem", notes)
 
+    # NaN is a value here: the learning rate of an optimizer that has none.
     repeated = runs.duplicated(RUN_KEY, keep="last")
     if repeated.any():
         counts = runs[repeated].groupby("optimizer").size()

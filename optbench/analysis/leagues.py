@@ -97,7 +97,7 @@ def tuned_league(runs: pd.DataFrame) -> League:
 def _seed_sets(runs: pd.DataFrame, by: list[str]) -> pd.Series[float]:
     """The sorted tuple of seeds of each group."""
     ordered = runs.sort_values([*by, "seed"])
-    size = ordered.groupby(by).size()
+    size = ordered.groupby(by, dropna=False).size()
     parts = np.split(ordered["seed"].to_numpy(), size.to_numpy().cumsum()[:-1])
     # An object column of tuples; a list of equal lengths would become a matrix.
     sets = np.empty(len(size), dtype=object)
@@ -121,7 +121,7 @@ def _choose(runs: pd.DataFrame, entered: pd.DataFrame) -> pd.DataFrame:
     selecting = selecting.assign(final=final)
     grades = pd.DataFrame(
         {
-            "reached": selecting.groupby(SETTING)["steps_to_target"].count(),
+            "reached": selecting.groupby(SETTING, dropna=False)["steps_to_target"].count(),
             "steps": lower_quantile(selecting, SETTING, "steps_to_target"),
             "final": lower_quantile(selecting, SETTING, "final"),
         }

@@ -31,7 +31,7 @@ def lower_quantile(
     keys = list(by)
     censored = frame[keys].assign(**{value: frame[value].astype(float).fillna(np.inf)})
     ordered = censored.sort_values([*keys, value])
-    size = ordered.groupby(keys, observed=True).size()
+    size = ordered.groupby(keys, observed=True, dropna=False).size()
     count = size.to_numpy()
     place = count.cumsum() - count + order_statistic(count, q)
     return pd.Series(ordered[value].to_numpy()[place], index=size.index, name=value)

@@ -21,7 +21,9 @@ def sensitivity(runs: pd.DataFrame) -> pd.DataFrame:
         The columns of `scores`, and ``lr``, ``default`` (whether it is the default one); only
         pairs with two learning rates or more.
     """
-    ranked = runs.assign(is_default=runs["default"].astype(bool))
+    # An optimizer without a learning rate has NaN for it.
+    ranked = runs[runs["lr"] > 0]
+    ranked = ranked.assign(is_default=ranked["default"].astype(bool))
     counted = (
         ranked.groupby([*PAIR, "hyperparameters"])
         .agg(is_default=("is_default", "max"), count=("run", "size"))

@@ -8,5 +8,5 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print a line for people; names in it are data, never markup."""
-    errors.print(text, markup=False)
+    """Print a line for people; names in it are data, never markup or emoji codes."""
+    errors.print(text, markup=False, emoji=False)

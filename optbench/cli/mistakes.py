@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import ValidationError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from optbench.engine.plan import NothingToRun
 from optbench.optimizers import WrongHyperparameter
@@ -35,6 +36,9 @@ def wrong_use(error: Exception) -> str | None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{where}: {first['msg']} (got {first['input']!r})"
+    if type(error) in (DatabaseError, OperationalError):
+        # A damaged file, a full disk, a lock that nobody lets go of: of the store, not of ours.
+        return f"the store cannot be used: {str(error.orig).splitlines()[0]}"  # type: ignore[attr-defined]
     if isinstance(error, MISTAKES):
         # KeyError and its kin quote their text when shown; args do not.
         return str(error.args[0]) if error.args else str(error)

@@ -135,7 +135,8 @@ def advance(
             break
         evaluations, loss = step(batch, budget - spent)
         if record.sees_loss:
-            record.append(spent, loss)
+            assert loss is not None
+            record.append(spent, loss.detach())
         if projects:
             driver.project()
         spent += evaluations
@@ -165,23 +166,27 @@ class Record:
         self.next_look: float = 0
         self.next_check: float = CHECK_EVERY
 
-    def append(self, step: int, objective: Tensor | None) -> None:
+    def append(self, step: int, objective: Tensor) -> None:
         """Keep the objective [K] seen at a step, on its device: nothing waits for it here."""
-        assert objective is not None
         self._steps.append(step)
         self._pending.append(objective)
 
     @torch.no_grad()
     def look(self, step: int, params: Mapping[str, Tensor]) -> None:
         """Evaluate what is due at this step: the objective, and the metrics if it is logged."""
-        if not self.sees_loss:
-            self.append(step, self.problem.objective(params))
         due = bool(step >= self._schedule[self._cursor])
+        metrics: dict[str, Tensor] = {}
+        if self.sees_loss:
+            metrics = self.problem.metrics(params) if due else {}
+        else:
+            objective, metrics = (
+                self.problem.observe(params) if due else (self.problem.objective(params), {})
+            )
+            self.append(step, objective)
+        if metrics:
+            self._logged.append(step)
+            self._metrics.append({k: v.detach().clone() for k, v in metrics.items()})
         if due:
-            metrics = self.problem.metrics(params)
-            if metrics:
-                self._logged.append(step)
-                self._metrics.append({k: v.detach().clone() for k, v in metrics.items()})
             self._cursor = int(np.searchsorted(self._schedule, step, side="right"))
         self.next_look = self._next(step, has_metrics=bool(self._metrics))
 
@@ -206,8 +211,8 @@ class Record:
         values = torch.stack(self._pending).double().cpu().numpy() - self.problem.minimum
         self._pending.clear()
         self._gaps.append(values)
-        lost: np.ndarray = has_diverged(values, self._gaps[0][0]).any(0)
-        self._lost = lost if self._lost is None else np.asarray(self._lost | lost)
+        lost = np.logical_or.reduce(has_diverged(values, self._gaps[0][0]), axis=0)
+        self._lost = lost if self._lost is None else np.logical_or(self._lost, lost)
 
     @torch.no_grad()
     def close(self, step: int, params: Mapping[str, Tensor]) -> Trajectory:

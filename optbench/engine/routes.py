@@ -112,7 +112,7 @@ class Driver:
                 leaf.grad = None
 
     def _plain_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
-        """Loss, gradient, update: gives (1, losses [K] before the update)."""
+        """Loss, gradient, update: gives (1, losses [K] before the update, in their graph)."""
         loss = self.problem.loss(self.params, batch)
         self._clear_gradients()
         # The gradient of the sum of all lanes: each lane's own.
@@ -121,7 +121,7 @@ class Driver:
             self._attach_gradients()
         for optimizer in self._live:
             optimizer.step()
-        return 1, loss.detach()
+        return 1, loss
 
     def _closure_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
         """One step of one lane that evaluates as often as it likes: gives (evaluations, None).

@@ -87,7 +87,7 @@ SUITES.register(
                 rates="tuned",
                 thin=2,
                 seeds=_seeds(6),
-                budget=500,
+                budget=1000,
             ),
             Selection(
                 optimizers=CLASSICS,

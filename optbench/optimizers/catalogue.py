@@ -17,7 +17,7 @@ from optbench.optimizers.swarm import AdamSwarm
 
 SMALL = {"lr": half_decades(1e-5, 1e-1)}
 MIDDLE = {"lr": half_decades(1e-4, 1)}
-LARGE = {"lr": half_decades(1e-3, 10)}
+LARGE = {"lr": half_decades(1e-4, 10)}
 
 # fmt: off
 BASES = (

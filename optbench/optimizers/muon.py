@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.optim.optimizer import ParamsT
 
+from optbench.optimizers.checked import check_range
+
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """``torch.optim.Muon`` for two-dimensional parameters, ``torch.optim.AdamW`` for the rest.
@@ -43,6 +45,13 @@ class MuonWithAdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
+        # Here, since torch's constructors check their defaults and not what a group brings.
+        check_range("lr", lr)
+        check_range("weight_decay", weight_decay)
+        check_range("momentum", momentum)
+        check_range("betas[0]", betas[0], below=1.0)
+        check_range("betas[1]", betas[1], below=1.0)
+        check_range("eps", eps)
         super().__init__(
             params,
             {
@@ -55,7 +64,6 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 "eps": eps,
             },
         )
-        self._parts()  # the parts check the hyperparameters: a wrong one is refused now
 
     def _parts(self) -> list[torch.optim.Optimizer]:
         """The two optimizers over this one's groups and state.

@@ -69,7 +69,7 @@ class Problem:
 
     family: ClassVar[str]
     version: int = 1
-    max_lanes: int = 96
+    max_lanes: int = 128
     observe_every: int = 1
     sparse: bool = False
     minimum_is_bound: bool = False
@@ -127,6 +127,10 @@ class Problem:
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """More to log beside the gap: name to [K]."""
         return {}
+
+    def observe(self, params: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Objective and metrics; for problems where both come of one computation."""
+        return self.objective(params), self.metrics(params)
 
     def project(self, params: Mapping[str, Tensor]) -> None:
         """Bring the parameters back into the feasible set, in place, after each step."""
@@ -209,17 +213,16 @@ def as_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Te
 
 def adopt(obj: Any, name: str) -> Problem:
     """Make an entry of a `Problem`, or of a function or class that gives one when called."""
-    if isinstance(obj, Problem):
-        return obj
-    if callable(obj):
+    if not isinstance(obj, Problem) and callable(obj):
         try:
             inspect.signature(obj).bind()
         except (TypeError, ValueError) as error:
             raise NotAdoptable(f"{name!r} cannot be called without arguments: {error}") from error
-        made = obj()
-        if isinstance(made, Problem):
-            # Under the path that names it, so that a worker process finds it again.
-            made.name = name if ":" in name else made.name
-            return made
-        obj = made
-    raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
+        obj = obj()
+    if not isinstance(obj, Problem):
+        raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
+    if ":" in name:
+        # Under the path that names it, so that a worker process finds it again.
+        obj = copy.copy(obj)
+        obj.name = name
+    return obj

@@ -12,8 +12,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from optbench.report import style
-from optbench.report.style import FLOOR, Looks
+from optbench.report.rows import by, rows
 from optbench.report.small_multiples import small_multiples
+from optbench.report.style import FLOOR, Looks
 
 
 def convergence(
@@ -40,10 +41,16 @@ def convergence(
     """
     rest = "all others" if set(bands["optimizer"]) - set(highlight) else ""
     with style.drawing():
-        figure, axes = small_multiples(len(problems), [(n, looks[n]) for n in highlight], rest)
-        of_problem = dict(list(bands.groupby("problem")))
+        figure, axes = small_multiples(
+            len(problems),
+            [(name, looks[name]) for name in highlight],
+            rest,
+            x="gradient evaluations",
+            y="gap / initial gap",
+        )
+        of_problem = by(bands, "problem")
         diverged = scores.groupby("problem")[["diverged", "failed", "seeds"]].sum()
-        for ax, row in zip(axes, problems.itertuples(index=False), strict=True):
+        for ax, row in zip(axes, rows(problems), strict=True):
             name = str(row.problem)
             ax.set_title(style.short(name), parse_math=False)
             if name not in of_problem:
@@ -56,27 +63,21 @@ def convergence(
             ended = int(diverged.loc[name, "diverged"] + diverged.loc[name, "failed"])
             if ended:
                 note = f"{ended} of {int(diverged.loc[name, 'seeds'])} runs diverged or failed"
-                ax.text(1.0, 1.01, note, transform=ax.transAxes, fontsize=6.5, color=style.FAINT,
-                        ha="right", va="bottom")  # fmt: skip
-        figure.supxlabel("gradient evaluations", fontsize=8, y=0.01, va="bottom")
-        figure.supylabel("gap / initial gap", fontsize=8, x=0.004, ha="left")
+                ax.text(0.02, 0.02, note, transform=ax.transAxes, fontsize=6.5, color=style.FAINT,
+                        va="bottom")  # fmt: skip
     return figure
 
 
 def _panel(
     ax: Axes, band: pd.DataFrame, highlight: Sequence[str], looks: Looks, target: float
 ) -> None:
-    by_optimizer = dict(list(band.groupby("optimizer")))
-    finite = band["median"].replace(np.inf, np.nan)
-    lowest = max(min(float(finite.min()), target), FLOOR)
-    low = max(10.0 ** math.floor(math.log10(lowest) - 0.2), FLOOR)
-    high = 10.0 ** max(0.5, min(2.0, math.log10(max(float(finite.max()), 1e-30)) + 0.1))
-    if math.isnan(lowest):
-        low = FLOOR
+    by_optimizer = by(band, "optimizer")
+    low, high = _range(band["median"], target)
+    left = left_edge(band)
     grey = []
     for name, one in by_optimizer.items():
         if name not in highlight:
-            grey.extend(_pieces(one, high))
+            grey.append(_line(one, left, high))
     if grey:
         ax.add_collection(LineCollection(grey, colors=style.REST, linewidths=0.8), autolim=False)
     if target > 0:
@@ -86,7 +87,7 @@ def _panel(
         if name not in by_optimizer:
             continue
         one = by_optimizer[name]
-        step = one["step"].clip(lower=0.8)
+        step = one["step"].clip(lower=left)
         look = looks[name]
         ax.fill_between(
             step, one["low"].clip(FLOOR, high * 10), one["high"].clip(FLOOR, high * 10),
@@ -94,10 +95,28 @@ def _panel(
         )  # fmt: skip
         median = one["median"].clip(lower=FLOOR).replace(np.inf, np.nan)
         ax.plot(step, median, color=look.color, linestyle=look.dash)
-    style.log_axis(ax, "x", 0.8, float(band["step"].max()) * 1.05, most=5)
+    style.log_axis(ax, "x", left, max(float(band["step"].max()), left * 2) * 1.05, most=5)
     style.log_axis(ax, "y", low, high)
 
 
-def _pieces(one: pd.DataFrame, high: float) -> list[np.ndarray]:
-    points = np.column_stack([one["step"].clip(lower=0.8), one["median"].clip(FLOOR, high * 10)])
-    return [points] if len(points) > 1 else []
+def left_edge(band: pd.DataFrame) -> float:
+    """Where step 0 stands on a log axis: just before the first step that was logged after it.
+
+    A problem that is looked at every 25 steps would else show a long straight line where nothing
+    was measured.
+    """
+    after = band.loc[band["step"] > 0, "step"]
+    return 0.8 * float(after.min()) if len(after) else 0.8
+
+
+def _range(median: pd.Series[float], target: float) -> tuple[float, float]:
+    """From a decade that holds every median and the target, down to the floor, to 100 at most."""
+    drawn = [value for value in (*median, target) if math.isfinite(value)]
+    lowest = max(min(drawn, default=1.0), FLOOR)
+    highest = max(max(drawn, default=1.0), FLOOR)
+    low = max(10.0 ** math.floor(math.log10(lowest) - 0.2), FLOOR)
+    return low, 10.0 ** max(0.5, min(2.0, math.log10(highest) + 0.1))
+
+
+def _line(one: pd.DataFrame, left: float, high: float) -> np.ndarray:
+    return np.column_stack([one["step"].clip(lower=left), one["median"].clip(FLOOR, high * 10)])

@@ -11,11 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from optbench.report import style
+from optbench.report.rows import by
 from optbench.report.style import Looks
 
 WIDTH, PANEL, HEAD, FOOT, LEFT, LABELS = 10.0, 2.9, 0.34, 0.46, 0.58, 1.15
 LABEL_HEIGHT = 7.8
 """Points between two labels."""
+
+MOST_LABELS = 26
+"""With more optimizers than that only those in colour are named."""
 
 
 def curves(
@@ -53,20 +57,16 @@ def curves(
 
 
 def _panel(ax: Axes, band: pd.DataFrame, highlight: Sequence[str], looks: Looks) -> None:
-    by_optimizer = dict(list(band.groupby("optimizer")))
+    by_optimizer = by(band, "optimizer")
     finite = band["median"].replace(np.inf, np.nan)
-    start = float(finite[band["step"] == band["step"].min()].max())
-    low, high = float(finite.min()), start * 1.6
-    if not (0 < low < high):
-        low, high = max(low, high / 1e3, FLOOR), max(high, 1.0)
-    low /= 1.25
-    last = float(band["step"].max())
+    low, high = _range(finite, finite[band["step"] == band["step"].min()])
+    last = max(float(band["step"].max()), 1.0)
     ends: list[tuple[str, float]] = []
     for name in [*(n for n in by_optimizer if n not in highlight), *reversed(highlight)]:
         if name not in by_optimizer:
             continue
         one = by_optimizer[name]
-        step = one["step"].clip(lower=0.8)
+        step = one["step"]
         median = one["median"].replace(np.inf, np.nan)
         if name in highlight:
             look = looks[name]
@@ -78,12 +78,18 @@ def _panel(ax: Axes, band: pd.DataFrame, highlight: Sequence[str], looks: Looks)
         else:
             ax.plot(step, median, color=style.REST, linewidth=0.9)
         ends.append((name, float(one["median"].iloc[-1])))
-    style.log_axis(ax, "x", 0.8, last, most=5)
+    ax.set_xlim(0, last)
     style.log_axis(ax, "y", low, high, most=5)
     _labels(ax, ends, highlight, looks, low, high)
 
 
-FLOOR = style.FLOOR
+def _range(value: pd.Series[float], start: pd.Series[float]) -> tuple[float, float]:
+    """From the lowest median to a little above the start; what rises beyond leaves the panel."""
+    positive = value[value > 0]
+    begin = float(start.max())
+    high = 1.6 * begin if begin > 0 else 1.0
+    low = float(positive.min()) / 1.25 if len(positive) else high / 10
+    return max(min(low, high / 2), style.FLOOR), high
 
 
 def _labels(
@@ -104,18 +110,12 @@ def _labels(
 
     wanted = [place(value) for _, value in ends]
     gap = LABEL_HEIGHT / (PANEL * 72)
-    for (name, value), at, to in zip(ends, wanted, spread_labels(wanted, gap), strict=True):
+    for (name, value), at, to in zip(
+        ends, wanted, style.spread(wanted, gap, -0.04, 1.04), strict=True
+    ):
         color = looks[name].color if name in highlight else "#8a919b"
         ax.plot([1.0, 1.035], [at, to], transform=ax.transAxes, color=color, linewidth=0.5,
                 clip_on=False)  # fmt: skip
         text = style.short(name, 16) + ("" if math.isfinite(value) else " (diverged)")
         ax.text(1.045, to, text, transform=ax.transAxes, fontsize=6.8, va="center_baseline",
                 color=color, parse_math=False)  # fmt: skip
-
-
-MOST_LABELS = 26
-
-
-def spread_labels(wanted: list[float], gap: float) -> list[float]:
-    """`style.spread` over the height of a panel and a little more."""
-    return style.spread(wanted, gap, -0.04, 1.04)

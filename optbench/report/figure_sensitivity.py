@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from optbench.report import style
+from optbench.report.rows import by, rows
 from optbench.report.small_multiples import small_multiples
 from optbench.report.style import FLOOR, Looks
 
@@ -32,9 +33,15 @@ def sensitivity(
     """
     rest = "all others" if set(table["optimizer"]) - set(highlight) else ""
     with style.drawing():
-        figure, axes = small_multiples(len(problems), [(n, looks[n]) for n in highlight], rest)
-        of_problem = dict(list(table.groupby("problem")))
-        for ax, row in zip(axes, problems.itertuples(index=False), strict=True):
+        figure, axes = small_multiples(
+            len(problems),
+            [(name, looks[name]) for name in highlight],
+            rest,
+            x="learning rate",
+            y="median steps to target",
+        )
+        of_problem = by(table, "problem")
+        for ax, row in zip(axes, rows(problems), strict=True):
             name = str(row.problem)
             ax.set_title(style.short(name), parse_math=False)
             if name in of_problem:
@@ -43,10 +50,6 @@ def sensitivity(
                 ax.text(0.5, 0.5, "one learning rate only", transform=ax.transAxes, ha="center",
                         color=style.FAINT)  # fmt: skip
                 ax.set_axis_off()
-        figure.supxlabel("learning rate", fontsize=8, y=0.01, va="bottom")
-        figure.supylabel(
-            "median gradient evaluations to the target", fontsize=8, x=0.004, ha="left"
-        )
     return figure
 
 
@@ -57,7 +60,7 @@ def _panel(
     value = "median_steps" if reached else "median_gap"
     table = table.assign(value=table[value].replace(np.inf, np.nan).clip(lower=FLOOR))
     known = table["value"].dropna()
-    by_optimizer = dict(list(table.groupby("optimizer")))
+    by_optimizer = by(table, "optimizer")
     grey = [
         one[["lr", "value"]].to_numpy()
         for name, one in by_optimizer.items()
@@ -73,12 +76,11 @@ def _panel(
                 marker="o", markersize=2.2)  # fmt: skip
         default = one[one["default"].astype(bool)]
         ax.plot(default["lr"], default["value"], linestyle="", marker="o", markersize=6.0,
-                markerfacecolor="none", markeredgecolor=look.color, markeredgewidth=1.3)  # fmt: skip
+                color="none", markeredgecolor=look.color, markeredgewidth=1.3)  # fmt: skip
     style.log_axis(ax, "x", float(table["lr"].min()) / 1.5, float(table["lr"].max()) * 1.5)
     if reached:
-        low = max(float(known.min()) / 1.6, 0.5)
-        style.log_axis(ax, "y", low, max(budget * 1.25, low * 2), most=4)
-        ax.axhline(budget, color=style.FAINT, linewidth=0.8, linestyle=style.DOT)
+        low = min(float(known.min()), budget) / 1.6
+        _misses(ax, table[table["default"].astype(bool)], highlight, looks, low, budget)
         return
     ax.text(0.02, 0.97, "no target reached: final gap / initial gap", transform=ax.transAxes,
             fontsize=6.5, va="top", color=style.RED)  # fmt: skip
@@ -86,3 +88,29 @@ def _panel(
         low = 10 ** (math.log10(float(known.min())) - 0.3)
         high = 10 ** min(2.0, math.log10(float(known.max())) + 0.6)
         style.log_axis(ax, "y", min(low, high / 10), high, most=4)
+
+
+def _misses(
+    ax: Axes,
+    default: pd.DataFrame,
+    highlight: Sequence[str],
+    looks: Looks,
+    low: float,
+    budget: float,
+) -> None:
+    """A strip of its own above the budget: a miss has no place on the axis of steps."""
+    share = 0.13
+    top = low * (budget / low) ** (1 / (1 - share))
+    style.log_axis(ax, "y", low, top, most=4)
+    ax.set_yticks([tick for tick in ax.get_yticks() if tick <= budget])
+    ax.axhspan(budget, top, color=style.GRID, linewidth=0)
+    ax.axhline(budget, color=style.FAINT, linewidth=0.8, linestyle=style.DOT)
+    missed = [one for one in rows(default) if one.optimizer in highlight and one.value != one.value]
+    for one in missed:
+        # Several share a rate: their own place in the strip keeps them apart.
+        part = (list(highlight).index(one.optimizer) + 0.7) / (len(highlight) + 0.4)
+        ax.plot([one.lr], [budget * (top / budget) ** part], linestyle="", marker="x",
+                markersize=3.6, markeredgewidth=1.1, color=looks[one.optimizer].color)  # fmt: skip
+    if missed:
+        ax.text(0.99, 1 - share / 2, "missed", transform=ax.transAxes, fontsize=6, ha="right",
+                va="center", color=style.FAINT)  # fmt: skip

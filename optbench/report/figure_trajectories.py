@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from optbench.report import style
+from optbench.report.rows import by
 from optbench.report.style import Looks
 
 WIDTH, PANEL, HEAD, FOOT = 10.0, 4.2, 0.62, 0.45
 
 
 def trajectories(
-    paths: Sequence[tuple[str, pd.DataFrame]], grid: pd.DataFrame, minimum: float, looks: Looks
+    paths: Sequence[tuple[str, pd.DataFrame]], grid: pd.DataFrame, looks: Looks
 ) -> Figure:
     """Paths over log-spaced contours, one panel a league.
 
@@ -25,21 +26,22 @@ def trajectories(
     paths : sequence of (title, frame)
         Frames of `analysis.trajectories`.
     grid : DataFrame
-        ``x0``, ``x1``, ``value`` on a regular grid; its extent is that of the panels.
-    minimum : float
-        Of the objective; contours are drawn at powers of ten above it.
+        ``x0``, ``x1``, ``value`` (the gap) on a regular grid. The panels show what of it the
+        paths cross.
     looks : mapping
         Of every optimizer in the paths, in the order of the legend.
     """
     with style.drawing():
         height = HEAD + PANEL + FOOT
         figure = Figure(figsize=(WIDTH, height))
-        surface = grid.pivot_table(index="x1", columns="x0", values="value")
+        surface = _crossed(grid, [path for _, path in paths]).pivot_table(
+            index="x1", columns="x0", values="value"
+        )
         room = (WIDTH - 0.55 - 0.15) / 2
         for index, (title, path) in enumerate(paths):
             left = (0.55 + index * room) / WIDTH
             ax = figure.add_axes((left, FOOT / height, (room - 0.4) / WIDTH, PANEL / height))
-            _contours(ax, surface, minimum)
+            _contours(ax, surface)
             _paths(ax, path, looks)
             ax.set_title(title, parse_math=False)
             ax.set_xlabel("x₀")
@@ -48,26 +50,46 @@ def trajectories(
     return figure
 
 
-def _contours(ax: Axes, surface: pd.DataFrame, minimum: float) -> None:
+def _contours(ax: Axes, surface: pd.DataFrame) -> None:
     x0 = surface.columns.to_numpy(dtype=float)
     x1 = surface.index.to_numpy(dtype=float)
     value = surface.to_numpy(dtype=float)
-    height = np.log10(np.maximum(value - minimum, style.FLOOR))
+    height = np.log10(np.maximum(value, style.FLOOR))
     top = float(np.nanmax(height))
     levels = np.arange(top - 6, top + 0.01, 0.5)
     ax.grid(False)
-    ax.contourf(x0, x1, height, levels=levels, cmap="Greys_r", alpha=0.22, extend="min")
-    ax.contour(x0, x1, height, levels=levels[::2], colors="#b4bac2", linewidths=0.5,
+    ax.contourf(x0, x1, height, levels=levels, cmap="Greys_r", alpha=0.34, extend="min")
+    ax.contour(x0, x1, height, levels=levels[::2], colors="#8f98a3", linewidths=0.5,
                linestyles="-")  # fmt: skip
     low, column = np.unravel_index(int(np.nanargmin(value)), value.shape)
-    ax.plot(x0[column], x1[low], marker="*", markersize=11, color="white", markeredgecolor=style.INK,
-            linestyle="", zorder=9)  # fmt: skip
+    ax.plot(x0[column], x1[low], marker="*", markersize=11, linestyle="",
+            color="white", markeredgecolor=style.INK, zorder=9)  # fmt: skip
     ax.set_xlim(x0.min(), x0.max())
     ax.set_ylim(x1.min(), x1.max())
 
 
+def _crossed(grid: pd.DataFrame, paths: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The part of the grid that holds the minimum and every path, with a margin.
+
+    The contours keep their levels over it; a path that leaves the grid is cut off at its edge.
+    """
+    points = pd.concat([*(path[["x0", "x1"]] for path in paths), _least(grid)])
+    kept = grid
+    for name in ("x0", "x1"):
+        low, high = float(grid[name].min()), float(grid[name].max())
+        inside = points[name].replace([np.inf, -np.inf], np.nan).dropna().clip(low, high)
+        margin = 0.12 * float(inside.max() - inside.min()) + 0.03 * (high - low)
+        near = grid[name].between(inside.min() - margin, inside.max() + margin)
+        kept = kept[near.reindex(kept.index)]
+    return kept
+
+
+def _least(grid: pd.DataFrame) -> pd.DataFrame:
+    return grid.loc[[grid["value"].idxmin()], ["x0", "x1"]]
+
+
 def _paths(ax: Axes, path: pd.DataFrame, looks: Looks) -> None:
-    by_optimizer = dict(list(path.groupby("optimizer")))
+    by_optimizer = by(path, "optimizer")
     for name in reversed(list(looks)):
         if name not in by_optimizer:
             continue

@@ -20,7 +20,7 @@ def slug(name: str) -> str:
     """
     ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:LONGEST]
-    if safe == name:
+    if safe and safe == name:
         return safe
     return f"{safe or 'x'}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 

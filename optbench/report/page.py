@@ -49,7 +49,7 @@ def write_report(
     baseline : str
         The optimizer that ratios refer to.
     landscapes : mapping of str to DataFrame
-        By problem: ``x0``, ``x1``, ``value`` on a regular grid, for contours.
+        By problem: ``x0``, ``x1``, ``value`` (the gap) on a regular grid, for contours.
     command : str
         How to repeat it, shown as it is.
     progress : callable
@@ -71,7 +71,7 @@ def write_report(
     present = {str(name) for name in kept.runs["optimizer"]}
     if baseline not in present:
         raise UnknownBaseline(baseline, present)
-    standings = leagues(kept, baseline)
+    standings, empty = leagues(kept, baseline)
 
     folder = Folder(Path(out))
     say("drawing figures")
@@ -84,6 +84,9 @@ def write_report(
         folder.write(plot.csv, tables.csv_text(plot.data))
     say("writing tables and pages")
     context = _context(chosen, standings, baseline, command, folder)
+    context["empty"] = [
+        {"name": league.name, "left_out": _left_out(league.left_out)} for league in empty
+    ]
     context["plots"] = {plot.name: plot for plot in drawn}
     context["curves"] = [plot for plot in drawn if plot.name.startswith("curves-")]
     context["trajectories"] = [plot for plot in drawn if plot.name.startswith("trajectory-")]

@@ -84,8 +84,9 @@ def sensitivity(results: Results, chosen: Sequence[str], looks: Mapping[str, Loo
         "Median gradient evaluations to the headline target for each learning rate that was run, "
         "other hyperparameters at their defaults; lower is faster, and a wide valley forgives a "
         "wrong guess. A ring marks the optimizer's default rate. A line exists only where at "
-        "least half of the seeds reach the target within the budget (dotted); misses are not "
-        "drawn. Where nothing reaches the target the axis shows the final gap by the initial one "
+        "least half of the seeds reach the target within the budget (dotted); where fewer "
+        "do, the line breaks, and a default rate that misses is a cross in the strip above the "
+        "budget. Where nothing reaches the target the axis shows the final gap by the initial one "
         f"instead and says so. In colour: {_listed(here)}.",
         f"Small multiples of median steps to target against learning rate on {len(problems)} "
         "problems.",
@@ -116,10 +117,6 @@ def trajectories(
     shown = {name: looks[name] for name in few if name in set(data["optimizer"])}
     if not shown:
         return None
-    about = results.problems[results.problems["problem"] == problem]
-    minimum = float(about["minimum"].iloc[0])
-    if not minimum <= float(grid["value"].min()):
-        minimum = float(grid["value"].min())
     return Plot(
         f"trajectory-{slug(problem)}",
         f"Trajectories on {problem}",
@@ -128,7 +125,7 @@ def trajectories(
         "is lower. Points are the logged steps, joined by straight lines: between two of them the "
         "path may have swung. One seed is an illustration, not evidence.",
         f"Paths of {_listed(list(shown))} over the contours of {problem}.",
-        figure_trajectories.trajectories(frames, grid, minimum, shown),
+        figure_trajectories.trajectories(frames, grid, shown),
         data,
     )
 
@@ -158,16 +155,21 @@ def curves(
             named.extend(str(name) for name in last["optimizer"].head(HIGHLIGHTED - 2))
     if not panels:
         return None
-    order = [baseline, *(name for name in dict.fromkeys(named) if name != baseline)]
-    chosen = [name for name in order if any(name in set(f["optimizer"]) for f in frames)]
+    shown = set().union(*(frame["optimizer"] for frame in frames))
+    base = dict(zip(results.runs["optimizer"], results.runs["base"], strict=True))
+    chosen: list[str] = []
+    for name in [baseline, *named]:
+        # A variant computes what its base does; two lines on top of one another say nothing.
+        if name in shown and base[name] not in {base[other] for other in chosen}:
+            chosen.append(name)
     chosen = chosen[: HIGHLIGHTED + 1]
     return Plot(
         f"curves-{slug(problem)}",
         f"Curves of {problem}",
-        "Median over seeds with quartile band, on data that no step has seen. Both axes are "
-        "logarithmic; the names at the right stand where the lines end. In colour: the baseline "
-        "and the optimizers that end lowest. A line that breaks off has diverged on half of its "
-        "seeds.",
+        "Median over seeds with quartile band, on data that no step has seen. The vertical "
+        "axis is logarithmic; the names at the right stand where the lines end. In colour: the "
+        "baseline and optimizers that end lowest. A line that breaks off has lost half of its "
+        "seeds to divergence.",
         f"Held-out loss and error rate of {problem} against gradient evaluations.",
         figure_curves.curves(panels, chosen, looks),
         pd.concat(frames, ignore_index=True),

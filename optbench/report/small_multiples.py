@@ -19,7 +19,7 @@ ROW, HEAD, FOOT, LEFT, GAP_X, GAP_Y = 1.85, 0.30, 0.52, 0.62, 0.46, 0.50
 
 
 def small_multiples(
-    count: int, entries: Sequence[tuple[str, Look]], rest: str
+    count: int, entries: Sequence[tuple[str, Look]], rest: str, *, x: str, y: str
 ) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` axes in rows of at most four, under one legend.
 
@@ -39,6 +39,11 @@ def small_multiples(
         left = LEFT + column * (width + GAP_X)
         bottom = height - head - ROW - row * (ROW + GAP_Y)
         box = (left / WIDTH, bottom / height, width / WIDTH, ROW / height)
-        axes.append(figure.add_axes(box))
+        ax = figure.add_axes(box)
+        if column == 0:
+            ax.set_ylabel(y, fontsize=7.5)
+        if index + columns >= count:
+            ax.set_xlabel(x, fontsize=7.5)
+        axes.append(ax)
     style.legend(figure, entries, rest, y=1.0 - 0.02 / height)
     return figure, axes

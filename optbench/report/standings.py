@@ -16,10 +16,13 @@ from optbench.analysis import (
     tuned_league,
 )
 from optbench.report import numerals
+from optbench.report.rows import rows
 from optbench.report.style import Look, look
 
 HIGHLIGHTED = 6
 """Lines in colour in one small axis: the baseline and the best; more cannot be told apart."""
+
+MOST_SEED_SETS = 4
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Standing:
     def seeds(self) -> str:
         """The seeds that are scored, for a reader."""
         sets = {tuple(one) for one in self.league.choices["evaluation_seeds"]}
-        if len(sets) == 1:
-            return numerals.spans(next(iter(sets)))
-        return "differing from pair to pair"
+        if len(sets) > MOST_SEED_SETS:
+            return "that differ from pair to pair"
+        return " or ".join(numerals.spans(one) for one in sorted(sets))
 
 
 def standing(league: League, results: Results, baseline: str) -> Standing:
@@ -58,10 +61,11 @@ def standing(league: League, results: Results, baseline: str) -> Standing:
     return Standing(league, scored, table, gaps)
 
 
-def leagues(results: Results, baseline: str) -> list[Standing]:
-    """Both leagues, those without any runs left out."""
+def leagues(results: Results, baseline: str) -> tuple[list[Standing], list[League]]:
+    """The leagues that have runs, scored, and those that have none."""
     found = [default_league(results.runs), tuned_league(results.runs)]
-    return [standing(league, results, baseline) for league in found if len(league.runs)]
+    held = [standing(league, results, baseline) for league in found if len(league.runs)]
+    return held, [league for league in found if not len(league.runs)]
 
 
 def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
@@ -69,7 +73,7 @@ def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
     names = runs[["optimizer", "base", "variant"]].drop_duplicates("optimizer")
     return {
         str(row.optimizer): look(str(row.optimizer), str(row.base), str(row.variant or ""))
-        for row in names.itertuples(index=False)
+        for row in rows(names)
     }
 
 
@@ -77,7 +81,7 @@ def highlighted(one: Standing, baseline: str) -> list[str]:
     """The baseline and the best few, of which no two are variants of one another."""
     chosen = [baseline] if baseline in one.order else []
     bases = set(one.summary.loc[one.summary["optimizer"].isin(chosen), "base"])
-    for row in one.summary.itertuples(index=False):
+    for row in rows(one.summary):
         if len(chosen) < HIGHLIGHTED and row.base not in bases:
             chosen.append(str(row.optimizer))
             bases.add(row.base)

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 FLOOR = 1e-12
@@ -28,7 +29,9 @@ GRID = "#e7eaee"
 BLUE, ORANGE, RED, PURPLE = "#3f90da", "#ffa90e", "#bd1f01", "#832db6"
 BROWN, VERMILION, SAND, SLATE, CYAN = "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"
 
-Dash = str | tuple[int, tuple[float, ...]]
+Dash = Any
+"""A line style of matplotlib, whose stubs spell out every one and change with its versions."""
+
 SOLID: Dash = "-"
 LONG: Dash = (0, (6.0, 1.6))
 SHORT: Dash = (0, (3.0, 1.4))
@@ -48,11 +51,11 @@ class Look:
 
 LOOKS: dict[str, Look] = {
     "adam": Look(BLUE, SOLID, "o"),
-    "adamw": Look(CYAN, SOLID, "s"),
+    "adamw": Look(VERMILION, SOLID, "s"),
     "amsgrad": Look(BLUE, SHORT, "v"),
     "nadam": Look(PURPLE, SHORT, "^"),
-    "radam": Look(CYAN, LONG, "D"),
-    "adamax": Look(BLUE, DOT, "P"),
+    "radam": Look(VERMILION, SHORT, "D"),
+    "adamax": Look(CYAN, SOLID, "P"),
     "adam-swarm": Look(ORANGE, DOT, "*"),
     "sgd": Look(SLATE, SOLID, "s"),
     "momentum": Look(RED, SOLID, "^"),
@@ -66,7 +69,7 @@ LOOKS: dict[str, Look] = {
     "adafactor": Look(SAND, SHORT, "h"),
     "lion": Look(PURPLE, SOLID, "P"),
     "signum": Look(PURPLE, DOT, "X"),
-    "muon": Look(VERMILION, SOLID, "D"),
+    "muon": Look(INK, LONG, "D"),
     "lbfgs": Look(INK, SOLID, "*"),
     "sparseadam": Look(CYAN, DOT, "h"),
 }
@@ -97,7 +100,7 @@ def look(optimizer: str, base: str, variant: str = "") -> Look:
 
 Looks = Mapping[str, Look]
 
-RC: dict[str, Any] = {
+RC: Any = {
     "font.size": 8.0,
     "font.family": "DejaVu Sans",
     "axes.edgecolor": "#aab1ba",
@@ -154,14 +157,14 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power_of_ten(value: float, _position: object = None) -> str:
-    """1, 10, 10³, 10⁻⁴ — as text: mathtext is slow, and its SVG large."""
+    """1, 10, 1000, 10⁻⁴ — as text: mathtext is slow, and its SVG large."""
     if not value > 0:
         return ""
     exponent = math.log10(value)
     if abs(exponent - round(exponent)) > 1e-6:
         return f"{value:g}"
     whole = round(exponent)
-    if whole in (0, 1):
+    if 0 <= whole <= 3:
         return str(10**whole)
     return "10" + str(whole).translate(SUPERSCRIPT)
 
@@ -200,8 +203,6 @@ def _between(low: float, high: float) -> list[float]:
 
 def legend(figure: Figure, entries: Iterable[tuple[str, Look]], rest: str, y: float) -> None:
     """One line of names above small multiples; wraps where there are many."""
-    from matplotlib.lines import Line2D
-
     handles = [
         Line2D([], [], color=one.color, linestyle=one.dash, linewidth=1.8, label=short(name, 22))
         for name, one in entries

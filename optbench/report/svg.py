@@ -6,11 +6,13 @@ import io
 import re
 import warnings
 
+import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from optbench.report import style
 
+_TAG = re.compile(r"<[a-zA-Z][^>]*>")
 _NUMBERS = re.compile(r'(?<= d=")[^"]*')
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 _ID = re.compile(r' id="([^"]*)"')
@@ -30,8 +32,6 @@ def svg(figure: Figure, name: str) -> str:
     """
     buffer = io.StringIO()
     with style.drawing(), warnings.catch_warnings():
-        import matplotlib as mpl
-
         # Text stays text: what DejaVu has no glyph for, the reader's browser has.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         mpl.rcParams["svg.hashsalt"] = name
@@ -52,18 +52,22 @@ def inline(document: str) -> str:
 
 
 def _slim(document: str, name: str) -> str:
-    """Two decimals of a point are plenty; ids nobody refers to are only in the way."""
+    """Two decimals of a point are plenty; ids nobody refers to are only in the way.
+
+    Only tags are looked into: text may hold anything, an optimizer's name for one.
+    """
     document = _METADATA.sub("", _COMMENT.sub("", document))
-    document = _NUMBERS.sub(lambda match: _DIGITS.sub(r"\1", match.group()), document)
-    used = {a or b for a, b in _REFERENCE.findall(document)}
-    document = _ID.sub(
-        lambda match: f' id="{name}-{match.group(1)}"' if match.group(1) in used else "", document
-    )
-    return _REFERENCE.sub(
-        lambda match: (
-            f"url(#{name}-{match.group(1)})"
-            if match.group(1)
-            else f'href="#{name}-{match.group(2)}"'
-        ),
-        document,
-    )
+    used = {a or b for tag in _TAG.findall(document) for a, b in _REFERENCE.findall(tag)}
+
+    def identify(match: re.Match[str]) -> str:
+        return f' id="{name}-{match.group(1)}"' if match.group(1) in used else ""
+
+    def refer(match: re.Match[str]) -> str:
+        clip, link = match.groups()
+        return f"url(#{name}-{clip})" if clip else f'href="#{name}-{link}"'
+
+    def tag(match: re.Match[str]) -> str:
+        text = _NUMBERS.sub(lambda numbers: _DIGITS.sub(r"\1", numbers.group()), match.group())
+        return _REFERENCE.sub(refer, _ID.sub(identify, text))
+
+    return _TAG.sub(tag, document)

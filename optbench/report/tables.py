@@ -12,6 +12,7 @@ import pandas as pd
 from optbench.analysis import League
 from optbench.report import numerals
 from optbench.report.numerals import MISSING
+from optbench.report.rows import rows
 
 TEXT_LENGTH = 400
 """Longest error text in the page; the CSV has all of it."""
@@ -71,10 +72,10 @@ def summary_table(summary: pd.DataFrame, baseline: str, csv: str, caption: str) 
         Column(f"s/step ÷ {baseline}", "geometric mean of the ratio of seconds a step"),
         Column("state B/param", "bytes of optimizer state a parameter"),
     ]
-    rows = []
-    for row in summary.itertuples(index=False):
+    lines = []
+    for row in rows(summary):
         steps_on, seconds_on = int(row.steps_problems), int(row.seconds_problems)
-        rows.append(
+        lines.append(
             [
                 name(row.optimizer, "baseline" if row.optimizer == baseline else ""),
                 number(row.solved, f"{row.solved} of {row.problems}"),
@@ -91,7 +92,7 @@ def summary_table(summary: pd.DataFrame, baseline: str, csv: str, caption: str) 
                 number(row.state_bytes, numerals.significant(row.state_bytes)),
             ]
         )
-    return Table(caption, columns, rows, csv)
+    return Table(caption, columns, lines, csv)
 
 
 def steps_table(
@@ -99,12 +100,12 @@ def steps_table(
 ) -> Table:
     """Optimizers by problems: median steps to target; a miss is a dash and nothing else."""
     columns = [Column("optimizer", number=False)]
-    for row in problems.itertuples(index=False):
+    for row in rows(problems):
         title = f"target {numerals.significant(row.target)}, budget {row.budget}"
         columns.append(Column(str(row.problem), title))
     cells: dict[tuple[str, str], Cell] = {}
     best = scores.groupby("problem")["median_steps"].min().to_dict()
-    for row in scores.itertuples(index=False):
+    for row in rows(scores):
         said = [f"{row.reached} of {row.seeds} seeds reach the target"]
         if row.diverged:
             said.append(f"{row.diverged} diverged")
@@ -117,11 +118,11 @@ def steps_table(
             row.median_steps, numerals.integer(row.median_steps), "; ".join(said), mark
         )
     absent = Cell("", title="not run")
-    rows = [
+    lines = [
         [name(one), *(cells.get((one, str(problem)), absent) for problem in problems["problem"])]
         for one in order
     ]
-    return Table(caption, columns, rows, csv, wide=True)
+    return Table(caption, columns, lines, csv, wide=True)
 
 
 def choices_table(league: League, csv: str) -> Table:
@@ -134,7 +135,7 @@ def choices_table(league: League, csv: str) -> Table:
         Column("settings tried"),
         Column("edge of grid", "the best lr was the least or greatest tried", number=False),
     ]
-    rows = [
+    lines = [
         [
             name(row.optimizer),
             name(row.problem),
@@ -143,9 +144,9 @@ def choices_table(league: League, csv: str) -> Table:
             number(row.tried, str(row.tried)),
             name("edge" if row.at_edge else "", "bad"),
         ]
-        for row in league.choices.itertuples(index=False)
+        for row in rows(league.choices)
     ]
-    return Table("Chosen settings.", columns, rows, csv)
+    return Table("Chosen settings.", columns, lines, csv)
 
 
 def plain_table(frame: pd.DataFrame, caption: str, csv: str = "") -> Table:
@@ -158,8 +159,8 @@ def plain_table(frame: pd.DataFrame, caption: str, csv: str = "") -> Table:
         Column(str(one).replace("_", " "), number=is_number)
         for one, is_number in zip(frame.columns, numeric, strict=True)
     ]
-    rows = []
-    for record in frame.itertuples(index=False):
+    lines = []
+    for record in rows(frame):
         row = []
         for value, is_number in zip(record, numeric, strict=True):
             if is_number:
@@ -168,8 +169,8 @@ def plain_table(frame: pd.DataFrame, caption: str, csv: str = "") -> Table:
                 text = "" if value is None or value != value else str(value)
                 cut = text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
                 row.append(name(cut))
-        rows.append(row)
-    return Table(caption, columns, rows, csv)
+        lines.append(row)
+    return Table(caption, columns, lines, csv)
 
 
 def csv_text(frame: pd.DataFrame) -> str:
@@ -178,4 +179,5 @@ def csv_text(frame: pd.DataFrame) -> str:
     for column in shown.columns:
         if shown[column].map(lambda value: isinstance(value, tuple)).any():
             shown[column] = shown[column].map(json.dumps)
-    return shown.to_csv(index=False, lineterminator="\n")
+    text: str = shown.to_csv(index=False, lineterminator="\n")
+    return text

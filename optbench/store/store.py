@@ -28,6 +28,10 @@ BATCH = 500
 """Keys in one query; databases limit how many values a statement may have."""
 
 
+SQLITE_MAGIC = b"SQLite format 3\0"
+"""What every SQLite file begins with (sqlite.org/fileformat.html, 1.3)."""
+
+
 class StoreError(RuntimeError):
     """A store that cannot be opened, is not one of ours, or is too new; the text says which."""
 
@@ -55,12 +59,18 @@ class Store:
         self._prepare_file(create)
         try:
             self._engine = create_engine(self.url)
-            if self.url.get_backend_name() == "sqlite":
-                event.listen(self._engine, "connect", _configure_sqlite)
-            self._open(create)
         except (SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise StoreError(f"cannot open the store {self._shown}: {reason}") from error
+            raise StoreError(f"cannot open the store {self._shown}: {_reason(error)}") from error
+        if self._is_sqlite:
+            event.listen(self._engine, "connect", _configure_sqlite)
+        try:
+            self._open(create)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, SQLAlchemyError | ImportError):
+                shown = f"cannot open the store {self._shown}: {_reason(error)}"
+                raise StoreError(shown) from error
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -77,15 +87,23 @@ class Store:
         """Let go of the database."""
         self._engine.dispose()
 
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
     def _prepare_file(self, create: bool) -> None:
-        if self.url.get_backend_name() != "sqlite" or self.url.database in (None, "", ":memory:"):
+        name = self.url.database
+        if not self._is_sqlite or name in (None, "", ":memory:") or name.startswith("file:"):
             return
-        path = Path(str(self.url.database))
+        path = Path(name)
         if path.is_dir():
             raise StoreError(
                 f"the store {path} is a folder; name a file, such as {path}/results.sqlite"
             )
         if path.exists():
+            # SQLite takes a file shorter than its header for an empty database, and overwrites it.
+            if path.is_file() and _head(path) not in (b"", SQLITE_MAGIC):
+                raise StoreError(f"cannot open the store {self._shown}: file is not a database")
             return
         if not create:
             raise StoreError(f"there is no store at {path} (optbench run --store {path} makes one)")
@@ -100,7 +118,7 @@ class Store:
             if not tables and create:
                 schema.metadata.create_all(connection)
                 connection.execute(insert(schema.meta).values(schema_version=schema.SCHEMA_VERSION))
-                return
+                tables = [schema.meta.name]
             if schema.meta.name not in tables:
                 held = ", ".join(sorted(tables)[:4]) or "nothing"
                 raise StoreError(f"{self._shown} is not an optbench store: it holds {held}")
@@ -110,6 +128,11 @@ class Store:
                     f"{self._shown} has schema {version}, this optbench reads "
                     f"{schema.SCHEMA_VERSION}: use the optbench that wrote it, or another store"
                 )
+        if create and self._is_sqlite:
+            # WAL: a report may read while a run writes, and a killed writer loses at most its
+            # batch. The mode stays with the file, which by now is known to be one of ours.
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """The runs that are not here yet. A failed one counts as missing."""
@@ -128,20 +151,18 @@ class Store:
     def add(self, results: Iterable[Result], environment: Environment) -> None:
         """Keep results, in one transaction: all of them or none.
 
-        A result of a run that is here already replaces it.
+        A result of a run that is here already, or earlier in ``results``, replaces it.
         """
-        results = list(results)
-        if not results:
+        kept_by_key = {key(result.run): result for result in results}
+        if not kept_by_key:
             return
-        keys = [key(result.run) for result in results]
+        keys, results = list(kept_by_key), list(kept_by_key.values())
         with self._engine.begin() as connection:
             where = self._environment(connection, environment)
-            problems = {
-                result.run.problem: self._problem(connection, result.run) for result in results
-            }
+            problems = {of: self._problem(connection, *of) for of in map(_problem_of, results)}
             self._remove(connection, keys)
             for name, result in zip(keys, results, strict=True):
-                row = _row(result, name, problems[result.run.problem], where)
+                row = _row(result, name, problems[_problem_of(result)], where)
                 inserted = connection.execute(insert(schema.runs).values(row))
                 (run_id,) = inserted.inserted_primary_key or (None,)
                 kept = [
@@ -174,20 +195,18 @@ class Store:
             found = connection.execute(query).scalar_one()
         return int(found)
 
-    def _problem(self, connection: Connection, run: Run) -> int:
+    def _problem(self, connection: Connection, name: str, version: int, data: str) -> int:
         table = schema.problems
         query = select(table.c.id).where(
-            table.c.problem == run.problem,
-            table.c.problem_version == run.problem_version,
-            table.c.data == run.data,
+            table.c.problem == name, table.c.problem_version == version, table.c.data == data
         )
         found = connection.execute(query).scalar()
         if found is None:
-            problem = PROBLEMS[run.problem]
+            problem = PROBLEMS[name]
             row = {
-                "problem": run.problem,
-                "problem_version": run.problem_version,
-                "data": run.data,
+                "problem": name,
+                "problem_version": version,
+                "data": data,
                 "family": problem.family,
                 "dimension": problem.dimension,
                 "minimum": problem.minimum,
@@ -292,6 +311,10 @@ class Store:
             return pd.read_sql_query(query, connection)
 
 
+def _problem_of(result: Result) -> tuple[str, int, str]:
+    return result.run.problem, result.run.problem_version, result.run.data
+
+
 def _row(result: Result, name: str, problem_id: int, environment_id: int) -> dict[str, Any]:
     run = result.run
     optimizer, problem = OPTIMIZERS[run.optimizer], PROBLEMS[run.problem]
@@ -330,24 +353,34 @@ def _nullable(number: float | None) -> float | None:
 
 
 def _parsed(url: str) -> URL:
+    if not url:
+        raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:
         parsed = make_url(url)
         parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    # ValueError: a port that is no number.
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise StoreError(f"{url!r} is no store: {str(error).splitlines()[0]}") from error
     return parsed
 
 
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_MAGIC))
+    except OSError:
+        return b""  # Opening it will say why.
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    # WAL: a report may read while a run writes, and a killed writer loses at most its batch.
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=30000",
-        "foreign_keys=ON",
-    ):
+    # Of the connection alone; nothing here writes to a file that may be somebody else's.
+    for pragma in ("synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
