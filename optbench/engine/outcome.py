@@ -58,6 +58,8 @@ def results(
 
 def hits(steps: np.ndarray, gaps: np.ndarray, targets: Sequence[float]) -> tuple[int | None, ...]:
     """For each relative gap the first observed step at or below it; None where there is none."""
+    # An objective that falls to -inf has diverged: it has reached nothing.
+    gaps = np.where(np.isfinite(gaps), gaps, np.nan)
     with np.errstate(invalid="ignore"):
         # The running minimum falls, so that a bisection finds the first step below a target.
         falling = np.fmin.accumulate(gaps) / gaps[0] if gaps[0] > 0 else np.full(len(gaps), np.nan)

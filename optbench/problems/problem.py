@@ -223,6 +223,7 @@ def adopt(obj: Any, name: str) -> Problem:
         raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
     if ":" in name:
         # Under the path that names it, so that a worker process finds it again.
-        obj = copy.copy(obj)
-        obj.name = name
+        renamed = copy.copy(obj)
+        renamed.name = name
+        return renamed
     return obj
