@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -43,13 +45,39 @@ def executor(jobs: int) -> Executor:
         return InlineExecutor()
     # Spawned, not forked: a forked copy of a process that has used torch's threads may hang.
     return ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
+        jobs, multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
 
 
-def _ignore_interrupt() -> None:
-    # Ctrl-C reaches the whole process group; the coordinator alone decides what it means.
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes begun in here never see Ctrl-C; this one sees it afterwards.
+
+    Ctrl-C reaches the whole process group, and the coordinator alone decides what it means. A
+    worker that would see to this itself could do so only when it has imported torch.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not a POSIX system
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_coordinator, daemon=True).start()
+
+
+def _end_with_the_coordinator() -> None:
+    # A worker holds both ends of its queue, so that it would never learn that a killed
+    # coordinator is gone: it would wait for ever, or go on computing for nobody.
+    coordinator = multiprocessing.parent_process()
+    if coordinator is not None:
+        coordinator.join()
+        os._exit(1)
 
 
 def default_jobs() -> int:
@@ -69,6 +97,7 @@ def execute(
     """
     waiting = list(reversed(units))
     while waiting:
+        others = set(multiprocessing.active_children())
         pool = make(jobs)
         running: dict[Future[tuple[list[Result], float]], Unit] = {}
         try:
@@ -77,7 +106,10 @@ def execute(
                 ahead = 1 if isinstance(pool, InlineExecutor) else jobs + 1
                 while waiting and len(running) < ahead:
                     unit = waiting.pop()
-                    running[pool.submit(timed, unit)] = unit
+                    # The pool begins its workers when it is given work.
+                    with _interrupts_held():
+                        future = pool.submit(timed, unit)
+                    running[future] = unit
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     unit = running.pop(future)
                     done, seconds = future.result()
@@ -87,12 +119,8 @@ def execute(
             for lost in (unit, *running.values()):
                 yield lost, [Result(r, Status.FAILED, error=text) for r in lost.runs], 0.0
         except BaseException:
-            _stop(pool)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             raise
         pool.shutdown(cancel_futures=True)
-
-
-def _stop(pool: Executor) -> None:
-    pool.shutdown(wait=False, cancel_futures=True)
-    for child in multiprocessing.active_children():
-        child.terminate()

@@ -161,7 +161,8 @@ def adopt(obj: Any, name: str) -> Optimizer:
     every optimizer; `optbench.engine.certify.fastest_route` tells whether a faster one is.
     """
     if isinstance(obj, Optimizer):
-        return obj
+        # Under the path that names it, so that a worker process finds it again.
+        return replace(obj, name=name, base=name) if ":" in name else obj
     if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
         raise NotAdoptable(
             f"{name!r} is {_described(obj)}, not a torch.optim.Optimizer class "

@@ -308,7 +308,11 @@ class Store:
 
     def _frame(self, query: Any) -> pd.DataFrame:
         with self._engine.connect() as connection:
-            return pd.read_sql_query(query, connection)
+            try:
+                return pd.read_sql_query(query, connection)
+            except pd.errors.DatabaseError as error:
+                # pandas buries what the database said in the whole of the statement.
+                raise (error.__cause__ or error) from None
 
 
 def _problem_of(result: Result) -> tuple[str, int, str]:

@@ -1,0 +1,56 @@
+"""What the tests of store, command line and end to end share: a place, and a command to call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+VARIABLES = ("OPTBENCH_STORE", "OPTBENCH_DATA", "OPTBENCH_MIRROR")
+
+
+class Outcome(NamedTuple):
+    """What a command left: exit status, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Optbench = Callable[..., Outcome]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty current folder, none of our variables set; modules made there are forgotten."""
+    monkeypatch.chdir(tmp_path)
+    for variable in VARIABLES:
+        # Set and taken away, so that what a command sets is taken away at the end, too.
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def optbench(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Optbench:
+    """``optbench`` as a function, in this process: torch is imported once for all tests."""
+    from optbench.cli import main
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["optbench", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), out, err)
+
+    return call

@@ -1,0 +1,166 @@
+"""The catalogue's rows: each can be made, cites its source, and refuses what it does not take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter, half_decades
+from optbench.optimizers.catalogue import BASES, catalogue
+
+ROWS = [row.name for row in catalogue()]
+REQUIRED = {
+    *("sgd", "momentum", "nesterov", "adam", "adamw", "amsgrad", "nadam", "radam", "adamax"),
+    *("adagrad", "rmsprop", "rmsprop-centered", "adadelta", "rprop", "asgd", "adafactor", "muon"),
+    *("lbfgs", "sparseadam", "lion", "signum", "adam-swarm"),
+}
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(2))]
+
+
+def test_the_catalogue_holds_every_optimizer_that_is_promised() -> None:
+    assert {row.name for row in BASES} == REQUIRED
+    assert len(ROWS) == len(set(ROWS)) == len(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_can_be_made_and_names_its_source(name: str) -> None:
+    row = OPTIMIZERS[name]
+    made = row.factory(parameters(), **row.settings())
+    assert isinstance(made, torch.optim.Optimizer)
+    assert made.param_groups[0]["lr"] == row.defaults["lr"] > 0
+    for key, value in row.defaults.items():
+        assert made.param_groups[0][key] == value
+    assert any(year in row.cite for year in map(str, range(1940, 2027))), "a source has a year"
+    assert row.hyperparameters[0] == "lr"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_its_base_or_its_bases_variant(name: str) -> None:
+    row = OPTIMIZERS[name]
+    assert row.name == (f"{row.base}[{row.variant}]" if row.variant else row.base)
+    base = OPTIMIZERS[row.base]
+    assert base.factory is row.factory
+    if row.variant:
+        assert row.defaults == {**base.defaults, row.variant: True}
+        assert row.space == base.space
+        assert row.cite == base.cite
+
+
+def test_each_base_that_can_has_its_variants() -> None:
+    """As torch 2.13 has them on every device; a base whose class takes no foreach has none."""
+    without = {"muon", "lbfgs", "sparseadam", "lion", "signum", "adam-swarm"}
+    assert {n for n in ROWS if n.endswith("[foreach]")} == {
+        f"{n}[foreach]" for n in REQUIRED - without
+    }
+    assert {n for n in ROWS if n.endswith("[fused]")} == {
+        f"{n}[fused]"
+        for n in ("sgd", "momentum", "nesterov", "adam", "adamw", "amsgrad", "adagrad")
+    }
+    for name in without:
+        assert "foreach" not in OPTIMIZERS[name].hyperparameters
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_value_of_a_search_space_is_accepted_and_the_grid_is_half_decades(name: str) -> None:
+    row = OPTIMIZERS[name]
+    assert "lr" in row.space
+    for key, values in row.space.items():
+        assert list(values) == sorted(set(values))
+        for value in values:
+            row.settings({key: value})
+    ratios = [b / a for a, b in zip(row.space["lr"], row.space["lr"][1:], strict=False)]
+    assert all(3.0 < ratio < 3.4 for ratio in ratios)
+    assert row.space["lr"][0] <= row.defaults["lr"] <= row.space["lr"][-1]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_unknown_hyperparameter_is_refused_with_those_that_it_takes(name: str) -> None:
+    with pytest.raises(WrongHyperparameter) as caught:
+        OPTIMIZERS[name].settings({"momentun": 0.9})
+    text = str(caught.value)
+    assert text.startswith(f"{name} takes no hyperparameter 'momentun'; it takes lr, ")
+
+
+@pytest.mark.parametrize("lr", [-1e-3, math.nan, math.inf, -math.inf, "0.1", None, True])
+@pytest.mark.parametrize("name", ROWS)
+def test_a_rate_that_is_no_finite_number_from_zero_up_is_refused(name: str, lr: Any) -> None:
+    with pytest.raises(WrongHyperparameter) as caught:
+        OPTIMIZERS[name].settings({"lr": lr})
+    assert str(caught.value) == f"{name}: lr must be a finite number >= 0, not {lr!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("adam", {"betas": (1.5, 0.9)}),
+        ("momentum", {"momentum": -1.0}),
+        ("nesterov", {"momentum": 0.0}),
+        ("muon", {"weight_decay": -1.0}),
+        ("muon", {"betas": (0.9, 1.0)}),
+        ("lion", {"betas": (0.9, 1.0)}),
+        ("lion", {"weight_decay": math.nan}),
+        ("signum", {"momentum": 1.0}),
+        ("adam-swarm", {"particles": 0}),
+    ],
+)
+def test_a_value_that_the_optimizer_refuses_is_passed_on_in_words(
+    name: str, wrong: dict[str, Any]
+) -> None:
+    (key, value), *_ = wrong.items()
+    with pytest.raises(WrongHyperparameter) as caught:
+        OPTIMIZERS[name].settings(wrong)
+    assert str(caught.value).startswith(f"{name} refuses (")
+    assert f"{key}={value!r}" in str(caught.value)
+    assert "ValueError: " in str(caught.value)
+
+
+def test_settings_are_the_defaults_with_the_overrides_on_top() -> None:
+    row = OPTIMIZERS["nesterov"]
+    assert row.settings({"lr": 0.5}) == {"lr": 0.5, "momentum": 0.9, "nesterov": True}
+    assert row.settings() == dict(row.defaults)
+
+
+def test_a_row_without_a_default_rate_is_refused() -> None:
+    with pytest.raises(ValueError, match="optimizer 'x' has no default lr"):
+        Optimizer("x", torch.optim.SGD, {"momentum": 0.9}, {}, Route.STACK, "nobody")
+
+
+def test_a_row_cannot_be_changed_from_afar() -> None:
+    defaults = {"lr": 0.1}
+    row = Optimizer("x", torch.optim.SGD, defaults, {"lr": (0.1,)}, Route.STACK, "nobody")
+    defaults["lr"] = 3.0
+    assert row.defaults["lr"] == 0.1
+    with pytest.raises(TypeError):
+        row.defaults["lr"] = 3.0  # type: ignore[index]
+    with pytest.raises(TypeError):
+        row.space["lr"] = (3.0,)  # type: ignore[index]
+
+
+def test_a_factory_that_takes_anything_is_not_asked_for_names() -> None:
+    def anything(params: Any, **settings: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(params, **settings)
+
+    row = Optimizer("x", anything, {"lr": 0.1}, {}, Route.STACK, "nobody")
+    assert row.settings({"momentum": 0.5})["momentum"] == 0.5
+    with pytest.raises(WrongHyperparameter, match="x refuses"):
+        row.settings({"momentun": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1e-2, 1, (0.01, 0.032, 0.1, 0.32, 1.0)),
+        (1e-5, 1e-4, (1e-5, 3.2e-5, 1e-4)),
+        (1, 10, (1.0, 3.2, 10.0)),
+    ],
+)
+def test_half_decades_are_two_a_decade_with_both_ends(
+    low: float, high: float, expected: tuple[float, ...]
+) -> None:
+    assert half_decades(low, high) == expected
