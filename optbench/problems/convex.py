@@ -193,7 +193,8 @@ class MnistLogistic(Problem):
         assert batch is not None
         x = rows(self.tensors["x"], batch)
         logits = torch.bmm(x, params["w"]) + params["b"].unsqueeze(1)
-        return mnist.cross_entropy(logits, self.tensors["y"][batch]) + self._penalized(params["w"])
+        fit = mnist.cross_entropy(logits, self.tensors["y"].take(batch))
+        return fit + self._penalized(params["w"])
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         x, y = self.tensors["x"], self.tensors["y"]

@@ -96,7 +96,7 @@ class MnistNetwork(Problem):
     """A network on MNIST in mini-batches of 64, scored on digits that it does not train on."""
 
     family = "network"
-    max_lanes = 8
+    max_lanes = 4
     observe_every = 25
     minimum_is_bound = True
     batch_size = 64
@@ -150,7 +150,7 @@ class MnistMlp(MnistNetwork):
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         assert batch is not None
         logits = self.forward(params, rows(self.tensors["x"], batch))
-        return mnist.cross_entropy(logits, self.tensors["y"][batch])
+        return mnist.cross_entropy(logits, self.tensors["y"].take(batch))
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         return self.observe(params)[0]
