@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from optbench.engine.runs import Run, frozen
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS, Problem
+
+MOST_SEEDS = 100_000
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -128,6 +129,8 @@ def choices(
     """Settings to run on a problem, each with whether it is the default league's."""
     default = {**optimizer.defaults, **fixed_by(problem, optimizer)}
     base = {**default, **selection.settings}
+    if type(base["lr"]) is int:  # 1 and 1.0 are one rate, and one run
+        base["lr"] = float(base["lr"])
     if isinstance(selection.rates, tuple):
         for lr in selection.rates:
             chosen = {**base, "lr": lr}
@@ -158,7 +161,7 @@ def check_device(device: str) -> None:
         With what is here.
     """
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {device!r} is not available here: {reason}") from error
@@ -172,18 +175,20 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     >>> parse_seeds("1,4-6")
     (1, 4, 5, 6)
     """
+    pieces = []
     try:
         if text.strip().isdigit():
-            seeds = list(range(int(text)))
+            pieces.append(range(int(text)))
         else:
-            seeds = []
             for part in text.split(","):
                 first, _, last = part.strip().partition("-")
-                seeds += range(int(first), int(last or first) + 1)
+                pieces.append(range(int(first), int(last or first) + 1))
     except ValueError:
-        seeds = []
-    if not seeds:
+        pieces = []
+    # Counted before they are made: a mistyped range may hold more than the memory.
+    count = sum(max(0, piece.stop - piece.start) for piece in pieces)
+    if not count:
         raise ValueError(f"seeds are a count (8), a list (3,5,8) or a range (10-19), not {text!r}")
-    if len(seeds) > 100_000:
-        raise ValueError(f"{len(seeds):,} seeds are more than 100,000")
-    return tuple(np.unique(seeds).tolist())
+    if count > MOST_SEEDS:
+        raise ValueError(f"{count:,} seeds are more than {MOST_SEEDS:,}")
+    return tuple(sorted(set(itertools.chain(*pieces))))

@@ -116,6 +116,11 @@ def test_a_wrong_run_is_refused_with_the_reason(
     assert list(workplace.iterdir()) == []
 
 
+@pytest.mark.parametrize("seeds", ["1" + 18 * "0", "1-1" + 18 * "0"], ids=["count", "range"])
+def test_more_seeds_than_memory_holds_are_refused(optbench: Optbench, seeds: str) -> None:
+    assert "seeds are more than 100,000" in refusal(optbench, "run", *SGD, "--seeds", seeds)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_a_device_that_is_not_here_is_refused(optbench: Optbench) -> None:
     assert "device 'cuda' is not available here" in refusal(

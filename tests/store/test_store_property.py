@@ -145,7 +145,7 @@ class StoreIsADictionary(RuleBasedStateMachine):
 
 
 StoreIsADictionary.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=12,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,
