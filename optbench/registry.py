@@ -127,7 +127,7 @@ class Registry(Generic[T]):
                     self.register(entry)
             # Whatever a stranger's module raises, it must not take the catalogue down with it;
             # `optbench list` shows the reason.
-            except Exception as error:  # noqa: BLE001
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 self.broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
 
     def _entries_of(self, loaded: Any, name: str) -> Iterable[T]:
@@ -150,7 +150,7 @@ def import_attribute(path: str) -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     # Importing runs a stranger's code: any exception of it is the answer to give.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnknownName(
             f"cannot import {module_name!r} of {path!r}: {type(error).__name__}: {error}"
         ) from error

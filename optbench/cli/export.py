@@ -49,7 +49,7 @@ def export(
         else:
             frame.to_csv(out if out is not None else sys.stdout, index=False)
     except ImportError as error:
-        raise WrongUse("parquet needs pyarrow: pip install 'optbench[parquet]'") from error
+        raise WrongUse("parquet needs pyarrow: pip install pyarrow") from error
     except BrokenPipeError:
         raise
     except OSError as error:

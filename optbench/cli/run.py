@@ -107,7 +107,7 @@ def run(
             say(f"left out: {name} on {where}: {reason}")
     if dry_run:
         pairs = {(r.optimizer, r.problem) for r in planned.runs}
-        say(f"{len(planned.runs):,} runs of {len(pairs):,} pairs of an optimizer and a problem")
+        say(f"{len(planned.runs):,} runs; pairs of an optimizer and a problem: {len(pairs):,}")
         return
     with Store(store, create=True) as opened:
         raise typer.Exit(_fill(opened, planned.runs, jobs or default_jobs(), again))

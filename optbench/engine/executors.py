@@ -115,8 +115,12 @@ def execute(
                     done, seconds = future.result()
                     yield unit, done, seconds
         except BrokenProcessPool as error:
-            text = f"the worker process died while it ran {unit.title}: {error}"
-            for lost in (unit, *running.values()):
+            # What was finished in the same moment is not lost with the worker.
+            whole = {f: u for f, u in running.items() if f.done() and f.exception() is None}
+            for future, each in whole.items():
+                yield (each, *future.result())
+            for lost in (unit, *(u for f, u in running.items() if f not in whole)):
+                text = f"the worker process died while it ran {lost.title}: {error}"
                 yield lost, [Result(r, Status.FAILED, error=text) for r in lost.runs], 0.0
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

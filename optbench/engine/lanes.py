@@ -239,5 +239,7 @@ class Record:
 def has_diverged(gaps: np.ndarray, initial: np.ndarray) -> np.ndarray:
     """Where a gap is not finite or `DIVERGENCE` times the initial one; same shape as ``gaps``."""
     with np.errstate(invalid="ignore"):
-        mask: np.ndarray = ~np.isfinite(gaps) | (gaps > DIVERGENCE * initial)
+        # A start at the minimum, or below what was taken for it, has no gap to be a multiple of.
+        limit = np.where(initial > 0, DIVERGENCE * initial, np.inf)
+        mask: np.ndarray = ~np.isfinite(gaps) | (gaps > limit)
     return mask

@@ -37,7 +37,8 @@ def pack(runs: Iterable[Run]) -> list[Unit]:
     """
     together: dict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        together[run.optimizer, run.problem, run.budget, run.dtype, run.device].append(run)
+        others = canonical({k: v for k, v in run.settings.items() if k != "lr"})
+        together[run.optimizer, run.problem, others, run.budget, run.dtype, run.device].append(run)
     units = []
     for group in together.values():
         optimizer, problem = OPTIMIZERS[group[0].optimizer], PROBLEMS[group[0].problem]
@@ -80,8 +81,9 @@ def _perform(runs: list[Run]) -> list[Result]:
     try:
         optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
         dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
-        first = runs[0]
-        price = cost.single_lane_cost(optimizer, problem, first.settings, first.seed, dtype, device)
+        # At one rate and seed, so that what it finds does not depend on who shares the unit.
+        typical = {**runs[0].settings, "lr": optimizer.defaults["lr"]}
+        price = cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
         # Lanes of a closure cannot advance together: they ask for gradients when they like.
         batches = [[run] for run in runs] if optimizer.closure else [runs]
         done: list[Result] = []
@@ -91,7 +93,7 @@ def _perform(runs: list[Run]) -> list[Result]:
                 problem,
                 [run.settings for run in batch],
                 [run.seed for run in batch],
-                first.budget,
+                runs[0].budget,
                 dtype=dtype,
                 device=device,
             )
@@ -105,7 +107,7 @@ def _perform(runs: list[Run]) -> list[Result]:
             )
         return done
     # An optimizer is anybody's code: whatever it raises is the result of its run.
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         if len(runs) > 1:
             # One lane may have brought the others down: each alone, so that only it fails.
             return [result for run in runs for result in _perform([run])]

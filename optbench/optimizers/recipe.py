@@ -170,7 +170,13 @@ def adopt(obj: Any, name: str) -> Optimizer:
         )
     if obj is torch.optim.Optimizer:
         raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
-    lr = inspect.signature(obj).parameters.get("lr")
+    parameters = inspect.signature(obj).parameters
+    lr = parameters.get("lr")
+    if lr is None and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        raise NotAdoptable(
+            f"{name!r} takes no lr, and every run here has one: write an Optimizer row whose "
+            "factory takes an lr and does with it what it should"
+        )
     default = 1e-3 if lr is None or lr.default is lr.empty else lr.default
     if not isinstance(default, int | float):  # a tensor, None for "chosen by the method", ...
         default = 1e-3

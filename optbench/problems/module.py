@@ -62,10 +62,13 @@ class ModuleProblem(Problem):
         bound = super().bind(dtype, device)
         assert isinstance(bound, ModuleProblem)
         # One lane's own copy: its buffers (running statistics) are that lane's.
-        bound.module = self.make_module().to(device=device, dtype=dtype).requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            bound.module = self.make_module().to(device=device, dtype=dtype).requires_grad_(False)
+        bound.draws = 0
         return bound
 
     module: torch.nn.Module
+    draws: int
 
     def arrays(self) -> dict[str, np.ndarray]:
         return dict(zip(("x", "y", "held_x", "held_y"), (*self.train, *self.held_out), strict=True))
@@ -80,7 +83,12 @@ class ModuleProblem(Problem):
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         assert batch is not None
         self.module.train()
-        return self._value(params, self.tensors["x"][batch[0]], self.tensors["y"][batch[0]])
+        self.draws += 1
+        # Dropout and the like draw from torch's generator: seeded by the run's own data order,
+        # they draw the same in every run of a seed, and leave the generator as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.draws * 1_000_003 + int(batch[0, 0]))
+            return self._value(params, self.tensors["x"][batch[0]], self.tensors["y"][batch[0]])
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         self.module.eval()

@@ -83,7 +83,7 @@ def write_report(
         folder.write(plot.svg, documents[plot.name])
         folder.write(plot.csv, tables.csv_text(plot.data))
     say("writing tables and pages")
-    context = _context(chosen, standings, baseline, command, folder)
+    context = _context(results, chosen, standings, baseline, command, folder)
     context["empty"] = [
         {"name": league.name, "left_out": _left_out(league.left_out)} for league in empty
     ]
@@ -122,7 +122,12 @@ def _plots(
 
 
 def _context(
-    chosen: Comparable, standings: list[Standing], baseline: str, command: str, folder: Folder
+    everything: Results,
+    chosen: Comparable,
+    standings: list[Standing],
+    baseline: str,
+    command: str,
+    folder: Folder,
 ) -> dict[str, Any]:
     results = chosen.results
     runs = results.runs
@@ -137,6 +142,7 @@ def _context(
         sections.append(
             {
                 "name": one.name,
+                "leaders": one.leaders,
                 "seeds": one.seeds,
                 "summary": tables.summary_table(
                     one.summary, baseline, table(f"summary-{one.name}", one.summary),
@@ -156,7 +162,8 @@ def _context(
                 "left_out": _left_out(one.league.left_out),
             }
         )  # fmt: skip
-    failures = _failures(runs)
+    # A failure is told also where its runs are left out of the comparison.
+    failures = _failures(everything.runs)
     used = results.environments[results.environments["environment"].isin(runs["environment"])]
     status = runs["status"].value_counts()
     return {

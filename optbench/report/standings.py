@@ -45,6 +45,12 @@ class Standing:
         return [str(one) for one in self.summary["optimizer"]]
 
     @property
+    def leaders(self) -> list[str]:
+        """Those that solve the most problems, all of them where several do; best first."""
+        solved = self.summary["solved"]
+        return [str(one) for one in self.summary.loc[solved == solved.max(), "optimizer"]]
+
+    @property
     def seeds(self) -> str:
         """The seeds that are scored, for a reader."""
         sets = {tuple(one) for one in self.league.choices["evaluation_seeds"]}

@@ -164,7 +164,9 @@ def plain_table(frame: pd.DataFrame, caption: str, csv: str = "") -> Table:
         row = []
         for value, is_number in zip(record, numeric, strict=True):
             if is_number:
-                row.append(number(float(value), numerals.significant(float(value), 6)))
+                whole = float(value).is_integer()
+                shown = numerals.integer(value) if whole else numerals.significant(float(value))
+                row.append(number(float(value), shown))
             else:
                 text = "" if value is None or value != value else str(value)
                 cut = text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
