@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,8 @@ def report(
     ),
 ) -> None:
     """Write a report: one index.html that opens anywhere, report.md, figures and tables."""
+    from sqlalchemy.engine import make_url
+
     from optbench import load
     from optbench.cli.mistakes import WrongUse
     from optbench.problems import PROBLEMS
@@ -39,7 +42,9 @@ def report(
         for name in ("rosenbrock-2d",)
         if name in set(results.runs["problem"])
     }
-    command = f"optbench report --store {store} --baseline {baseline}"
+    # A URL may hold a password, and a page is shown around.
+    shown = make_url(store).render_as_string() if "://" in store else store
+    command = f"optbench report --store {shlex.quote(shown)} --baseline {shlex.quote(baseline)}"
     try:
         page = write_report(results, out, baseline=baseline, landscapes=drawn, command=command)
     except OSError as error:

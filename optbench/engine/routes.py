@@ -76,6 +76,12 @@ class Driver:
             self._optimizers = [optimizer.factory(parameter_groups, **settings[0])]
         self._live = list(self._optimizers)
         self._per_lane = route is Route.INSTANCE
+        # Only what nobody certified may put another tensor in a parameter's place.
+        self._homes = (
+            [(view, leaf.detach()[index]) for view, leaf, index in self._views]
+            if self._per_lane
+            else []
+        )
         # A gradient buffer is kept where views look into it; elsewhere a fresh one is cheaper.
         self._buffered = bool(self._views) and not self._sparse
         self._buffers = [torch.zeros_like(leaf) for leaf in self._leaves if self._buffered]
@@ -121,6 +127,7 @@ class Driver:
             self._attach_gradients()
         for optimizer in self._live:
             optimizer.step()
+        self._bring_home()
         return 1, loss
 
     def _closure_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
@@ -151,8 +158,25 @@ class Driver:
                 with torch.no_grad():
                     for leaf, saved in zip(self._leaves, before, strict=True):
                         leaf.copy_(saved)
+        self._bring_home()
         # A step that never asked for a gradient still uses the budget, or it would never end.
         return max(1, evaluations), None
+
+    def _bring_home(self) -> None:
+        """Follow an optimizer that assigns ``p.data`` instead of writing into it.
+
+        Its parameters would no longer be the lane's: it would go on alone, and the record
+        would show a run that stands still.
+        """
+        for view, home in self._homes:
+            if view.data_ptr() != home.data_ptr():
+                if view.shape != home.shape:
+                    raise RuntimeError(
+                        f"the optimizer gave a parameter of shape {tuple(home.shape)} "
+                        f"the shape {tuple(view.shape)}"
+                    )
+                home.copy_(view.detach())
+                view.data = home
 
     def project(self) -> None:
         """Apply the problem's projection to all lanes."""

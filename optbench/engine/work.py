@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +76,8 @@ def estimated_cost(unit: Unit) -> float:
 
 def perform(unit: Unit) -> list[Result]:
     """Do the runs of a unit; an exception becomes the result of its runs."""
-    return _perform(list(unit.runs))
+    with torch_as_found():
+        return _perform(list(unit.runs))
 
 
 def _perform(runs: list[Run]) -> list[Result]:
@@ -106,20 +109,46 @@ def _perform(runs: list[Run]) -> list[Result]:
                 state_bytes=price.state_bytes,
             )
         return done
-    # An optimizer is anybody's code: whatever it raises is the result of its run.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    # An optimizer is anybody's code: whatever it raises is the result of its run, sys.exit too.
+    except BaseException as error:
+        # Ctrl-C is the user's, but workers never see it: there it is the optimizer's as well.
+        if isinstance(error, KeyboardInterrupt) and multiprocessing.parent_process() is None:
+            raise
         if len(runs) > 1:
             # One lane may have brought the others down: each alone, so that only it fails.
             return [result for run in runs for result in _perform([run])]
         return [Result(runs[0], Status.FAILED, error=describe(error))]
 
 
+LONGEST_ERROR = 4000
+"""Characters of an error that are kept."""
+
+
 def describe(error: BaseException) -> str:
-    """An exception in two lines: what it says, and where it was raised."""
+    """An exception as text that a database, a page and a terminal can hold: what, and where."""
     text = "".join(traceback.format_exception_only(error)).strip()
+    if len(text) > LONGEST_ERROR:
+        text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
     frames = traceback.extract_tb(error.__traceback__)
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return text + where
+    # Neither half characters nor control codes: both come from a stranger.
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text + where
+    )
+
+
+@contextlib.contextmanager
+def torch_as_found() -> Iterator[None]:
+    """Undo what an optimizer does to torch's global state, so that the next unit starts clean."""
+    dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
+    try:
+        # Restores the mode that it found, whatever happens in between.
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_rng_state(rng)
 
 
 def timed(unit: Unit) -> tuple[list[Result], float]:

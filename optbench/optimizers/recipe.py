@@ -130,7 +130,7 @@ class Optimizer:
         try:
             self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **settings)
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
             raise WrongHyperparameter(
                 f"{self.name} refuses ({shown}): {type(error).__name__}: {error}"
@@ -178,7 +178,9 @@ def adopt(obj: Any, name: str) -> Optimizer:
             "factory takes an lr and does with it what it should"
         )
     default = 1e-3 if lr is None or lr.default is lr.empty else lr.default
-    if not isinstance(default, int | float):  # a tensor, None for "chosen by the method", ...
+    if isinstance(default, torch.Tensor) and default.numel() == 1:
+        default = default.item()
+    if not isinstance(default, int | float):  # None for "chosen by the method", ...
         default = 1e-3
     closure = inspect.signature(obj.step).parameters.get("closure")
     return Optimizer(

@@ -218,12 +218,32 @@ def adopt(obj: Any, name: str) -> Problem:
             inspect.signature(obj).bind()
         except (TypeError, ValueError) as error:
             raise NotAdoptable(f"{name!r} cannot be called without arguments: {error}") from error
-        obj = obj()
+        try:
+            obj = obj()
+        # A stranger's code: whatever it raises is the answer to give.
+        except (Exception, SystemExit) as error:
+            raise NotAdoptable(f"{name!r} raised {type(error).__name__}: {error}") from error
     if not isinstance(obj, Problem):
         raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
+    _check(obj, name)
     if ":" in name:
         # Under the path that names it, so that a worker process finds it again.
         renamed = copy.copy(obj)
         renamed.name = name
         return renamed
     return obj
+
+
+def _check(problem: Problem, name: str) -> None:
+    """Refuse a stranger's problem that cannot even be described, before anything runs."""
+    if not isinstance(getattr(problem, "family", None), str):
+        raise NotAdoptable(f"{name!r} has no family, such as 'landscape' or 'network'")
+    try:
+        start = problem.start(np.random.default_rng(0))
+        minimum = problem.minimum
+    except (Exception, SystemExit) as error:
+        raise NotAdoptable(f"{name!r}: its start raised {type(error).__name__}: {error}") from error
+    if not start or not all(isinstance(array, np.ndarray) for array in start.values()):
+        raise NotAdoptable(f"{name!r}: its start must be a dict of NumPy arrays, one or more")
+    if not np.isfinite(minimum):
+        raise NotAdoptable(f"{name!r}: its minimum is {minimum}, not a finite number")

@@ -214,3 +214,23 @@ def test_a_module_that_fails_is_a_failed_run_with_its_text(
     assert result.error is not None
     assert "RuntimeError" in result.error
     assert "shape" in result.error
+
+
+def test_dropout_draws_the_same_in_every_run_of_a_seed() -> None:
+    def module() -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1)
+        )
+
+    x = torch.linspace(-1, 1, 160).reshape(40, 4)
+    problem = module_problem(
+        "dropped", module, torch.nn.functional.mse_loss, (x[:30], x[:30, :1]), (x[30:], x[30:, :1]),
+        budget=40, batch_size=10,
+    )  # fmt: skip
+    ends = []
+    for disturbance in (1, 2):
+        torch.manual_seed(disturbance)
+        state = torch.get_rng_state()
+        ends.append(advance(OPTIMIZERS["adam"], problem, [{"lr": 0.01}], [0], 40))
+        assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(ends[0].gaps, ends[1].gaps)
