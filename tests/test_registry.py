@@ -229,7 +229,7 @@ def test_a_path_may_lead_through_attributes() -> None:
         ("lr=0.5", 0.5),
         ("lr", 1e-3),
         ("lr=None", 1e-3),
-        ("lr=torch.tensor(0.1)", 1e-3),
+        ("lr=torch.tensor(0.25)", 0.25),
         ("lr=1", 1.0),
     ],
 )

@@ -84,9 +84,7 @@ def _perform(runs: list[Run]) -> list[Result]:
     try:
         optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
         dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
-        # At one rate and seed, so that what it finds does not depend on who shares the unit.
-        typical = {**runs[0].settings, "lr": optimizer.defaults["lr"]}
-        price = cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
+        price = _price(optimizer, problem, runs[0], dtype, device)
         # Lanes of a closure cannot advance together: they ask for gradients when they like.
         batches = [[run] for run in runs] if optimizer.closure else [runs]
         done: list[Result] = []
@@ -105,8 +103,8 @@ def _perform(runs: list[Run]) -> list[Result]:
                 trajectory,
                 problem.targets,
                 problem.observe_every,
-                seconds_per_step=price.seconds_per_step,
-                state_bytes=price.state_bytes,
+                seconds_per_step=price.seconds_per_step if price else None,
+                state_bytes=price.state_bytes if price else None,
             )
         return done
     # An optimizer is anybody's code: whatever it raises is the result of its run, sys.exit too.
@@ -118,6 +116,20 @@ def _perform(runs: list[Run]) -> list[Result]:
             # One lane may have brought the others down: each alone, so that only it fails.
             return [result for run in runs for result in _perform([run])]
         return [Result(runs[0], Status.FAILED, error=describe(error))]
+
+
+def _price(
+    optimizer: Optimizer, problem: Problem, run: Run, dtype: torch.dtype, device: torch.device
+) -> cost.Cost | None:
+    """What a step costs, at the default rate and one seed: the same whoever shares the unit.
+
+    None where that raises: the runs themselves are at other rates, and tell what is wrong.
+    """
+    typical = {**run.settings, "lr": optimizer.defaults["lr"]}
+    try:
+        return cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
+    except (Exception, SystemExit):  # noqa: BLE001
+        return None
 
 
 LONGEST_ERROR = 4000

@@ -61,7 +61,7 @@ def test_a_suite_says_how_many_runs_it_takes(optbench: Optbench) -> None:
         row["name"]: row["runs"] for row in json.loads(optbench("list", "suites", "--json").out)
     }
     _, _, err = optbench("run", "--suite", "quick", "--dry-run")
-    assert f"{rows['quick']:,} runs of" in err
+    assert f"{rows['quick']:,} runs;" in err
     assert rows["smoke"] < rows["quick"] < rows["nightly"] < rows["full"]
     assert rows["nightly"] >= 40_000
 

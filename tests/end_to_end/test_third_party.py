@@ -134,7 +134,10 @@ def test_an_installed_package_adds_its_own_to_the_lists(installed: Path, tmp_pat
     assert code == 0
     assert "\ntheir-bowl " in out
     assert "\nquadratic " in out
-    assert err == "not loaded: entry point refusing: theirs:refuse: RuntimeError: not today\n"
+    assert err == (
+        "not loaded: entry point refusing: theirs:refuse: "
+        "NotAdoptable: 'refusing' raised RuntimeError: not today\n"
+    )
 
 
 def test_they_are_not_there_without_the_package(tmp_path: Path) -> None:
