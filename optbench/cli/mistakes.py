@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from optbench.engine.plan import NothingToRun
+from optbench.engine.plan import NoSuchDevice, NothingToRun
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
@@ -22,6 +22,7 @@ MISTAKES = (
     UnknownName,
     NotAdoptable,
     WrongHyperparameter,
+    NoSuchDevice,
     NothingToRun,
     NothingToReport,
     UnknownBaseline,

@@ -90,16 +90,11 @@ def run(
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
     """
-    from optbench.cli.mistakes import WrongUse
     from optbench.engine.executors import default_jobs
-    from optbench.engine.plan import check_device, plan
+    from optbench.engine.plan import plan
     from optbench.store import Store
 
     use_data(data)
-    try:
-        check_device(device)
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
     chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():

@@ -54,6 +54,10 @@ class Selection(BaseModel):
         return tuple(sorted(set(seeds)))
 
 
+class NoSuchDevice(ValueError):
+    """A device that is not here; the text says why."""
+
+
 class NothingToRun(ValueError):
     """A selection without a single run; the text says why."""
 
@@ -157,14 +161,14 @@ def check_device(device: str) -> None:
 
     Raises
     ------
-    ValueError
-        With what is here.
+    NoSuchDevice
+        With torch's reason.
     """
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device {device!r} is not available here: {reason}") from error
+        raise NoSuchDevice(f"device {device!r} is not available here: {reason}") from error
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
