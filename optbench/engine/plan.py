@@ -72,6 +72,7 @@ class Plan:
 
 NEEDS = {
     "matrices": "no parameter of it is a matrix",
+    "only matrices": "not every parameter of it is a matrix",
     "sparse": "its gradients are not sparse",
 }
 

@@ -7,11 +7,14 @@ literature uses, so that a best rate at the edge of the grid is a finding, not a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import optim
 
+from optbench.optimizers import textbook_optimizers as textbooks
 from optbench.optimizers.lion import Lion
 from optbench.optimizers.muon import MuonWithAdamW
-from optbench.optimizers.recipe import Optimizer, Route, half_decades
+from optbench.optimizers.recipe import Factory, Optimizer, Route, half_decades
 from optbench.optimizers.signum import Signum
 from optbench.optimizers.swarm import AdamSwarm
 
@@ -69,9 +72,41 @@ BASES = (
               "Bernstein et al. 2018, signSGD, Algorithm 2"),
     Optimizer("adam-swarm", AdamSwarm, {"lr": 1e-3}, MIDDLE, Route.INSTANCE,
               "Kennedy and Eberhart 1995 (social term); Noel 2012 (gradient for the cognitive one)",
-              closure=True),
+              closure=True, stochastic=True),
 )
 # fmt: on
+
+_BASE = {row.name: row for row in BASES}
+
+
+def _textbook(base: str, factory: Factory, name: str = "") -> Optimizer:
+    """The row of a transcription: its base's, but for the name, the factory and the route."""
+    row, name = _BASE[base], f"textbook-{name or base}"
+    lr = {"lr": row.defaults["lr"]}
+    return replace(row, name=name, base=name, factory=factory, defaults=lr, route=Route.INSTANCE)
+
+
+TEXTBOOK = (
+    _textbook("sgd", textbooks.TextbookSGD),
+    _textbook("adam", textbooks.TextbookAdam),
+    _textbook("adamw", textbooks.TextbookAdamW),
+    _textbook("nadam", textbooks.TextbookNAdam),
+    _textbook("radam", textbooks.TextbookRAdam),
+    _textbook("adamax", textbooks.TextbookAdamax),
+    _textbook("adagrad", textbooks.TextbookAdagrad),
+    _textbook("rmsprop", textbooks.TextbookRMSprop),
+    _textbook("adadelta", textbooks.TextbookAdadelta),
+    _textbook("rprop", textbooks.TextbookRprop),
+    _textbook("asgd", textbooks.TextbookASGD),
+    _textbook("adafactor", textbooks.TextbookAdafactor),
+    replace(_textbook("muon", textbooks.TextbookMuon), needs=frozenset({"only matrices"})),
+    _textbook("muon", textbooks.TextbookMuonWithAdamW, "muon-with-adamw"),
+    _textbook("sparseadam", textbooks.TextbookSparseAdam),
+    _textbook("lion", textbooks.TextbookLion),
+    _textbook("signum", textbooks.TextbookSignum),
+    _textbook("adam-swarm", textbooks.TextbookAdamSwarm),
+)
+"""NumPy float64 transcriptions of the rules: references to compare with, in no suite."""
 
 FUSED = ("sgd", "momentum", "nesterov", "adam", "adamw", "amsgrad", "adagrad")
 """Bases whose torch class has a fused implementation on every device that optbench runs on."""
@@ -81,7 +116,7 @@ NO_FOREACH = ("muon", "lbfgs", "sparseadam", "lion", "signum", "adam-swarm")
 
 
 def catalogue() -> list[Optimizer]:
-    """Every row: the bases, then their foreach and fused variants."""
+    """Every row: the bases, their foreach and fused variants, then the transcriptions."""
     return [
         *BASES,
         *(row.variant_of("foreach", foreach=True) for row in BASES if row.name not in NO_FOREACH),
@@ -92,4 +127,5 @@ def catalogue() -> list[Optimizer]:
             for row in BASES
             if row.name in FUSED
         ),
+        *TEXTBOOK,
     ]

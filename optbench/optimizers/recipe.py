@@ -73,12 +73,19 @@ class Optimizer:
     cite : str
         The paper and, where there is one, the algorithm or equation.
     needs : frozenset of str
-        Traits that a problem must have (``"matrices"``, ``"sparse"``).
+        Traits that a problem must have (``"matrices"``, ``"only matrices"``, ``"sparse"``).
     closure : bool
         ``step`` must be given a closure. Such a run's clock advances by the gradient
         evaluations that the step asked for.
     sparse_gradients : bool
         The optimizer is handed sparse gradients.
+    stochastic : bool
+        It draws random numbers: repeated under one seed, but not whatever the order and number
+        of parameters.
+    oracle : str
+        Name of a registered optimizer, or ``package.module:Class``, that computes the same rule
+        independently. Empty: known by its class, if at all
+        (`optbench.optimizers.textbook_optimizers.ORACLES`).
     """
 
     name: str
@@ -90,6 +97,8 @@ class Optimizer:
     needs: frozenset[str] = frozenset()
     closure: bool = False
     sparse_gradients: bool = False
+    stochastic: bool = False
+    oracle: str = ""
     variant: str = ""
     base: str = field(default="")
 

@@ -109,6 +109,7 @@ class AdamSwarm(torch.optim.Optimizer):
         for parameter in parameters:
             self.state[parameter]["positions"][first["leader"]].copy_(parameter)
 
+        before = {parameter: parameter.clone() for parameter in parameters}
         losses, gradients = self._evaluate(parameters, swarm["particles"], closure)
         # A particle whose loss is NaN compares as worse than every other.
         best = int(torch.nan_to_num(torch.stack(losses), nan=torch.inf).argmin())
@@ -116,11 +117,15 @@ class AdamSwarm(torch.optim.Optimizer):
         first["step"] += 1
         # Seeded by the step, the draws need no generator state in a checkpoint.
         generator = torch.Generator().manual_seed(swarm["seed"] + first["step"])
-        pulls = swarm["social"] * torch.rand(len(losses), generator=generator)
+        pulls = swarm["social"] * torch.rand(len(losses), generator=generator).double()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter in gradients:
                     self._move(parameter, torch.stack(gradients[parameter]), group, pulls, best)
+                else:
+                    # The evaluations left it at the last particle's place; no gradient, no move.
+                    parameter.copy_(before[parameter])
+                    self.state[parameter]["positions"].copy_(before[parameter])
         return losses[best]
 
     def _scatter(

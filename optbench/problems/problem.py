@@ -173,10 +173,12 @@ class Problem:
 
     @property
     def traits(self) -> frozenset[str]:
-        """What an optimizer may need: ``matrices``, ``sparse``, ``stochastic``."""
+        """What it offers: ``matrices``, ``only matrices``, ``sparse``, ``stochastic``."""
         traits = set()
         if any(len(shape) == 2 for shape in self.shapes.values()):
             traits.add("matrices")
+        if all(len(shape) == 2 for shape in self.shapes.values()):
+            traits.add("only matrices")
         if self.sparse:
             traits.add("sparse")
         if not self.deterministic:

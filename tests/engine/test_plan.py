@@ -15,6 +15,7 @@ from optbench.engine.plan import NothingToRun, Selection, parse_seeds, plan
 from optbench.engine.runs import Run, frozen
 from optbench.engine.suites import MNIST, SUITES, Suite
 from optbench.optimizers import OPTIMIZERS, WrongHyperparameter
+from optbench.optimizers.catalogue import TEXTBOOK
 from optbench.problems import CATALOGUE, PROBLEMS
 from optbench.registry import NotAdoptable, UnknownName
 
@@ -269,10 +270,12 @@ def test_quick_compares_14_optimizers_on_12_problems_of_all_families_default_and
 def test_nightly_is_the_whole_catalogue_in_40_000_runs() -> None:
     made = plan(SUITES["nightly"].selections)
     assert len(made.runs) >= 40_000
-    assert {r.optimizer for r in made.runs} == {row.name for row in OPTIMIZERS}
+    # The transcriptions are what others are compared with, and too slow to compete.
+    rows = [row for row in OPTIMIZERS if row not in TEXTBOOK]
+    assert {r.optimizer for r in made.runs} == {row.name for row in rows}
     assert {r.problem for r in made.runs} == {problem.name for problem in PROBLEMS}
     found = pairs(made.runs)
-    for optimizer in OPTIMIZERS:
+    for optimizer in rows:
         for problem in CATALOGUE:
             fits = optimizer.needs <= problem.traits
             left_out = (optimizer.variant and problem.name in (*MNIST, "reddi")) or (

@@ -112,7 +112,7 @@ def test_the_pull_is_to_the_best_by_the_share_that_was_drawn() -> None:
     before = [optimizer.state[p]["positions"].clone() for p in parameters]
     optimizer.step(closure)
     best = min(range(3), key=lambda k: calls[-3:][k])
-    shares = (0.8 * torch.rand(3, generator=torch.Generator().manual_seed(5 + 2))).double()
+    shares = 0.8 * torch.rand(3, generator=torch.Generator().manual_seed(5 + 2)).double()
     for parameter, x in zip(parameters, before, strict=True):
         share = shares.reshape(-1, *(1,) * parameter.ndim)
         expected = x + share * (x[best] - x)
@@ -225,3 +225,19 @@ def test_without_a_closure_it_says_what_it_needs() -> None:
 def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         AdamSwarm(start(), **{name: value})
+
+
+def test_a_parameter_without_a_gradient_stays_in_every_particle() -> None:
+    parameters = [torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))]
+    optimizer = AdamSwarm(parameters, lr=0.1)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = parameters[0].square().sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    assert torch.equal(parameters[1].detach(), torch.ones(2))
+    assert torch.equal(optimizer.state[parameters[1]]["positions"], torch.ones(4, 2))

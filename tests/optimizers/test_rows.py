@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter, half_decades
-from optbench.optimizers.catalogue import BASES, catalogue
+from optbench.optimizers.catalogue import BASES, TEXTBOOK, catalogue
 
 ROWS = [row.name for row in catalogue()]
 REQUIRED = {
@@ -17,21 +17,28 @@ REQUIRED = {
     *("adagrad", "rmsprop", "rmsprop-centered", "adadelta", "rprop", "asgd", "adafactor", "muon"),
     *("lbfgs", "sparseadam", "lion", "signum", "adam-swarm"),
 }
+TRANSCRIBED = {
+    *("sgd", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "rmsprop", "adadelta"),
+    *("rprop", "asgd", "adafactor", "muon", "muon-with-adamw", "sparseadam", "lion", "signum"),
+    "adam-swarm",
+}
 
 
-def parameters() -> list[torch.nn.Parameter]:
-    return [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(2))]
+def parameters(name: str) -> list[torch.nn.Parameter]:
+    shapes = ((3, 2), (2, 4) if name == "textbook-muon" else (2,))
+    return [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
 
 
 def test_the_catalogue_holds_every_optimizer_that_is_promised() -> None:
     assert {row.name for row in BASES} == REQUIRED
+    assert {row.name for row in TEXTBOOK} == {f"textbook-{name}" for name in TRANSCRIBED}
     assert len(ROWS) == len(set(ROWS)) == len(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_can_be_made_and_names_its_source(name: str) -> None:
     row = OPTIMIZERS[name]
-    made = row.factory(parameters(), **row.settings())
+    made = row.factory(parameters(name), **row.settings())
     assert isinstance(made, torch.optim.Optimizer)
     assert made.param_groups[0]["lr"] == row.defaults["lr"] > 0
     for key, value in row.defaults.items():
@@ -50,6 +57,23 @@ def test_a_row_is_its_base_or_its_bases_variant(name: str) -> None:
         assert row.defaults == {**base.defaults, row.variant: True}
         assert row.space == base.space
         assert row.cite == base.cite
+
+
+@pytest.mark.parametrize("name", sorted(TRANSCRIBED))
+def test_a_transcription_has_a_row_like_that_of_what_it_transcribes(name: str) -> None:
+    row = OPTIMIZERS[f"textbook-{name}"]
+    original = OPTIMIZERS["muon" if name == "muon-with-adamw" else name]
+    assert row.route is Route.INSTANCE
+    assert row.defaults == {"lr": original.defaults["lr"]}
+    for same in ("space", "cite", "closure", "sparse_gradients", "stochastic", "oracle"):
+        assert getattr(row, same) == getattr(original, same)
+    # Without AdamW for the rest, Muon takes nothing but matrices.
+    assert row.needs == ({"only matrices"} if name == "muon" else original.needs)
+
+
+def test_no_base_is_a_transcription() -> None:
+    """Suites are made of bases: a reference is compared with, it does not compete."""
+    assert not {row.name for row in BASES} & {row.name for row in TEXTBOOK}
 
 
 def test_each_base_that_can_has_its_variants() -> None:
