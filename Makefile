@@ -1,11 +1,11 @@
-# Two commands: `make report` and `make test`. Both can be repeated; both make .venv themselves.
+# `make report`, `make test`, `make mutants`: all can be repeated, and make .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: report test quick-test format clean
+.PHONY: report test quick-test mutants format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
@@ -21,6 +21,10 @@ test: $(VENV)/.installed-test
 
 quick-test: $(VENV)/.installed-test
 	$(BIN)/pytest -m "not slow"
+
+# The proof that the contract can fail: 24 historical bugs, each beside its correct twin.
+mutants: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -m mutants
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .

@@ -1,20 +1,40 @@
 """A benchmark and regression suite for optimizers.
 
 ``optbench.load(store)`` gives the frames of a store; the catalogues are
-``optbench.optimizers.OPTIMIZERS`` and ``optbench.problems.PROBLEMS``. Importing the package by
-itself loads neither torch nor pandas.
+``optbench.optimizers.OPTIMIZERS`` and ``optbench.problems.PROBLEMS``. For tests of optimizers
+there are ``optbench.parametrize_with_checks`` and ``optbench.assert_converges``. Importing the
+package by itself loads neither torch nor pandas nor pytest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
+    from optbench.conformance.convergence import assert_converges
+    from optbench.conformance.pytest_plugin import parametrize_with_checks
 
-__all__ = ["load"]
+__all__ = ["assert_converges", "load", "parametrize_with_checks"]
+
+_HOMES = {
+    "assert_converges": "optbench.conformance.convergence",
+    "parametrize_with_checks": "optbench.conformance.pytest_plugin",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch or pytest, imported when it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
 
 
 def load(store: str = DEFAULT_STORE) -> Results:

@@ -12,6 +12,7 @@ import fnmatch
 import importlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 
@@ -147,13 +148,7 @@ def import_attribute(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise UnknownName(f"{path!r} is not of the form package.module:Name")
-    try:
-        found: Any = importlib.import_module(module_name)
-    # Importing runs a stranger's code: any exception of it is the answer to give.
-    except (Exception, SystemExit) as error:
-        raise UnknownName(
-            f"cannot import {module_name!r} of {path!r}: {type(error).__name__}: {error}"
-        ) from error
+    found: Any = import_module(module_name, path)
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = difflib.get_close_matches(part, dir(found), n=3)
@@ -161,3 +156,20 @@ def import_attribute(path: str) -> Any:
             raise UnknownName(f"module {module_name!r} has no {attribute!r}{hint}")
         found = getattr(found, part)
     return found
+
+
+def import_module(name: str, path: str) -> ModuleType:
+    """Import the module of a path.
+
+    Raises
+    ------
+    UnknownName
+        Where it does not import, with the reason.
+    """
+    try:
+        return importlib.import_module(name)
+    # Importing runs a stranger's code: any exception of it is the answer to give.
+    except (Exception, SystemExit) as error:
+        raise UnknownName(
+            f"cannot import {name!r} of {path!r}: {type(error).__name__}: {error}"
+        ) from error

@@ -16,7 +16,7 @@ import pytest
 import optbench
 
 ROOT = Path(optbench.__file__).parent.parent
-HEAVY = ("torch", "pandas", "numpy", "matplotlib", "scipy", "sqlalchemy", "pydantic")
+HEAVY = ("torch", "pandas", "numpy", "matplotlib", "scipy", "sqlalchemy", "pydantic", "pytest")
 
 checkout = pytest.mark.skipif(
     not (ROOT / "pyproject.toml").exists(), reason="installed without a checkout around it"
@@ -37,7 +37,18 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    assert loaded_by("import optbench; optbench.load") == set()
+    assert loaded_by("import optbench; optbench.load; dir(optbench)") == set()
+
+
+def test_what_outsiders_test_with_is_loaded_when_it_is_asked_for() -> None:
+    assert "torch" in loaded_by("import optbench; optbench.parametrize_with_checks")
+    # Not every user of it has pytest.
+    assert "pytest" not in loaded_by("import optbench; optbench.assert_converges")
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'optbench' has no attribute 'run'"):
+        _ = optbench.run
 
 
 def test_the_listing_of_what_is_loaded_is_to_be_trusted() -> None:
@@ -57,8 +68,10 @@ def test_help_does_not_wait_for_torch(arguments: tuple[str, ...]) -> None:
     assert loaded <= {"numpy", "pydantic"}
 
 
-def test_load_is_what_the_package_offers() -> None:
-    assert optbench.__all__ == ["load"]
+def test_what_the_package_offers() -> None:
+    assert optbench.__all__ == ["assert_converges", "load", "parametrize_with_checks"]
+    assert set(optbench.__all__) <= set(dir(optbench))
+    assert all(callable(getattr(optbench, name)) for name in optbench.__all__)
 
 
 @pytest.mark.parametrize("name", ["py.typed", "problems/data/mnist_10k.npz",
@@ -74,6 +87,11 @@ def test_what_is_no_python_ships_with_it(name: str) -> None:
 def test_the_console_script_is_the_command_line() -> None:
     (script,) = metadata.entry_points(group="console_scripts", name="optbench")
     assert script.value == "optbench.cli:main"
+
+
+def test_pytest_finds_the_plug_in() -> None:
+    (plugin,) = metadata.entry_points(group="pytest11", name="optbench")
+    assert plugin.value == "optbench.conformance.pytest_marks"
 
 
 @checkout
@@ -134,8 +152,8 @@ def test_every_requirement_is_pinned(extra: str) -> None:
 
 
 @checkout
-def test_what_the_issue_names_is_required() -> None:
-    named = "torch numpy pandas matplotlib scipy sqlalchemy typer rich jinja2 pydantic"
+def test_what_is_chosen_is_required_and_no_more() -> None:
+    named = "torch numpy pandas matplotlib scipy sqlalchemy typer rich jinja2 pydantic packaging"
     assert names(project()[""]) == set(named.split())
     assert {"pytest", "hypothesis", "ruff", "mypy", "import-linter"} <= names(project()["test"])
     assert {"asv", "virtualenv"} <= names(project()["track"])

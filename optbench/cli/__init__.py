@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from optbench.cli import catalogues, data, export, report, run
+from optbench.cli import catalogues, check, data, export, report, run
 from optbench.cli.console import say
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(catalogues.app, name="list")
 app.command(name="run")(run.run)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
+app.command(name="check")(check.check)
 app.add_typer(data.app, name="data")
 
 
@@ -36,8 +37,8 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    Exit status: 0 done, 1 some runs failed, 2 wrong use, 3 a defect of optbench's own,
-    130 interrupted.
+    Exit status: 0 done, 1 some runs failed or a promise is broken, 2 wrong use, 3 a defect of
+    optbench's own, 130 interrupted.
     """
     # As `python -m` does, and pytest: `-o my_module:MyAdam` means the file in this folder.
     sys.path.insert(0, str(Path.cwd()))

@@ -29,12 +29,15 @@ class Certificate:
         Every lane of every probe ended on the bits of its own run.
     reason : str
         Where it did not: the problem, the lane, the largest difference, or the exception.
+    difference : float
+        The largest difference there; infinity where it raised.
     """
 
     optimizer: str
     route: Route
     certified: bool
     reason: str = ""
+    difference: float = 0.0
 
 
 def certify(
@@ -75,12 +78,12 @@ def certify(
         return Certificate(row.name, route, False, "it can run on none of the probes")
     for problem in fitting:
         try:
-            reason = _first_difference(row, problem, settings, seeds, route, dtype)
+            reason, difference = _first_difference(row, problem, settings, seeds, route, dtype)
         # An optimizer is anybody's code: raising on a route is an answer about that route.
         except Exception as error:  # noqa: BLE001
-            reason = f"{problem.name}: {describe(error)}"
+            reason, difference = f"{problem.name}: {describe(error)}", float("inf")
         if reason:
-            return Certificate(row.name, route, False, reason)
+            return Certificate(row.name, route, False, reason, difference)
     return Certificate(row.name, route, True)
 
 
@@ -91,7 +94,7 @@ def _first_difference(
     seeds: Sequence[int],
     route: Route,
     dtype: torch.dtype,
-) -> str:
+) -> tuple[str, float]:
     together = advance(row, problem, settings, seeds, STEPS, dtype=dtype, route=route)
     for lane, (setting, seed) in enumerate(zip(settings, seeds, strict=True)):
         alone = advance(row, problem, [setting], [seed], STEPS, dtype=dtype, route=Route.INSTANCE)
@@ -102,8 +105,8 @@ def _first_difference(
                 return (
                     f"{problem.name}, lane {lane}: {name} differs from the lane's own run by "
                     f"up to {worst:.3g} after {STEPS} steps"
-                )
-    return ""
+                ), worst
+    return "", 0.0
 
 
 def fastest_route(optimizer: Optimizer | str) -> Optimizer:

@@ -44,13 +44,11 @@ def executor(jobs: int) -> Executor:
     if jobs == 1:
         return InlineExecutor()
     # Spawned, not forked: a forked copy of a process that has used torch's threads may hang.
-    return ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin_worker)
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Processes begun in here never see Ctrl-C; this one sees it afterwards.
 
     Ctrl-C reaches the whole process group, and the coordinator alone decides what it means. A
@@ -66,7 +64,8 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
+    """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_coordinator, daemon=True).start()
 
@@ -107,7 +106,7 @@ def execute(
                 while waiting and len(running) < ahead:
                     unit = waiting.pop()
                     # The pool begins its workers when it is given work.
-                    with _interrupts_held():
+                    with interrupts_held():
                         future = pool.submit(timed, unit)
                     running[future] = unit
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

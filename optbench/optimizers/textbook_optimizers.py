@@ -380,6 +380,7 @@ class TextbookAdamSwarm(TextbookOptimizer):
             positions = state["x"].clone()
             positions[state["leader"]] = to_torch(to_numpy(parameter))
             state["x"] = positions
+        before = {parameter: parameter.clone() for parameter in parameters}
         losses, gradients = self._evaluate(parameters, swarm["particles"], closure)
         values = np.array([float(loss) for loss in losses])
         best = textbook_swarm.leader(values)
@@ -401,7 +402,9 @@ class TextbookAdamSwarm(TextbookOptimizer):
                         **settings,
                     )
                 else:
+                    # The evaluations left it where the last particle stood.
                     memory.t += 1
+                    positions[:] = to_numpy(before[parameter])
                 self._remember(parameter, memory)
                 self.state[parameter].update(x=to_torch(positions), leader=best)
                 write(positions[best], parameter)

@@ -1,0 +1,230 @@
+"""``optbench check``: does an optimizer keep the contract?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optbench.cli.console import errors, say
+from optbench.cli.options import parse_settings
+
+if TYPE_CHECKING:
+    from optbench.conformance.promise import Check
+    from optbench.conformance.verdict import Verdict
+
+SCHEMA = 1
+
+
+def check(
+    target: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET...",
+            help="A registered name or glob, package.module:Class, or package.module:* for every "
+            "optimizer class in a module.",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference",
+            metavar="NAME",
+            help="Demand parity with this optimizer, too: textbook-adam, package.module:Class.",
+        ),
+    ] = "",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="An argument of the constructor: rho=0.05. Repeat."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="CHECK", help="Name or glob of a check. Repeat."),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="CHECK", help="Name or glob to leave out. Repeat."),
+    ] = None,
+    list_checks: Annotated[
+        bool, typer.Option("--list", help="List the checks and what they promise.")
+    ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write every verdict there; - for the screen."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what was kept, and what does not apply.")
+    ] = False,
+    limit: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds that a check may take.")
+    ] = 60.0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
+        ),
+    ] = None,
+) -> None:
+    """Hold the contract against optimizers: parity, groups, checkpoints, types, convergence, ...
+
+    Importing a target runs its code. Exit status: 0 every promise kept, 1 a promise broken, 2
+    wrong use, or nothing that could be checked. Known defects of other people's code are shown
+    and fail nobody.
+    """
+    from optbench.cli.mistakes import WrongUse
+    from optbench.conformance.contract import choose
+
+    checks = choose(only or (), skip or ())
+    if list_checks:
+        _list(checks)
+        return
+    if not target:
+        raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
+    if not checks:
+        raise WrongUse("--only and --skip together leave no check")
+    if json_file is not None and str(json_file) != "-":
+        _require_writable(json_file)
+    to_screen = str(json_file) == "-"
+    begun = time.monotonic()
+    verdicts = _examine(target, checks, reference, parse_settings(setting or []), limit, jobs,
+                        None if to_screen else _Printer(verbose))  # fmt: skip
+    seconds = time.monotonic() - begun
+    if json_file is not None:
+        _write(json_file, verdicts, seconds, reference)
+    raise typer.Exit(_conclude(target, verdicts, seconds))
+
+
+def _examine(
+    targets: list[str],
+    checks: tuple[Check, ...],
+    reference: str,
+    settings: dict[str, Any],
+    limit: float,
+    jobs: int | None,
+    printer: _Printer | None,
+) -> list[Verdict]:
+    """Every verdict, in the order of the targets and the contract; told as optimizers end."""
+    from optbench.conformance.workers import Question, examine_all
+    from optbench.engine.executors import default_jobs
+
+    if reference:
+        from optbench.optimizers import OPTIMIZERS
+
+        _ = OPTIMIZERS[reference]  # a wrong name is said before the work, not after
+    given = tuple(settings.items())
+    questions = [Question(target, reference, given) for target in targets]
+    order = {each.name: place for place, each in enumerate(checks)}
+    names: list[str] = []
+    by_target: dict[str, list[Verdict]] = {}
+    told: set[str] = set()
+    with errors.status("starting", spinner="dots") as status:
+        for said in examine_all(questions, checks, jobs=jobs or default_jobs(), limit_s=limit):
+            if isinstance(said, list):
+                names += said
+                continue
+            rows = by_target.setdefault(said.target, [])
+            rows.append(said)
+            if len(rows) == len(checks) or not said.check:
+                told.add(said.target)
+                rows.sort(key=lambda v: order.get(v.check, -1))
+                if printer is not None:
+                    printer.tell(said.target, rows)
+            count = sum(map(len, by_target.values()))
+            status.update(
+                f"{len(told)} of {len(names)} optimizers, {count:,} checks; now {said.target}"
+            )
+    places = {name: place for place, name in enumerate(dict.fromkeys([*names, *by_target]))}
+    return [v for name in sorted(by_target, key=places.__getitem__) for v in by_target[name]]
+
+
+class _Printer:
+    """A line for an optimizer, and one for each promise that asks for attention."""
+
+    def __init__(self, verbose: bool) -> None:
+        self.verbose = verbose
+
+    def tell(self, target: str, verdicts: list[Verdict]) -> None:
+        """Print what was concluded about one optimizer."""
+        from optbench.conformance.verdict import BAD, UNCHECKED, Status
+
+        if verdicts[0].status in UNCHECKED or not verdicts[0].check:
+            typer.echo(f"{target}: {verdicts[0].status}: {verdicts[0].text}")
+            return
+        typer.echo(f"{target}: {counted(verdicts)}, {sum(v.seconds for v in verdicts):.1f} s")
+        for each in verdicts:
+            if each.status in BAD or each.status is Status.KNOWN or self.verbose:
+                typer.echo(f"  {each.status:<14} {each.check}")
+                for line in each.text.splitlines():
+                    typer.echo(f"      {line}")
+            if each.evidence:
+                typer.echo(f"      known: {each.evidence}")
+            if each.status in BAD:
+                typer.echo(f"      again: {each.reproduce}")
+
+
+def counted(verdicts: list[Verdict]) -> str:
+    """``37 kept, 1 broken, 5 not applicable``, in the order of the statuses."""
+    from optbench.conformance.verdict import Status
+
+    counts = Counter(v.status for v in verdicts)
+    return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status])
+
+
+def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float) -> int:
+    """Say what it comes to; gives the exit status."""
+    from optbench.conformance.verdict import BAD, UNCHECKED, Status
+
+    optimizers = len({v.target for v in verdicts if v.check})
+    say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
+    if any(v.status in BAD for v in verdicts):
+        return 1
+    unchecked = [v for v in verdicts if v.status in UNCHECKED]
+    if any(v.status is Status.NO_TARGET or v.target in targets for v in unchecked):
+        return 2
+    if not any(v.status in (Status.KEPT, Status.KNOWN) for v in verdicts):
+        say("error: nothing was checked: no check applied to anything")
+        return 2
+    return 0
+
+
+def _list(checks: tuple[Check, ...]) -> None:
+    width = max(len(each.name) for each in checks)
+    for each in checks:
+        typer.echo(f"{each.name:<{width}}  {each.summary}")
+
+
+def _require_writable(path: Path) -> None:
+    """Before minutes of work whose result could not be written."""
+    from optbench.cli.mistakes import WrongUse
+
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise WrongUse(f"--json {path}: {error.strerror}") from error
+
+
+def _write(path: Path, verdicts: list[Verdict], seconds: float, reference: str) -> None:
+    from dataclasses import asdict
+
+    from optbench.engine.environment import environment
+
+    content = {
+        "schema": SCHEMA,
+        "environment": asdict(environment()),
+        "reference": reference,
+        "seconds": round(seconds, 2),
+        "verdicts": [v.as_row() for v in verdicts],
+    }
+    text = json.dumps(content, indent=2)
+    if str(path) == "-":
+        typer.echo(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The contract that every optimizer must keep, as checks; for our catalogue and anybody's class."""

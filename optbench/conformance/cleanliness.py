@@ -1,0 +1,223 @@
+"""Does it touch only what is its own, and survive what it is given?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optbench.conformance.agreement import require_same_bits, shown
+from optbench.conformance.course import Course
+from optbench.conformance.parity import accepted, variants
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+
+CONSTANT = 3600
+"""Steps on one gradient. The centred RMSprop of torch 2.13 turns NaN after 3,200."""
+
+
+def a_parameter_without_a_gradient_is_untouched(subject: Subject) -> str:
+    """A parameter whose grad is None stays where it is, decay or not."""
+    settings = {"weight_decay": 0.1} if subject.takes("weight_decay") else {}
+    if settings and not accepted(subject, settings):
+        settings = {}
+    session = Session(subject, subject.course().with_gradient(1, None), settings)
+    before = session.positions()[1]
+    session.advance(10)
+    require_same_bits(
+        session.positions()[1], before, f"a parameter without a gradient moved {shown(settings)}"
+    )
+    return "10 steps" + (" with weight_decay=0.1" if settings else "")
+
+
+def zero_gradients_give_no_nan(subject: Subject) -> str:
+    """Zero gradients, from the first step on and after others, leave finite parameters."""
+    course = subject.course(20)
+    zeros = course.times(0.0)
+    for settings in ({}, *variants(subject)):
+        ordinary = Session(subject, course, settings).advance(15)
+        if settings and not ordinary.position().isfinite().all():
+            continue  # no setting for any gradients
+        session = Session(subject, zeros, settings).advance(5)
+        _require_finite(session, f"zero gradients from the start, {shown(settings)}")
+        session.meet(course).advance(5)
+        _require_finite(session, f"gradients after zero ones, {shown(settings)}")
+        session.meet(zeros).advance(5)
+        _require_finite(session, f"zero gradients after others, {shown(settings)}")
+    return "at the defaults and with every hyperparameter disturbed"
+
+
+def a_constant_gradient_stays_finite(subject: Subject) -> str:
+    """Thousands of steps on one gradient, which has no variance, leave finite parameters."""
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it evaluates the loss itself, whose gradient changes on the way")
+    # Many values: whether a difference of two rounded averages falls below zero is chance.
+    shape = (64, 1) if subject.wants.matrices else (64,)
+    course = Course((np.zeros(shape),), (np.linspace(-1, 1, 64).reshape(1, *shape),))
+    switches = [
+        settings for settings in variants(subject)
+        if any(isinstance(value, bool) and value for value in settings.values())
+    ]  # fmt: skip
+    for settings in ({}, *switches):
+        session = Session(subject, course, settings)
+        farthest = 0.0
+        for begun in range(0, CONSTANT, 200):
+            session.advance(200)
+            if not session.position().isfinite().all():
+                if farthest > 1e30:
+                    break  # it ran away on a loss without a bottom, which it may
+                raise Broken(
+                    f"not finite on a constant gradient within {begun + 200} steps, "
+                    f"{shown({**subject.settings, **settings})} (64 elements, float64)"
+                )
+            farthest = float(session.position().abs().max())
+    return f"{CONSTANT:,} steps, {1 + len(switches)} settings"
+
+
+def a_non_finite_gradient_stays_in_its_tensor(subject: Subject) -> str:
+    """A NaN or an infinity in one tensor's gradient leaves the other tensors finite."""
+    if subject.couples_tensors:
+        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it evaluates the loss itself, which is one number for all")
+    course = subject.course(20)
+    gradient = course.gradients[1]
+    assert gradient is not None
+    for value in (np.nan, np.inf):
+        bad = gradient.copy()
+        bad[5, 0, 0] = value
+        session = Session(subject, course.with_gradient(1, bad))
+        try:
+            session.advance(20)
+        except Exception:  # noqa: BLE001 - to refuse it aloud is to keep it from the others
+            continue
+        positions = session.positions()
+        poisoned = [i for i in (0, 2) if not positions[i].isfinite().all()]
+        if poisoned:
+            raise Broken(
+                f"a gradient of {value} in tensor 1 at step 6 reaches tensors {poisoned} by step 20"
+            )
+    return "NaN and infinity, 14 steps on"
+
+
+def gradients_are_neither_changed_nor_kept(subject: Subject) -> str:
+    """A step leaves every gradient as it was, and no state shares memory with one."""
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it asks for the gradients itself")
+    tried = 0
+    # Another implementation is another place to forget a copy.
+    ways: list[dict[str, Any]] = [{}]
+    ways += [{way: True} for way in ("foreach", "fused") if subject.takes(way)]
+    for settings in ({**way, **other} for way in ways for other in ({}, *variants(subject))):
+        if settings and not accepted(subject, settings):
+            continue
+        under = shown({**subject.settings, **settings})
+        session = Session(subject, subject.course(), settings)
+        for step in (1, 2, 3):
+            session.give_gradients()
+            given = [p.grad for p in session.params]
+            before = [None if g is None else g.detach().clone() for g in given]
+            session.step_once()
+            session.step += 1
+            for index, (gradient, saved) in enumerate(zip(given, before, strict=True)):
+                if gradient is None or saved is None:
+                    continue
+                if not torch.equal(_dense(gradient), _dense(saved)):
+                    apart = float((_dense(gradient) - _dense(saved)).abs().max())
+                    raise Broken(
+                        f"step {step} changed the gradient of tensor {index} by {apart:.2g}, "
+                        f"{under}"
+                    )
+                if not gradient.is_sparse and _memory(gradient) in _memories(
+                    session.state_of(index)
+                ):
+                    raise Broken(
+                        f"the state of tensor {index} shares its memory with the gradient after "
+                        f"step {step}, {under}: the next backward overwrites it"
+                    )
+        tried += 1
+    return f"3 steps, {tried} settings"
+
+
+def parameters_stay_leaves(subject: Subject) -> str:
+    """A parameter is the same leaf of the same shape and type after 10 steps."""
+    session = Session(subject, subject.course())
+    before = list(session.params)
+    session.advance(10)
+    after = [p for group in session.optimizer.param_groups for p in group["params"]]
+    for index, (old, new, shape) in enumerate(
+        zip(before, after, session.course.shapes, strict=True)
+    ):
+        if new is not old:
+            raise Broken(f"parameter {index} is another object than before")
+        if not new.is_leaf or new.grad_fn is not None or not new.requires_grad:
+            raise Broken(f"parameter {index} is no longer a leaf that requires a gradient")
+        if new.shape != torch.Size(shape):
+            raise Broken(f"parameter {index} went from shape {shape} to {tuple(new.shape)}")
+    return f"{len(before)} parameters, 10 steps"
+
+
+def the_global_state_is_untouched(subject: Subject) -> str:
+    """No random generator, default dtype, thread count or gradient mode is left changed."""
+    session = Session(subject, subject.course())
+    before = dict(_global_state())
+    # Not through the session, which would hide what is drawn.
+    session.optimizer = subject.make(session.params)
+    for _ in range(10):
+        if not subject.wants.closure:
+            session.give_gradients()
+        session.step_once()
+        session.step += 1
+    changed = [name for name, value in _global_state() if value != before[name]]
+    if subject.stochastic:
+        changed = [name for name in changed if name != DRAWS]
+    if changed:
+        raise Broken(
+            f"10 steps changed {', '.join(changed)}"
+            + (" (a row may declare stochastic=True)" if DRAWS in changed else "")
+        )
+    return "10 steps"
+
+
+DRAWS = "torch's random state"
+
+
+def _global_state() -> Iterator[tuple[str, Any]]:
+    yield DRAWS, torch.get_rng_state().numpy().tobytes()
+    yield "NumPy's random state", repr(np.random.get_state())  # noqa: NPY002
+    yield "Python's random state", random.getstate()
+    yield "the default dtype", torch.get_default_dtype()
+    yield "the number of threads", torch.get_num_threads()
+    yield "the gradient mode", torch.is_grad_enabled()
+    yield "the deterministic mode", torch.are_deterministic_algorithms_enabled()
+    yield "anomaly detection", torch.is_anomaly_enabled()
+
+
+def _require_finite(session: Session, under: str) -> None:
+    for index, position in enumerate(session.positions()):
+        if not position.isfinite().all():
+            raise Broken(f"tensor {index} is not finite after {session.step} steps: {under}")
+
+
+def _dense(value: Tensor) -> Tensor:
+    return value.to_dense() if value.is_sparse else value
+
+
+def _memory(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr()
+
+
+def _memories(value: Any) -> set[int]:
+    """Where the memory of every tensor in a state begins."""
+    if isinstance(value, Tensor):
+        return set() if value.is_sparse or not value.numel() else {_memory(value)}
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return set().union(*map(_memories, value)) if value else set()
+    return set()

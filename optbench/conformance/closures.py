@@ -1,0 +1,81 @@
+"""Is a closure called as torch promises?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+
+
+def the_closure_runs_with_gradients_enabled(subject: Subject) -> str:
+    """``step(closure)`` calls the closure at least once, with gradients enabled."""
+    modes, _, _ = _call(subject)
+    if not modes:
+        raise Broken("step(closure) never calls the closure")
+    if not all(modes):
+        raise Broken(f"{modes.count(False)} of {len(modes)} calls ran with gradients disabled")
+    return f"{len(modes)} calls in a step"
+
+
+def the_closure_s_loss_is_returned(subject: Subject) -> str:
+    """``step(closure)`` returns a loss that the closure gave."""
+    modes, losses, returned = _call(subject)
+    if returned is None:
+        raise Broken("step(closure) returns None, not the closure's loss")
+    value = float(returned)
+    if not any(value == loss for loss in losses):
+        raise Broken(f"step(closure) returned {value:.17g}; the closure gave {losses[:3]}")
+    return f"{value:.6g}, the loss of call {losses.index(value) + 1} of {len(modes)}"
+
+
+def the_evaluation_limit_is_respected(subject: Subject) -> str:
+    """A step calls the closure no more often than ``max_eval`` allows."""
+    if not subject.takes("max_eval"):
+        raise NotApplicable("it takes no max_eval")
+    tried = []
+    searches: list[dict[str, object]] = [{}]
+    if subject.takes("line_search_fn"):
+        searches = [{"line_search_fn": None}, {"line_search_fn": "strong_wolfe"}]
+    for search in searches:
+        for most in (1, 2, 5, 9):
+            session = Session(subject, subject.course(), {**search, "max_eval": most})
+            for step in range(1, 6):
+                session.closure_calls = 0
+                session.advance(1)
+                if session.closure_calls > most:
+                    raise Broken(
+                        f"step {step} called the closure {session.closure_calls} times with "
+                        f"max_eval={most}" + (f", {search}" if search else ""),
+                        session.closure_calls - most,
+                    )
+            tried.append(str(most))
+    return f"max_eval of {', '.join(dict.fromkeys(tried))}, 5 steps each"
+
+
+def _call(subject: Subject) -> tuple[list[bool], list[float], Any]:
+    if subject.wants.sparse:
+        raise NotApplicable("its gradients are sparse; the closure of the checks is dense")
+    session = Session(subject, subject.course())
+    modes: list[bool] = []
+    losses: list[float] = []
+
+    def closure() -> torch.Tensor:
+        modes.append(torch.is_grad_enabled())
+        with torch.enable_grad():
+            loss = session.closure()
+        losses.append(float(loss))
+        return loss.detach()
+
+    try:
+        returned = session.optimizer.step(closure)  # type: ignore[arg-type]
+    except TypeError as error:
+        if "closure" in str(error) or "positional argument" in str(error):
+            raise Broken(
+                f"step takes no closure, as every torch optimizer does: {error}"
+            ) from error
+        raise
+    return modes, losses, returned

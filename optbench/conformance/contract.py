@@ -1,0 +1,91 @@
+"""The contract: every check, in the order in which it is told."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Sequence
+
+from optbench.conformance import (
+    cleanliness,
+    closures,
+    devices,
+    direction,
+    distributed,
+    groups,
+    hyperparameters,
+    ladder,
+    parity,
+    persistence,
+    steadiness,
+    types,
+)
+from optbench.conformance.promise import Check
+from optbench.registry import UnknownName
+
+CONTRACT = (
+    Check(parity.follows_its_oracle),
+    Check(parity.follows_its_oracle_in_float32),
+    Check(parity.follows_the_reference),
+    Check(parity.foreach_equals_the_loop),
+    Check(parity.fused_equals_the_loop),
+    Check(parity.differentiable_equals_the_loop),
+    Check(parity.capturable_equals_the_loop),
+    Check(hyperparameters.every_hyperparameter_matters),
+    Check(hyperparameters.wrong_values_are_refused),
+    Check(groups.groups_keep_their_own_hyperparameters),
+    Check(groups.a_group_added_in_mid_run_works),
+    Check(groups.neighbours_do_not_matter),
+    Check(groups.the_order_of_parameters_does_not_matter),
+    Check(groups.splitting_a_tensor_does_not_matter),
+    Check(direction.maximize_is_minimize_of_the_negative),
+    Check(direction.a_changed_rate_takes_effect_on_the_next_step),
+    Check(persistence.saves_and_loads_at_step_301),
+    Check(persistence.saves_and_loads_beyond_2100_steps),
+    Check(persistence.deepcopies_and_pickles),
+    Check(cleanliness.a_parameter_without_a_gradient_is_untouched),
+    Check(cleanliness.zero_gradients_give_no_nan),
+    Check(cleanliness.a_constant_gradient_stays_finite),
+    Check(cleanliness.a_non_finite_gradient_stays_in_its_tensor),
+    Check(cleanliness.gradients_are_neither_changed_nor_kept),
+    Check(cleanliness.parameters_stay_leaves),
+    Check(cleanliness.the_global_state_is_untouched),
+    Check(closures.the_closure_runs_with_gradients_enabled),
+    Check(closures.the_closure_s_loss_is_returned),
+    Check(closures.the_evaluation_limit_is_respected),
+    Check(types.dtypes_are_kept),
+    Check(types.float64_parameters_have_float64_state),
+    Check(types.a_parameter_of_another_dtype_does_not_interfere),
+    Check(steadiness.bits_repeat_in_a_second_run),
+    Check(steadiness.the_lane_route_is_certified),
+    Check(steadiness.the_state_does_not_grow),
+    Check(steadiness.a_step_does_not_grow_dearer),
+    Check(steadiness.the_default_takes_no_more_memory_than_the_loop),
+    Check(devices.a_gradient_scaler_does_not_matter),
+    Check(devices.a_gradient_scaler_does_not_matter_on_cuda),
+    Check(devices.cuda_agrees_with_the_cpu),
+    Check(ladder.it_solves_the_ladder, slow=True),
+    Check(distributed.data_parallel_is_the_joint_batch, slow=True),
+    Check(distributed.zero_redundancy_is_the_joint_batch, slow=True),
+)
+
+
+def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The checks that fit a name or glob of ``only`` (all without one) and none of ``skip``.
+
+    Raises
+    ------
+    UnknownName
+        A pattern that fits nothing.
+    """
+    names = [check.name for check in CONTRACT]
+    for pattern in (*only, *skip):
+        if not fnmatch.filter(names, pattern):
+            near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise UnknownName(f"no check is called {pattern!r}{hint} (optbench check --list)")
+
+    def fits(name: str, patterns: Sequence[str]) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    return tuple(c for c in CONTRACT if fits(c.name, only or ["*"]) and not fits(c.name, skip))

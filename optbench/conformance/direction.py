@@ -1,0 +1,66 @@
+"""Does it go where it is told, at the rate it is told?"""
+
+from __future__ import annotations
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from optbench.conformance.agreement import require_agreement
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+
+STEPS = 60
+
+
+def maximize_is_minimize_of_the_negative(subject: Subject) -> str:
+    """Maximizing f goes the way of minimizing -f, decay and all."""
+    if not subject.takes("maximize"):
+        raise NotApplicable("it takes no maximize")
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it evaluates the loss itself")
+    tried = 0
+    for decay in (None, 0.1):
+        if decay is not None and not subject.takes("weight_decay"):
+            continue
+        settings = {} if decay is None else {"weight_decay": decay}
+        course = subject.shrinking(STEPS)
+        up = Session(subject, course, {**settings, "maximize": True})
+        start = up.position()
+        down = Session(subject, course.times(-1.0), settings)
+        require_agreement(
+            up.trace(STEPS),
+            down.trace(STEPS),
+            start=start,
+            who="minimizing the negative",
+            under=f"with maximize=True, weight_decay={decay or 'its default'}",
+        )
+        tried += 1
+    return f"{tried} settings over {STEPS} steps"
+
+
+def a_changed_rate_takes_effect_on_the_next_step(subject: Subject) -> str:
+    """The step after a scheduler's is taken at the scheduler's rate."""
+    if subject.lr is None:
+        raise NotApplicable("it has no numeric lr")
+    changed, after = STEPS // 2, 2
+    course = subject.course(STEPS)
+    steady, scheduled = Session(subject, course), Session(subject, course)
+    if "lr" not in scheduled.optimizer.param_groups[0]:
+        raise Broken("it keeps no lr in its parameter groups, where schedulers change it")
+    scheduler = LambdaLR(scheduled.optimizer, lambda step: 0.1 if step >= changed else 1.0)
+    for _ in range(changed):
+        scheduled.advance(1)
+        scheduler.step()
+    steady.advance(changed)
+    rate = scheduled.optimizer.param_groups[0]["lr"]
+    if not torch.equal(steady.position(), scheduled.position()):
+        raise Broken("a scheduler that changes nothing changes the path")
+    for ahead in range(1, after + 1):
+        ours, theirs = scheduled.advance(1).position(), steady.advance(1).position()
+        if torch.equal(ours, theirs):
+            raise Broken(
+                f"lr went from {subject.lr:g} to {float(rate):g} after step {changed}, and step "
+                f"{changed + ahead} is still the one at {subject.lr:g}"
+            )
+    return f"a tenth of the rate after step {changed} shows in step {changed + 1}"

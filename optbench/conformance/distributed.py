@@ -1,0 +1,187 @@
+"""Does it compute the same on two processes as on one?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optbench.conformance.agreement import require_agreement
+from optbench.conformance.course import Course
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+from optbench.optimizers.recipe import Factory
+
+Job = tuple[Factory, dict[str, Any], Sequence[Course], bool]
+"""What a process is to do: an optimizer, its settings, the batches, whether by ZeRO."""
+
+WORLD = 2
+STEPS = 12
+PATIENCE_S = 45
+"""Shorter than the time limit of a check, so that the children are gone before it."""
+
+
+def data_parallel_is_the_joint_batch(subject: Subject) -> str:
+    """Two gloo processes under DistributedDataParallel go as one process on both batches."""
+    return _compare(subject, zero=False)
+
+
+def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
+    """Two processes that share the state by ZeroRedundancyOptimizer go as one process."""
+    if subject.couples_tensors:
+        raise NotApplicable("it is a method of all tensors together, and ZeRO deals them out")
+    if not isinstance(subject.factory, type):
+        raise NotApplicable("ZeroRedundancyOptimizer takes a class, and its factory is none")
+    return _compare(subject, zero=True)
+
+
+def _compare(subject: Subject, *, zero: bool) -> str:
+    if subject.wants.closure or subject.wants.graph or subject.wants.sparse:
+        raise NotApplicable(f"it wants {subject.wants}")
+    if subject.draws:
+        raise NotApplicable(f"its steps are random: {subject.draws}")
+    if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
+        raise NotApplicable("this torch has no gloo")
+    batches = [subject.course(STEPS, seed=rank) for rank in range(WORLD)]
+    start = batches[0].starts
+    joint = Course(
+        start,
+        tuple(
+            sum(b.gradients[i] for b in batches) / WORLD  # type: ignore[misc]
+            for i in range(len(start))
+        ),
+    )
+    alone = Session(subject, joint)
+    begin = alone.position()
+    theirs = alone.trace(STEPS)
+    for rank, ours in enumerate(_in_processes(subject, batches, zero)):
+        require_agreement(
+            ours,
+            theirs,
+            start=begin,
+            who="one process on the joint batch",
+            under=f"in process {rank} of {WORLD}"
+            + (" under ZeroRedundancyOptimizer" if zero else " under DistributedDataParallel"),
+        )
+    return f"{WORLD} processes, {STEPS} steps"
+
+
+def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> Iterator[Tensor]:
+    # Forked from a process that has imported torch and run nothing: a fork of this one, which has
+    # used torch's threads, may hang.
+    methods = multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload([__name__, "torch.distributed.optim"])
+    job = (subject.factory, dict(subject.settings), batches, zero)
+    try:
+        pickle.dumps(job)
+    except Exception as error:
+        raise NotApplicable(f"it cannot be sent to another process: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        ends, processes = [], []
+        for rank in range(WORLD):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(rank, meeting, job, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            ends.append(ours)
+            processes.append(process)
+        try:
+            answers = [_received(end) for end in ends]
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
+    failed = [a for a in answers if isinstance(a, str)]
+    if failed:
+        # What the first process says of a neighbour that went away is not the cause.
+        raise Broken(min(failed, key=lambda text: "Connection" in text))
+    yield from (torch.tensor(a, dtype=torch.float64) for a in answers)
+
+
+def _received(end: Connection) -> Any:
+    if not end.poll(PATIENCE_S):
+        return f"no answer within {PATIENCE_S} s"
+    try:
+        return end.recv()
+    except EOFError:
+        return "the process ended without an answer"
+
+
+class _Linear(nn.Module):
+    """A loss whose gradient is the given one, as DistributedDataParallel can hook it."""
+
+    def __init__(self, course: Course) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(torch.from_numpy(start.copy()) for start in course.starts)
+
+    def forward(self, gradients: list[Tensor]) -> Tensor:
+        """The sum of products, a scalar."""
+        return torch.stack(
+            [(g * w).sum() for g, w in zip(gradients, self.weights, strict=True)]
+        ).sum()
+
+
+def _work(
+    rank: int,
+    meeting: Path,
+    job: Job,
+    end: Connection,
+) -> None:
+    # The number of threads is left alone: to set it hangs, at times, in a forked process; and
+    # nothing here is large enough to be split.
+    try:
+        answer: Any = _train(rank, meeting, *job).tolist()
+    # Whatever a stranger's optimizer raises is the answer of this process.
+    except BaseException as error:  # noqa: BLE001
+        answer = f"in process {rank}: {traceback.format_exception_only(error)[-1].strip()}"
+    end.send(answer)
+    # The neighbour may still need this one. When both have answered, or the asker is gone, an end
+    # without a farewell: to take a process group of gloo apart hangs, at times.
+    end.poll(PATIENCE_S)
+    os._exit(0)
+
+
+def _train(
+    rank: int,
+    meeting: Path,
+    factory: Factory,
+    settings: dict[str, Any],
+    batches: Sequence[Course],
+    zero: bool,
+) -> Tensor:
+    from torch import distributed
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+    from torch.nn.parallel import DistributedDataParallel
+
+    distributed.init_process_group(
+        "gloo", init_method=meeting.as_uri(), rank=rank, world_size=WORLD
+    )
+    model = DistributedDataParallel(_Linear(batches[0]))
+    params = list(model.parameters())
+    optimizer: torch.optim.Optimizer = (
+        ZeroRedundancyOptimizer(params, factory, **settings)  # type: ignore[arg-type]
+        if zero
+        else factory(params, **settings)
+    )
+    batch, cpu = batches[rank], torch.device("cpu")
+    gradients = [batch.tensors(i, torch.float64, cpu) for i in range(len(batch.starts))]
+    positions = []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        model([g for each in gradients if (g := each[step]) is not None]).backward()
+        optimizer.step()
+        positions.append(torch.cat([p.detach().reshape(-1) for p in params]))
+    return torch.stack(positions)

@@ -1,0 +1,80 @@
+"""Does it optimize?"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import torch
+
+from optbench.conformance.promise import Broken
+from optbench.conformance.subject import Subject, problems_for
+from optbench.engine.lanes import advance
+from optbench.optimizers import OPTIMIZERS, Optimizer, half_decades
+from optbench.problems import PROBLEMS
+
+RUNGS = {"quadratic": 1e-2, "network-2-3-1": 1e-1, "matrix-completion": 1e-1}
+"""Problem to target: the part of its first gap that may be left. Convex, a network, matrices."""
+
+YARDSTICKS = ("sgd", "adam")
+"""The slower of the two on a rung is what others are measured by."""
+
+MULTIPLE = 5
+"""The slowest of the catalogue, adadelta, takes 2.3 times the yardstick on its worst rung."""
+
+LONGEST = 200
+"""Steps that the yardsticks get; 39 is the most that they take."""
+
+RATES = half_decades(1e-5, 10)
+SEEDS = (0, 1)
+
+
+def it_solves_the_ladder(subject: Subject) -> str:
+    """Tuned, it takes at most five times the steps of the slower of SGD and Adam, tuned."""
+    names = problems_for(subject, list(RUNGS))
+    row = subject.row
+    assert row is not None
+    said = []
+    for name in names:
+        target = RUNGS[name]
+        yardstick = _yardstick(name, target)
+        allowed = math.ceil(MULTIPLE * yardstick)
+        steps, rate = _steps(row, name, target, allowed)
+        if steps > allowed:
+            raise Broken(
+                f"{name}: no lr from {RATES[0]:g} to {RATES[-1]:g} reaches {target:g} of the first "
+                f"gap within {allowed} steps, {MULTIPLE} times the {yardstick:.0f} of the slower "
+                f"of {' and '.join(YARDSTICKS)}"
+            )
+        said.append(f"{name} {steps:.0f} (lr {rate:g}; {yardstick:.0f})")
+    return "steps: " + ", ".join(said)
+
+
+@functools.cache
+def _yardstick(problem: str, target: float) -> float:
+    return max(_steps(OPTIMIZERS[each], problem, target, LONGEST)[0] for each in YARDSTICKS)
+
+
+def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[float, float]:
+    """Steps to the target at the best rate, on the worse of the seeds, and that rate."""
+    # Lanes of a closure run one at a time: a decade a rate, and one seed, are what they get.
+    rates, seeds = (RATES[::2], SEEDS[:1]) if row.closure else (RATES, SEEDS)
+    lanes = [(lr, seed) for lr in rates for seed in seeds]
+    chunks = [[lane] for lane in lanes] if row.closure else [lanes]
+    hits: dict[tuple[float, int], float] = {}
+    for chunk in chunks:
+        ran = advance(
+            row,
+            PROBLEMS[problem],
+            [{**row.defaults, "lr": lr} for lr, _ in chunk],
+            [seed for _, seed in chunk],
+            budget,
+            dtype=torch.float64,
+        )
+        for column, lane in enumerate(chunk):
+            reached = np.flatnonzero(ran.gaps[:, column] <= target * ran.gaps[0, column])
+            hits[lane] = float(ran.steps[reached[0]]) if len(reached) else math.inf
+    worst = {lr: max(hits[lr, seed] for seed in seeds) for lr in rates}
+    best = min(worst, key=worst.__getitem__)
+    return worst[best], best

@@ -1,0 +1,94 @@
+"""Does a checkpoint hold all that matters?"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from typing import Any
+
+import torch
+
+from optbench.conformance.agreement import require_same_bits
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+from optbench.engine.work import describe
+
+ODD = 301
+"""Past 256, where bfloat16 stops counting, and odd: a rounded counter is off by one."""
+
+FAR = 2101
+"""Past 2,048, where float16 stops counting."""
+
+AFTER = 50
+
+
+def saves_and_loads_at_step_301(subject: Subject) -> str:
+    """A fresh instance that loads the state at step 301 goes on to 350 with the same bits."""
+    tried = _resumes(subject, ODD, (torch.float64, torch.float32, torch.bfloat16))
+    return f"{AFTER} steps with the same bits in {tried}"
+
+
+def saves_and_loads_beyond_2100_steps(subject: Subject) -> str:
+    """A fresh instance that loads the state at step 2,101 goes on with the same bits."""
+    tried = _resumes(subject, FAR, (torch.float16, torch.float64))
+    return f"{AFTER} steps with the same bits in {tried}"
+
+
+def deepcopies_and_pickles(subject: Subject) -> str:
+    """A deep copy and a pickled copy of parameters and optimizer go on with the same bits."""
+    session = Session(subject, subject.course()).advance(20)
+    copies: dict[str, Session] = {}
+    for name, how in (("deepcopy", copy.deepcopy), ("pickle", _through_pickle)):
+        try:
+            copies[name] = session.copied(how)
+        except Exception as error:
+            raise Broken(f"{name} fails: {describe(error)}") from error
+    expected = session.trace(20)
+    for name, each in copies.items():
+        require_same_bits(each.trace(20), expected, f"a copy by {name} goes another way")
+    return "20 steps with the same bits"
+
+
+def _through_pickle(value: Any) -> Any:
+    buffer = io.BytesIO()
+    pickle.dump(value, buffer)
+    buffer.seek(0)
+    return pickle.load(buffer)
+
+
+def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
+    tried, refused = [], ""
+    for dtype in dtypes:
+        # Gradients of a steady scale keep half precision in its range.
+        session = Session(subject, subject.course(), dtype=dtype)
+        try:
+            session.spend(at)
+        except Exception as error:
+            if dtype in (torch.float16, torch.bfloat16):
+                refused = describe(error).splitlines()[0]
+                continue  # half precision is not everybody's; float64 is
+            raise
+        try:
+            fresh = session.resumed()
+            ours = fresh.trace(AFTER)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise Broken(
+                f"cannot be resumed at step {at} with {_name(dtype)} parameters: {said[:200]}"
+            ) from error
+        expected = session.trace(AFTER)
+        if not expected.isfinite().all() and dtype in (torch.float64, torch.float32):
+            raise NotApplicable("it runs away on gradients that do not answer to it")
+        require_same_bits(
+            ours, expected, f"loaded at step {at}, it goes another way ({_name(dtype)} parameters)"
+        )
+        tried.append(_name(dtype))
+    if not tried:
+        raise NotApplicable(refused)
+    return ", ".join(tried)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,301 @@
+"""A subject at work: parameters, the optimizer over them, and the one loop that leads it on.
+
+This is not the training loop (`optbench.engine.lanes`): here is no problem, no budget and no
+record. A check gives gradients, looks, interferes, and goes on.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optbench.conformance.course import Course
+
+if TYPE_CHECKING:
+    from optbench.conformance.subject import Subject
+
+Grouping = Callable[[list[torch.nn.Parameter]], Sequence[Any]]
+"""Makes parameter groups of the parameters."""
+
+SEED = 20260101
+
+
+class Session:
+    """A subject over the parameters of a course.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is led.
+    course : Course
+        Where along.
+    settings : mapping
+        Hyperparameters on top of the subject's own.
+    dtype : torch.dtype or a sequence of them
+        Of all parameters, or of each; a gradient has its parameter's.
+    device : torch.device or str
+        Of the parameters.
+    groups : callable
+        Makes parameter groups of the parameters; one group of all by default.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        course: Course,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        dtype: torch.dtype | Sequence[torch.dtype] = torch.float64,
+        device: torch.device | str = "cpu",
+        groups: Grouping | None = None,
+    ) -> None:
+        self.subject, self.course = subject, course
+        self.settings = dict(settings or {})
+        self.groups = groups
+        self.device = torch.device(device)
+        count = len(course.starts)
+        dtypes = [dtype] * count if isinstance(dtype, torch.dtype) else list(dtype)
+        self.params = [
+            torch.nn.Parameter(torch.from_numpy(start).to(self.device, each, copy=True))
+            for start, each in zip(course.starts, dtypes, strict=True)
+        ]
+        self.step = 0
+        self.closure_calls = 0
+        self._random = _seeded()
+        with _random_state(self):
+            self.optimizer = self._make()
+        # Curvature for those who ask for the loss; between 0.5 and 2, whatever the shape.
+        self._curvature = [
+            torch.linspace(0.5, 2.0, max(1, p.numel()), dtype=p.real.dtype, device=p.device)[
+                : p.numel()
+            ].reshape(p.shape)
+            for p in (p.detach() for p in self.params)
+        ]
+        self.meet(course)
+
+    def _make(self) -> torch.optim.Optimizer:
+        params = self.groups(self.params) if self.groups else list(self.params)
+        return self.subject.make(params, **self.settings)
+
+    # ------------------------------------------------------------------ going on
+
+    def meet(self, course: Course) -> Session:
+        """Go on along the gradients of this course, whose shapes are those of the first one."""
+        self.course = course
+        self._gradients = [
+            course.tensors(index, parameter.dtype, self.device)
+            for index, parameter in enumerate(self.params)
+        ]
+        return self
+
+    def advance(self, steps: int) -> Session:
+        """Go ``steps`` further; gives itself."""
+        with _random_state(self):
+            for _ in range(steps):
+                self._advance_once()
+        return self
+
+    def spend(self, evaluations: int) -> Session:
+        """Go on for so many gradient evaluations: steps, but for who takes several a step."""
+        if not self.subject.wants.closure:
+            return self.advance(evaluations)
+        until = self.closure_calls + evaluations
+        with _random_state(self):
+            for _ in range(evaluations):
+                if self.closure_calls >= until:
+                    break
+                self._advance_once()
+        return self
+
+    def drawn(self, steps: int) -> str:
+        """Go ``steps`` further and say whose random numbers were drawn on the way, if any."""
+        before = self._random
+        after = self.advance(steps)._random
+        names = ("torch's", "NumPy's", "Python's")
+        same = (torch.equal(before[0], after[0]), repr(before[1]) == repr(after[1]),
+                before[2] == after[2])  # fmt: skip
+        whose = [name for name, equal in zip(names, same, strict=True) if not equal]
+        return f"{' and '.join(whose)} global generator" if whose else ""
+
+    def trace(self, steps: int) -> Tensor:
+        """Go ``steps`` further and give the parameters after each: [steps, all elements]."""
+        positions = []
+        with _random_state(self):
+            for _ in range(steps):
+                self._advance_once()
+                positions.append(self.position())
+        return torch.stack(positions)
+
+    def loss(self) -> Tensor:
+        """The loss of the step to come; its gradient is the given one plus a curvature's.
+
+        In a graph, for those who differentiate the gradient again.
+        """
+        total = torch.zeros((), dtype=self.params[0].real.dtype, device=self.device)
+        turn = self.step % self.course.length
+        for parameter, gradients, curvature in zip(
+            self.params, self._gradients, self._curvature, strict=True
+        ):
+            gradient = gradients[turn]
+            if gradient is not None:
+                total = total + (gradient * parameter).sum()
+                total = total + 0.5 * (curvature * parameter.square()).sum()
+        return total
+
+    def closure(self) -> Tensor:
+        """Clears the gradients, computes the loss, goes back, gives the loss."""
+        self.closure_calls += 1
+        if self.subject.wants.graph:
+            self.optimizer.zero_grad()
+            loss = self.loss()
+            loss.backward(create_graph=True)
+            return loss
+        # The same by hand, three times as fast: a line search asks for it thousands of times.
+        with torch.no_grad():
+            total = torch.zeros((), dtype=self.params[0].real.dtype, device=self.device)
+            turn = self.step % self.course.length
+            for parameter, gradients, curvature in zip(
+                self.params, self._gradients, self._curvature, strict=True
+            ):
+                gradient = gradients[turn]
+                parameter.grad = None
+                if gradient is not None:
+                    pull = curvature * parameter
+                    total += ((gradient + 0.5 * pull) * parameter).sum()
+                    parameter.grad = pull.add_(gradient)
+        return total
+
+    def give_gradients(self) -> None:
+        """Put the gradients of the step to come where the optimizer will look for them."""
+        wants = self.subject.wants
+        if wants.graph:
+            self.closure()
+            return
+        turn = self.step % self.course.length
+        for parameter, gradients in zip(self.params, self._gradients, strict=True):
+            gradient = gradients[turn]
+            if gradient is None:
+                parameter.grad = None
+            elif wants.sparse:
+                parameter.grad = _some_rows(gradient).to_sparse(1)
+            else:
+                # A copy: what an optimizer does to it must not reach the next session.
+                parameter.grad = gradient.clone()
+
+    def step_once(self) -> Any:
+        """One step on the gradients that are there, or on the closure; gives what it returns."""
+        if self.subject.wants.closure:
+            return self.optimizer.step(self.closure)  # type: ignore[arg-type]
+        return self.optimizer.step()
+
+    def _advance_once(self) -> None:
+        if not self.subject.wants.closure:
+            self.give_gradients()
+        self.step_once()
+        self.step += 1
+
+    # ------------------------------------------------------------------ looking
+
+    def position(self) -> Tensor:
+        """All parameters, flat, in float64 (complex ones as their real view)."""
+        return torch.cat([_flat(p.detach()) for p in self.params])
+
+    def positions(self) -> list[Tensor]:
+        """A copy of each parameter."""
+        return [p.detach().clone() for p in self.params]
+
+    def state_of(self, index: int) -> Mapping[str, Any]:
+        """The optimizer's state for one parameter."""
+        state: Mapping[str, Any] = self.optimizer.state.get(self.params[index], {})
+        return state
+
+    # ------------------------------------------------------------------ interfering
+
+    def resumed(self) -> Session:
+        """A fresh instance on copies of the parameters that has loaded this one's state.
+
+        The state goes through ``torch.save`` and ``torch.load(weights_only=True)``, as a
+        checkpoint does.
+        """
+        buffer = io.BytesIO()
+        torch.save(self.optimizer.state_dict(), buffer)
+        buffer.seek(0)
+        fresh = self._at_this_point()
+        with _random_state(fresh):
+            fresh.optimizer = fresh._make()
+            fresh.optimizer.load_state_dict(torch.load(buffer, weights_only=True))
+        fresh._random = self._random
+        return fresh
+
+    def copied(self, how: Callable[[Any], Any] = copy.deepcopy) -> Session:
+        """A session of copies of parameters and optimizer, made together by ``how``."""
+        fresh = self._at_this_point()
+        fresh.params, fresh.optimizer = how((self.params, self.optimizer))
+        return fresh
+
+    def _at_this_point(self) -> Session:
+        fresh = Session.__new__(Session)
+        fresh.__dict__.update(self.__dict__)
+        fresh.params = [torch.nn.Parameter(p.detach().clone()) for p in self.params]
+        return fresh
+
+
+def _some_rows(gradient: Tensor) -> Tensor:
+    """The gradient with about a third of its rows missing.
+
+    Which ones is read off the gradient's digits: it depends neither on a row's place, which
+    changes when a tensor is cut in two, nor on the sign or the scale.
+    """
+    digits = torch.frexp(gradient.reshape(len(gradient), -1)[:, 0].abs()).mantissa
+    keep = (digits > 2 / 3).reshape(-1, *(1,) * (gradient.ndim - 1))
+    return gradient * keep.to(gradient.dtype)
+
+
+def _flat(value: Tensor) -> Tensor:
+    real = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
+    return real.reshape(-1).double().cpu()
+
+
+RandomState = tuple[Tensor, Any, Any]
+"""Of torch's, NumPy's and Python's global generators."""
+
+
+def _seeded() -> RandomState:
+    return (
+        torch.Generator().manual_seed(SEED).get_state(),
+        np.random.RandomState(SEED).get_state(),
+        random.Random(SEED).getstate(),
+    )
+
+
+def _take(state: RandomState | None = None) -> RandomState:
+    """The state of the global generators; then, if given, another is put in its place."""
+    before = (torch.get_rng_state(), np.random.get_state(), random.getstate())  # noqa: NPY002
+    if state is not None:
+        torch.set_rng_state(state[0])
+        np.random.set_state(state[1])  # noqa: NPY002
+        random.setstate(state[2])
+    return before
+
+
+class _random_state:
+    """Lends the global generators to a session, so that two of them do not disturb each other.
+
+    What an optimizer draws is then the same in every session, however they take turns.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> None:
+        self.before = _take(self.session._random)
+
+    def __exit__(self, *_: object) -> None:
+        self.session._random = _take(self.before)

@@ -1,0 +1,211 @@
+"""Does a step stay what it is, and cost what it costs?"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from optbench.conformance.agreement import require_same_bits
+from optbench.conformance.course import course
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject, problems_for
+from optbench.engine.certify import PROBES, certify
+from optbench.optimizers import Route
+
+STEPS = 500
+
+
+def bits_repeat_in_a_second_run(subject: Subject) -> str:
+    """The same start, gradients and random seed give the same bits."""
+    runs = [Session(subject, subject.course()).trace(60) for _ in range(2)]
+    require_same_bits(runs[0], runs[1], "a second run from the same start differs")
+    return "60 steps twice"
+
+
+def the_lane_route_is_certified(subject: Subject) -> str:
+    """Many runs in one tensor program give each run its own bits."""
+    if subject.draws and not subject.wants.closure:
+        raise NotApplicable(f"its steps are random: {subject.draws}")
+    probes = problems_for(subject, PROBES)
+    assert subject.row is not None
+    certificate = certify(subject.row, probes=probes)
+    by_rounding = certificate.route is Route.INSTANCE and certificate.difference < 1e-9
+    if by_rounding and not certificate.certified:
+        # Nothing is shared on this route but memory: a decomposition may round by address.
+        return f"route {certificate.route.value}, to {certificate.difference:.1g}"
+    if not certificate.certified:
+        raise Broken(f"route {certificate.route.value}: {certificate.reason}")
+    return f"route {certificate.route.value}"
+
+
+def the_state_does_not_grow(subject: Subject) -> str:
+    """After 500 steps the state is as large as after 250."""
+    session = Session(subject, subject.course()).spend(STEPS // 2)
+    early = _size(session.optimizer.state)
+    late = _size(session.spend(STEPS // 2).optimizer.state)
+    if late > early:
+        raise Broken(
+            f"the state went from {early:,} bytes after {STEPS // 2} evaluations to {late:,} "
+            f"after {STEPS}",
+            late / max(early, 1),
+        )
+    return f"{late:,} bytes"
+
+
+def a_step_does_not_grow_dearer(subject: Subject) -> str:
+    """A late step, and one after loading, does no more work than an early one did.
+
+    Work is counted, not timed: tensor operations, bytes that they touch, and Python calls. Counts
+    do not depend on who else uses the machine. The median of some steps is compared: a method
+    may do more now and then (every tenth step, say), and a quarter more is allowed.
+    """
+    if subject.wants.closure:
+        raise NotApplicable("its steps take as many evaluations as they like")
+    session = Session(subject, subject.course())
+    session.advance(STEPS // 5)
+    early = _ordinary(session)
+    session.advance(STEPS - STEPS // 5)
+    late = _ordinary(session)
+    _require_no_more(late, early, f"after {session.step} steps", f"after {STEPS // 5}")
+    try:
+        loaded = session.resumed()
+    except Exception as error:
+        raise NotApplicable(f"it cannot be loaded (another check says so): {error}") from error
+    loaded.advance(3)
+    _require_no_more(_ordinary(loaded), late, "after loading", "before")
+    return f"{late.operations} operations, {late.calls} calls, {late.bytes:,} bytes a step"
+
+
+def the_default_takes_no_more_memory_than_the_loop(subject: Subject) -> str:
+    """A step by the default implementation needs no more temporary memory than the plain loop."""
+    if not subject.takes("foreach"):
+        raise NotApplicable("it takes no foreach")
+    if subject.settings.get("foreach") or subject.settings.get("fused"):
+        raise NotApplicable("this row asks for another implementation than the default")
+    default, loop = (_peak(subject, settings) for settings in ({}, {"foreach": False}))
+    if default > 1.1 * loop + 1024:
+        raise Broken(
+            f"temporaries of {default:,} bytes by default and of {loop:,} with foreach=False, "
+            "over 20 tensors of 8,000 bytes each: it holds those of all tensors at once",
+            default / max(loop, 1),
+        )
+    return f"{default:,} bytes of temporaries over 20 tensors of 8,000 bytes"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step does."""
+
+    operations: int
+    bytes: int
+    calls: int
+
+
+class _Counting(TorchDispatchMode):
+    """Counts operations and the bytes of their tensors; follows what is allocated."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = self.bytes = self.live = 0
+        self.peak: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        self.operations += 1
+        self.bytes += sum(map(_bytes, inputs))
+        known = {id(t) for t in inputs}
+        storages = {_storage(t) for t in inputs}
+        for tensor in outputs:
+            if id(tensor) not in known and _storage(tensor) not in storages:
+                self._follow(tensor)
+        return result
+
+    def _follow(self, tensor: Tensor) -> None:
+        size = _bytes(tensor)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(tensor, self._gone, size).atexit = False
+
+    def _gone(self, size: int) -> None:
+        self.live -= size
+
+
+def _ordinary(session: Session, steps: int = 15) -> Work:
+    """The median of each kind of work in a few steps."""
+    seen = []
+    for _ in range(steps):
+        calls = 0
+
+        def count(frame: Any, event: str, argument: Any) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        # In turns, for the dispatch mode makes calls of its own.
+        _prepare(session)
+        sys.setprofile(count)
+        try:
+            session.step_once()
+        finally:
+            sys.setprofile(None)
+        _prepare(session)
+        with _Counting() as counting:
+            session.step_once()
+        seen.append(Work(counting.operations, counting.bytes, calls))
+    kinds = ("operations", "bytes", "calls")
+    return Work(*(sorted(getattr(w, kind) for w in seen)[len(seen) // 2] for kind in kinds))
+
+
+def _prepare(session: Session) -> None:
+    session.step += 1
+    if not session.subject.wants.closure:
+        session.give_gradients()
+
+
+def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
+    for name, slack in (("operations", 4), ("bytes", 4096), ("calls", 8)):
+        new, old = getattr(now, name), getattr(then, name)
+        if new > 1.25 * old + slack:
+            raise Broken(
+                f"a step takes {new:,} {name} {when} and took {old:,} {before}",
+                new / max(old, 1),
+            )
+
+
+def _peak(subject: Subject, settings: Mapping[str, Any]) -> int:
+    """Most bytes of temporaries that a step holds at once."""
+    shape = (10, 100) if subject.wants.matrices else (1000,)
+    session = Session(subject, course((shape,) * 20, 4), settings).advance(2)
+    if not subject.wants.closure:
+        session.give_gradients()
+    with _Counting() as counting:
+        session.step_once()
+    return int(counting.peak)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _storage(tensor: Tensor) -> int:
+    return -1 if tensor.is_sparse else tensor.untyped_storage().data_ptr()
+
+
+def _size(state: Any) -> int:
+    """Bytes of tensors, and eight for every other entry."""
+    if isinstance(state, Tensor):
+        return _bytes(state)
+    if isinstance(state, Mapping):
+        return sum(_size(value) for value in state.values())
+    if isinstance(state, list | tuple | set):
+        return sum(_size(value) for value in state)
+    return 8

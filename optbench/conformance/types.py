@@ -1,0 +1,108 @@
+"""Are types kept, in parameters and in state?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+from optbench.engine.work import describe
+
+MUST = (torch.float64, torch.float32, torch.bfloat16)
+
+MAY = (torch.complex64,)
+
+MOVES_BY = 25
+"""Steps by which a parameter has moved; some methods only gather in the first ten."""
+
+
+def dtypes_are_kept(subject: Subject) -> str:
+    """Parameters of float64, float32, bfloat16 (and complex64 if supported) move and keep it."""
+    tried, refused = [], []
+    for dtype in (*MUST, *MAY):
+        name = str(dtype).removeprefix("torch.")
+        try:
+            session = Session(subject, subject.course(), dtype=dtype)
+            before = session.position()
+            session.advance(MOVES_BY)
+        except Exception as error:
+            if dtype in (torch.float64, torch.float32):
+                raise Broken(f"{name} parameters: {describe(error)}") from error
+            refused.append(f"{name} ({type(error).__name__})")
+            continue
+        changed = [str(p.dtype) for p in session.params if p.dtype != dtype]
+        if changed:
+            raise Broken(f"{name} parameters became {', '.join(changed)}")
+        if dtype in (torch.float64, torch.float32) and torch.equal(before, session.position()):
+            raise Broken(f"{name} parameters did not move in {MOVES_BY} steps")
+        if not session.position().isfinite().all():
+            raise Broken(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
+        tried.append(name)
+    return ", ".join(tried) + (f"; not supported: {', '.join(refused)}" if refused else "")
+
+
+def float64_parameters_have_float64_state(subject: Subject) -> str:
+    """No state of a float64 parameter that holds a fraction is of lower precision."""
+    session = Session(subject, subject.course()).advance(7)
+    seen, narrow = 0, []
+    for index in range(len(session.params)):
+        for path, value in _tensors(session.state_of(index)):
+            if not value.is_floating_point():
+                continue
+            seen += 1
+            # A counter is exact in float32 until 16 million.
+            whole = bool((value == value.round()).all()) and value.numel() == 1
+            if value.dtype != torch.float64 and not whole:
+                narrow.append(f"{path} of tensor {index} is {value.dtype}")
+    if narrow:
+        raise Broken("; ".join(narrow), len(narrow))
+    if not seen:
+        raise NotApplicable("it keeps no floating-point state")
+    return f"{seen} tensors of state"
+
+
+def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
+    """A float32 tensor goes the same way after a bfloat16 one as alone."""
+    if subject.draws:
+        raise NotApplicable(f"its steps are random: {subject.draws}")
+    if subject.couples_tensors:
+        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it evaluates the loss itself")
+    # Small gradients: what is clamped by another type's smallest number shows.
+    course = subject.course(20).times(1e-5)
+    settings = {"lr": 0.1} if subject.lr is not None else {}
+    types = (torch.bfloat16, torch.float32, torch.float32)
+    try:
+        mixed = Session(subject, course, settings, dtype=types).advance(20)
+    except Exception as error:
+        raise NotApplicable(f"it does not take them together: {describe(error)}") from error
+    alone = Session(subject, course.select([1, 2]), settings, dtype=torch.float32).advance(20)
+    for index in (0, 1):
+        ours, theirs = mixed.positions()[index + 1], alone.positions()[index]
+        begin = torch.from_numpy(course.starts[index + 1]).float()
+        way = float((theirs - begin).abs().max())
+        apart = float((ours - theirs).abs().max())
+        if apart > 1e-3 * way + 20 * 2**-23:
+            raise Broken(
+                f"tensor {index + 1} (float32) moves {float((ours - begin).abs().max()):.3g} after "
+                f"a bfloat16 tensor and {way:.3g} alone, in 20 steps",
+                apart,
+            )
+    return "two float32 tensors after a bfloat16 one, gradients about 1e-5"
+
+
+def _tensors(state: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(state, Tensor):
+        yield path, state
+    elif isinstance(state, Mapping):
+        for name, value in state.items():
+            yield from _tensors(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(state, list | tuple):
+        for index, value in enumerate(state):
+            yield from _tensors(value, f"{path}[{index}]")

@@ -1,0 +1,69 @@
+"""What a check concludes about an optimizer, as a value."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """How a check ended."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    KNOWN = "known"
+    """Broken, and explained by a row of ``known_defects.toml``."""
+    NOT_APPLICABLE = "not applicable"
+    TIMEOUT = "timeout"
+    """It did not end within its time limit."""
+    CRASHED = "crashed"
+    """The process ended in its middle: a call of exit, a signal."""
+    NOT_CONSTRUCTIBLE = "not constructible"
+    """No instance could be made of the target, so that nothing was checked."""
+    NO_TARGET = "no target"
+    """It does not import, or is no optimizer."""
+
+
+BAD = frozenset({Status.BROKEN, Status.TIMEOUT, Status.CRASHED})
+"""A promise that was not kept."""
+
+UNCHECKED = frozenset({Status.NOT_CONSTRUCTIBLE, Status.NO_TARGET})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row: an optimizer, a check, how it ended.
+
+    Attributes
+    ----------
+    target, check : str
+        Who and which promise; the check is empty where the target could not be examined.
+    status : Status
+    text : str
+        What broke, why it does not apply, or what was seen.
+    seconds : float
+        That it took.
+    evidence : str
+        Of a known defect: where it is reported.
+    """
+
+    target: str
+    check: str
+    status: Status
+    text: str = ""
+    seconds: float = 0.0
+    evidence: str = ""
+
+    @property
+    def reproduce(self) -> str:
+        """The command that gives this verdict again."""
+        only = f" --only {self.check}" if self.check else ""
+        return f"optbench check '{self.target}'{only}"
+
+    def as_row(self) -> dict[str, Any]:
+        """For JSON and frames."""
+        row = {**asdict(self), "status": self.status.value, "seconds": round(self.seconds, 4)}
+        if self.status in BAD or self.status is Status.KNOWN:
+            row["reproduce"] = self.reproduce
+        return row
