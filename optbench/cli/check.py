@@ -80,6 +80,7 @@ def check(
     """
     from optbench.cli.mistakes import WrongUse
     from optbench.conformance.contract import choose
+    from optbench.conformance.verdict import options
 
     checks = choose(only or (), skip or ())
     if list_checks:
@@ -89,15 +90,21 @@ def check(
         raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
     if not checks:
         raise WrongUse("--only and --skip together leave no check")
-    if json_file is not None and str(json_file) != "-":
-        _require_writable(json_file)
+    settings = parse_settings(setting or [])
+    if reference:
+        from optbench.optimizers import OPTIMIZERS
+
+        _ = OPTIMIZERS[reference]  # a wrong name is said before the work, not after
     to_screen = str(json_file) == "-"
+    if json_file is not None and not to_screen:
+        _require_writable(json_file)
+    given = options(reference, settings)
     begun = time.monotonic()
-    verdicts = _examine(target, checks, reference, parse_settings(setting or []), limit, jobs,
-                        None if to_screen else _Printer(verbose))  # fmt: skip
+    verdicts = _examine(target, checks, reference, settings, limit, jobs,
+                        None if to_screen else _Printer(verbose, given))  # fmt: skip
     seconds = time.monotonic() - begun
     if json_file is not None:
-        _write(json_file, verdicts, seconds, reference)
+        _write(json_file, verdicts, seconds, reference, given)
     raise typer.Exit(_conclude(target, verdicts, seconds))
 
 
@@ -111,23 +118,19 @@ def _examine(
     printer: _Printer | None,
 ) -> list[Verdict]:
     """Every verdict, in the order of the targets and the contract; told as optimizers end."""
-    from optbench.conformance.workers import Question, examine_all
+    from optbench.conformance.workers import Members, Question, examine_all
     from optbench.engine.executors import default_jobs
 
-    if reference:
-        from optbench.optimizers import OPTIMIZERS
-
-        _ = OPTIMIZERS[reference]  # a wrong name is said before the work, not after
     given = tuple(settings.items())
     questions = [Question(target, reference, given) for target in targets]
     order = {each.name: place for place, each in enumerate(checks)}
-    names: list[str] = []
+    names: dict[str, tuple[str, ...]] = {}
     by_target: dict[str, list[Verdict]] = {}
     told: set[str] = set()
     with errors.status("starting", spinner="dots") as status:
         for said in examine_all(questions, checks, jobs=jobs or default_jobs(), limit_s=limit):
-            if isinstance(said, list):
-                names += said
+            if isinstance(said, Members):
+                names[said.target] = said.names
                 continue
             rows = by_target.setdefault(said.target, [])
             rows.append(said)
@@ -136,19 +139,17 @@ def _examine(
                 rows.sort(key=lambda v: order.get(v.check, -1))
                 if printer is not None:
                     printer.tell(said.target, rows)
-            count = sum(map(len, by_target.values()))
-            status.update(
-                f"{len(told)} of {len(names)} optimizers, {count:,} checks; now {said.target}"
-            )
-    places = {name: place for place, name in enumerate(dict.fromkeys([*names, *by_target]))}
-    return [v for name in sorted(by_target, key=places.__getitem__) for v in by_target[name]]
+            known, count = (sum(map(len, each.values())) for each in (names, by_target))
+            status.update(f"{len(told)} of {known} optimizers, {count:,} checks; now {said.target}")
+    ordered = [name for target in targets for name in names.get(target, (target,))]
+    return [v for name in dict.fromkeys(ordered) for v in by_target.get(name, ())]
 
 
 class _Printer:
     """A line for an optimizer, and one for each promise that asks for attention."""
 
-    def __init__(self, verbose: bool) -> None:
-        self.verbose = verbose
+    def __init__(self, verbose: bool, options: str) -> None:
+        self.verbose, self.options = verbose, options
 
     def tell(self, target: str, verdicts: list[Verdict]) -> None:
         """Print what was concluded about one optimizer."""
@@ -166,7 +167,7 @@ class _Printer:
             if each.evidence:
                 typer.echo(f"      known: {each.evidence}")
             if each.status in BAD:
-                typer.echo(f"      again: {each.reproduce}")
+                typer.echo(f"      again: {each.reproduce}{self.options}")
 
 
 def counted(verdicts: list[Verdict]) -> str:
@@ -204,14 +205,19 @@ def _require_writable(path: Path) -> None:
     """Before minutes of work whose result could not be written."""
     from optbench.cli.mistakes import WrongUse
 
+    was_there = path.exists()
     try:
         with path.open("a", encoding="utf-8"):
             pass
+        if not was_there:
+            path.unlink()
     except OSError as error:
         raise WrongUse(f"--json {path}: {error.strerror}") from error
 
 
-def _write(path: Path, verdicts: list[Verdict], seconds: float, reference: str) -> None:
+def _write(
+    path: Path, verdicts: list[Verdict], seconds: float, reference: str, options: str
+) -> None:
     from dataclasses import asdict
 
     from optbench.engine.environment import environment
@@ -221,7 +227,7 @@ def _write(path: Path, verdicts: list[Verdict], seconds: float, reference: str) 
         "environment": asdict(environment()),
         "reference": reference,
         "seconds": round(seconds, 2),
-        "verdicts": [v.as_row() for v in verdicts],
+        "verdicts": [v.as_row(options) for v in verdicts],
     }
     text = json.dumps(content, indent=2)
     if str(path) == "-":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.promise import Broken
+from optbench.engine.certify import same_bits
 
 EXACT = 1e-10
 """Relative agreement that is asked for in float64.
@@ -58,16 +59,21 @@ def require_agreement(
     """
     theirs, ours = torch.cat([start[None], theirs]), torch.cat([start[None], ours])
     finite = theirs.isfinite()
-    if not torch.equal(finite, ours.isfinite()):
-        step = int((finite != ours.isfinite()).any(1).nonzero()[0])
-        culprit = "ours" if finite[step].all() else "the other"
+    if not same_bits(ours.masked_fill(finite, 0.0), theirs.masked_fill(finite, 0.0)) or not (
+        torch.equal(finite, ours.isfinite())
+    ):
+        step = int((finite != ours.isfinite()).any(1).int().argmax())
+        culprit = "it" if finite[step].all() else "the other"
         raise Broken(
             f"differs from {who} {under}: at step {step} {culprit} is not finite", torch.inf
         )
+    # What is infinite on both sides is the same, and no part of the way.
+    known = torch.where(finite, theirs, theirs[:1])
     difference = torch.where(finite, (ours - theirs).abs(), 0.0)
-    allowed = allowance(torch.nan_to_num(theirs), relative, dtype)
-    way = (theirs - theirs[:1]).nan_to_num().abs().amax().clamp_min(1e-300)
-    worst = float(difference.max() / way)
+    allowed = allowance(known, relative, dtype)
+    way = float((known - known[:1]).abs().amax())
+    apart = float(difference.max())
+    worst = apart / way if way else (torch.inf if apart else 0.0)
     beyond = (difference > allowed).any(1)
     if beyond.any():
         step = int(beyond.nonzero()[0])
@@ -75,7 +81,8 @@ def require_agreement(
         raise Broken(
             f"differs from {who} {under}: from step {step} on "
             f"({float(ours[step, element]):.17g}, not {float(theirs[step, element]):.17g}); "
-            f"by {worst:.2g} of the way after {len(ours) - 1} steps",
+            + (f"by {worst:.2g} of the way" if way else f"by {apart:.2g}, where the other rests")
+            + f" after {len(ours) - 1} steps",
             worst,
         )
     return worst
@@ -95,7 +102,7 @@ def require_same_bits(
     for one, other in pairs:
         assert isinstance(one, Tensor)
         assert isinstance(other, Tensor)
-        if one.dtype != other.dtype or not torch.equal(one.nan_to_num(), other.nan_to_num()):
+        if one.dtype != other.dtype or not same_bits(one, other):
             worst = float((one - other).abs().nan_to_num(torch.inf).max())
             raise Broken(f"{what}: by up to {worst:.2g}", worst)
 

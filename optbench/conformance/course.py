@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MIXED = ((5, 3), (3, 7), (6,))
-"""A tall matrix, a wide one, a vector: what depends on the shape shows."""
+MIXED = ((5, 3), (3, 7), (6,), (5, 3))
+"""A tall matrix, a wide one, a vector: what depends on the shape shows. One shape comes twice:
+what is kept by shape shows, too."""
 
-MATRICES = ((5, 3), (3, 7), (4, 4))
+MATRICES = ((5, 3), (3, 7), (4, 4), (5, 3))
 """For methods that take nothing else."""
 
 

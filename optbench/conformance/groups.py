@@ -31,7 +31,7 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
         if other is None:
             continue
 
-        def groups(params: list[torch.nn.Parameter], n: str = name, v: Any = other) -> Any:
+        def groups(params: list[torch.Tensor], n: str = name, v: Any = other) -> Any:
             return [{"params": params[:1]}, {"params": params[1:], n: v}]
 
         both = Session(subject, course, groups=groups)
@@ -122,6 +122,8 @@ def the_order_of_parameters_does_not_matter(subject: Subject) -> str:
 def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
     """A tensor cut in two goes as the whole does, where the method is elementwise."""
     _require_determinism(subject)
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("it evaluates the loss itself, whose curvature is a tensor's own")
     if not subject.elementwise:
         raise NotApplicable("an element's path depends on its neighbours: the method's nature")
     course = subject.shrinking(STEPS)

@@ -12,8 +12,14 @@ from optbench.conformance.course import tiny
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, neighbours
+from optbench.engine.certify import same_bits
 
 STEPS = 40
+
+SWITCHES = frozenset(
+    ("nesterov", "amsgrad", "maximize", "centered", "decoupled_weight_decay", "weight_decouple")
+)
+"""Those whose name says that they change the rule. Others may compress a checkpoint."""
 
 LONGER = 450
 """For what shows only after a warm-up or an interval."""
@@ -24,23 +30,36 @@ def every_hyperparameter_matters(subject: Subject) -> str:
     candidates = {
         name: options
         for name, value in subject.hyperparameters.items()
-        if (options := list(neighbours(name, value)))
+        # A rate of None is chosen by the method; given one, it has to heed it.
+        if (
+            options := [1e-2, 1e-1] if (name, value) == ("lr", None) else [*neighbours(name, value)]
+        )
     }
     if not candidates:
         raise NotApplicable("its constructor takes neither a number nor a switch")
-    idle, untried = [], []
+    idle: list[str] = []
+    untried: list[str] = []
+    silent: list[str] = []
     for name, options in candidates.items():
         answer = _matters(subject, name, options)
         if answer is None:
             untried.append(name)
-        elif not answer:
+        elif answer:
+            continue
+        elif isinstance(options[0], bool) and name not in SWITCHES:
+            silent.append(name)
+        else:
             idle.append(f"{name} (tried {', '.join(map(repr, options))})")
     if idle:
         raise Broken(
             f"no effect on any of the parameters in {LONGER} steps, alone or beside momentum, "
             f"decay and every switch: {'; '.join(idle)}"
         )
-    text = f"{len(candidates) - len(untried)} matter"
+    text = f"{len(candidates) - len(untried) - len(silent)} matter"
+    if silent:
+        text += (
+            f"; no effect of the switches {', '.join(silent)}, which may be about something else"
+        )
     return text + (f"; refused whatever we tried: {', '.join(untried)}" if untried else "")
 
 
@@ -93,8 +112,7 @@ def _matters(subject: Subject, name: str, options: list[Any]) -> bool | None:
                 if other is None:
                     continue
                 tried = True
-                # NaN against NaN is no difference.
-                if not torch.equal(base.nan_to_num(), other.nan_to_num()):
+                if base.shape != other.shape or not same_bits(base, other):
                     return True
         if not tried:
             return None
@@ -123,15 +141,19 @@ def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
 def _path(subject: Subject, settings: dict[str, Any], steps: int) -> torch.Tensor | None:
     """The parameters on the way along shrinking gradients and, the second time, along tiny ones.
 
-    Four decades of scales make clipping and thresholds show, and gradients of 1e-7 an eps.
+    Four decades of scales make clipping and thresholds show, gradients of 1e-7 an eps, and
+    parameters of half precision what is done about lost bits.
     """
-    courses = [subject.shrinking(steps)]
-    if steps == LONGER:
-        courses.append(tiny(subject.shapes, STEPS))
     seen = []
     with contextlib.suppress(Exception):
-        for course in courses:
-            session = Session(subject, course, settings)
-            seen += [session.advance(course.length // 2).position() for _ in range(2)]
-        return torch.stack(seen)
+        session = Session(subject, subject.shrinking(steps), settings)
+        seen += [session.advance(steps // 2).position() for _ in range(2)]
+        if steps == LONGER:
+            seen.append(
+                Session(subject, tiny(subject.shapes, STEPS), settings).advance(STEPS).position()
+            )
+            with contextlib.suppress(Exception):
+                half = Session(subject, subject.course(), settings, dtype=torch.bfloat16)
+                seen.append(half.advance(STEPS).position())
+        return torch.cat(seen)
     return None

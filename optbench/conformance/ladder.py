@@ -20,8 +20,9 @@ RUNGS = {"quadratic": 1e-2, "network-2-3-1": 1e-1, "matrix-completion": 1e-1}
 YARDSTICKS = ("sgd", "adam")
 """The slower of the two on a rung is what others are measured by."""
 
-MULTIPLE = 5
-"""The slowest of the catalogue, adadelta, takes 2.3 times the yardstick on its worst rung."""
+MULTIPLE = 10
+"""Of the catalogue adadelta is the slowest, with 2.3 times the yardstick on its worst rung. Of a
+hundred others some sound ones take 5 to 7: made for large batches, or long to warm up."""
 
 LONGEST = 200
 """Steps that the yardsticks get; 39 is the most that they take."""
@@ -31,7 +32,7 @@ SEEDS = (0, 1)
 
 
 def it_solves_the_ladder(subject: Subject) -> str:
-    """Tuned, it takes at most five times the steps of the slower of SGD and Adam, tuned."""
+    """Tuned, it takes at most ten times the steps of the slower of SGD and Adam, tuned."""
     names = problems_for(subject, list(RUNGS))
     row = subject.row
     assert row is not None

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from optbench.engine.work import printable
+
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject
 
@@ -24,12 +26,15 @@ class Broken(AssertionError):
     """
 
     def __init__(self, text: str, measured: float | None = None) -> None:
-        super().__init__(text)
+        super().__init__(printable(text))
         self.measured = measured
 
 
 class NotApplicable(Exception):
     """The check has nothing to say about this optimizer; the text says why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 Function = Callable[["Subject"], str | None]

@@ -18,7 +18,7 @@ from optbench.conformance.examiner import explain, require
 from optbench.conformance.promise import Broken, Check, NotApplicable
 from optbench.conformance.subject import NotConstructible, Subject, acquaint
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.verdict import Status, Verdict, options
 from optbench.engine.work import describe, torch_as_found
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.registry import NotAdoptable, UnknownName
@@ -199,11 +199,7 @@ class Acquaintances:
         if not _is_importable(target, test):
             return f"to reproduce: pytest {test!r}"
         line = Verdict(name, check, Status.BROKEN).reproduce
-        if self.reference:
-            line += f" --reference {self.reference}"
-        for key, value in self.settings.items():
-            line += f" --set '{key}={value}'"
-        return f"to reproduce: {line}"
+        return f"to reproduce: {line}{options(self.reference, self.settings)}"
 
 
 @dataclass(frozen=True)

@@ -161,11 +161,11 @@ class Subject:
     def couples_tensors(self) -> bool:
         """Whether one tensor's gradient moves another (a global norm, one step size for all)."""
         ours = self.course()
-        gradient = ours.gradients[0]
-        assert gradient is not None
+        # Another gradient altogether: a sign method would not see a multiple.
+        other = self.course(seed=1).times(3.0).gradients[0]
         ends = [
             Session(self, each).advance(ours.length).positions()[1:]
-            for each in (ours, ours.with_gradient(0, 3.0 * gradient))
+            for each in (ours, ours.with_gradient(0, other))
         ]
         return any(not torch.equal(one, other) for one, other in zip(*ends, strict=True))
 
@@ -175,11 +175,13 @@ class Subject:
         if self.couples_tensors or self.wants.matrices:
             return False
         # Clipping by a norm shows only where the norm is large: a little, and a lot.
+        another = self.course(seed=1).gradients[0]
         for ours, factor in ((self.course(), 3.0), (self.shrinking(60), 100.0)):
             gradient = ours.gradients[0]
             assert gradient is not None
+            assert another is not None
             changed = gradient.copy()
-            changed[:, 0, 0] *= factor
+            changed[:, 0, 0] = factor * another[:, 0, 0]
             courses = (ours, ours.with_gradient(0, changed))
             one, other = (Session(self, each).trace(ours.length)[:, 1:] for each in courses)
             if not torch.equal(one, other):
@@ -256,6 +258,9 @@ def acquaint(
             session.advance(2)
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(f"step: {describe(error).splitlines()[0]}")
+            continue
+        if wants.closure and not session.closure_calls:
+            refusals.append("step(closure) never calls the closure")
             continue
         if subject.row is not None:
             needs = {"sparse"} if wants.sparse else set()
@@ -357,6 +362,10 @@ def disturbances(subject: Subject) -> Iterator[tuple[str, Any]]:
             yield name, other
 
 
+LARGE = 16
+"""More than the tensors here have rows, or most of the checks steps between two looks."""
+
+
 def neighbours(name: str, value: Any) -> Iterator[Any]:
     """Other values for a hyperparameter, the most natural first."""
     if isinstance(value, bool):
@@ -366,6 +375,9 @@ def neighbours(name: str, value: Any) -> Iterator[Any]:
         yield from (1, 2) if value < 0 else (value + 1, 2 * value + 2)
         if value > 1:
             yield value - 1
+        # A size or an interval that is larger than all that is tried here.
+        if value > LARGE:
+            yield from (2, 5)
     elif isinstance(value, int | float):
         yield from _numbers(name, float(value))
     elif isinstance(value, tuple | list) and value:
@@ -381,7 +393,7 @@ def _numbers(name: str, value: float) -> Iterator[float]:
         yield 1.0
     elif name.startswith("eps") or (0 < abs(value) < 1e-4 and name != "lr"):
         # An eps matters where it is not small.
-        yield from (value * 1e4, value * 100, value / 100, 1e-3)
+        yield from (value * 1e4, value * 100, value / 100, 1e-3, 1.0)
     elif 0.5 < value < 1:
         yield from (1 - 2 * (1 - value) if value > 0.6 else 0.9 * value, 1 - (1 - value) / 2)
     else:

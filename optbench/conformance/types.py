@@ -29,15 +29,17 @@ def dtypes_are_kept(subject: Subject) -> str:
         try:
             session = Session(subject, subject.course(), dtype=dtype)
             before = session.position()
-            session.advance(MOVES_BY)
+            session.advance(1)
+            _require_dtype(session, dtype)
+            session.advance(MOVES_BY - 1)
+        except Broken:
+            raise
         except Exception as error:
             if dtype in (torch.float64, torch.float32):
                 raise Broken(f"{name} parameters: {describe(error)}") from error
             refused.append(f"{name} ({type(error).__name__})")
             continue
-        changed = [str(p.dtype) for p in session.params if p.dtype != dtype]
-        if changed:
-            raise Broken(f"{name} parameters became {', '.join(changed)}")
+        _require_dtype(session, dtype)
         if dtype in (torch.float64, torch.float32) and torch.equal(before, session.position()):
             raise Broken(f"{name} parameters did not move in {MOVES_BY} steps")
         if not session.position().isfinite().all():
@@ -77,7 +79,7 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
     # Small gradients: what is clamped by another type's smallest number shows.
     course = subject.course(20).times(1e-5)
     settings = {"lr": 0.1} if subject.lr is not None else {}
-    types = (torch.bfloat16, torch.float32, torch.float32)
+    types = (torch.bfloat16, *[torch.float32] * (len(course.starts) - 1))
     try:
         mixed = Session(subject, course, settings, dtype=types).advance(20)
     except Exception as error:
@@ -95,6 +97,15 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
                 apart,
             )
     return "two float32 tensors after a bfloat16 one, gradients about 1e-5"
+
+
+def _require_dtype(session: Session, dtype: torch.dtype) -> None:
+    changed = {str(p.dtype) for p in session.params if p.dtype != dtype}
+    if changed:
+        name = str(dtype).removeprefix("torch.")
+        raise Broken(
+            f"{name} parameters became {', '.join(sorted(changed))} by step {session.step}"
+        )
 
 
 def _tensors(state: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from optbench.engine.work import printable
 
 
 class Status(enum.StrEnum):
@@ -55,15 +59,28 @@ class Verdict:
     seconds: float = 0.0
     evidence: str = ""
 
+    def __post_init__(self) -> None:
+        # Names and messages are a stranger's; terminals, JSON and pages must be able to hold them.
+        object.__setattr__(self, "text", printable(self.text))
+
     @property
     def reproduce(self) -> str:
         """The command that gives this verdict again."""
-        only = f" --only {self.check}" if self.check else ""
-        return f"optbench check '{self.target}'{only}"
+        target = shlex.quote(self.target)
+        # Quoted in any case: a shell may know other wildcards.
+        target = target if target.startswith("'") or "'" in target else f"'{target}'"
+        return f"optbench check {target}" + (f" --only {self.check}" if self.check else "")
 
-    def as_row(self) -> dict[str, Any]:
-        """For JSON and frames."""
+    def as_row(self, options: str = "") -> dict[str, Any]:
+        """For JSON and frames; ``options`` are those that the examination was given."""
         row = {**asdict(self), "status": self.status.value, "seconds": round(self.seconds, 4)}
         if self.status in BAD or self.status is Status.KNOWN:
-            row["reproduce"] = self.reproduce
+            row["reproduce"] = self.reproduce + options
         return row
+
+
+def options(reference: str, settings: Mapping[str, Any]) -> str:
+    """What goes behind a command so that it examines the same: reference and settings."""
+    given = [("--reference", reference)] if reference else []
+    given += [("--set", f"{name}={value}") for name, value in settings.items()]
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in given)

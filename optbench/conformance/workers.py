@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import itertools
+import math
 import multiprocessing
 import os
 import signal
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,16 @@ from optbench.conformance.subject import NotConstructible, Subject, acquaint, me
 from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.executors import begin_worker, interrupts_held
 from optbench.engine.work import describe, torch_as_found
-from optbench.registry import NotAdoptable, UnknownName
+from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
 LIMIT_S = 60.0
 """Seconds that a check may take."""
 
 START_S = 60.0
-"""Seconds on top for the first job of a worker, which imports torch and the target's package."""
+"""Seconds to begin: to import torch and the target's package, and to meet the optimizer again."""
+
+BEGUN = "begun"
+"""What a worker says when it has begun, from when on the limit counts."""
 
 PATIENCE = 3
 """Checks of one optimizer that may run out of time; the rest of them is then not tried."""
@@ -48,6 +52,14 @@ class Question:
     target: str
     reference: str = ""
     settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Members:
+    """The optimizers that a target stands for, but for those of a target before it."""
+
+    target: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,10 +87,10 @@ class _Worker:
     process: Any
     pipe: Connection
     trail: Path
-    fresh: bool = True
     job: Job | None = None
     begun: float = 0.0
-    deadline: float = field(default=float("inf"))
+    deadline: float = math.inf
+    limit: float = math.inf
 
 
 def examine_all(
@@ -87,11 +99,11 @@ def examine_all(
     *,
     jobs: int,
     limit_s: float = LIMIT_S,
-) -> Iterator[Verdict | list[str]]:
+) -> Iterator[Verdict | Members]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
-    Yields first, for each question, the list of the optimizers that its target stands for, then
-    verdicts as they come. Every pair of an optimizer and a check gets exactly one; an optimizer
+    Yields first, for each question, the optimizers that its target stands for, then verdicts as
+    they come. Every pair of an optimizer and a check gets exactly one; an optimizer
     that cannot be examined gets one verdict without a check.
 
     Closing the generator, or an exception where it yields, ends the workers at once.
@@ -104,14 +116,14 @@ def examine_all(
         workers: list[_Worker] = []
         try:
             while waiting or any(w.job for w in workers):
-                _deal(waiting, workers, jobs, limit_s, Path(folder), serial)
+                _deal(waiting, workers, jobs, Path(folder), serial)
                 for job, answer in _answers(workers, limit_s):
                     if isinstance(answer, list):
                         found = [replace(job.question, target=name) for name in answer]
                         new = [question for question in found if question not in seen]
                         seen.update(new)
                         waiting.extend(Job(question, "meet") for question in new)
-                        yield [question.target for question in new]
+                        yield Members(job.target, tuple(question.target for question in new))
                     elif answer is None:
                         # At the front: an optimizer is finished before the next begins.
                         waiting.extendleft(
@@ -142,7 +154,6 @@ def _deal(
     waiting: deque[Job],
     workers: list[_Worker],
     jobs: int,
-    limit_s: float,
     folder: Path,
     serial: Iterator[int],
 ) -> None:
@@ -155,7 +166,7 @@ def _deal(
         if worker.job is None and waiting:
             worker.job = waiting.popleft()
             worker.begun = time.monotonic()
-            worker.deadline = worker.begun + limit_s + (START_S if worker.fresh else 0.0)
+            worker.limit, worker.deadline = START_S, worker.begun + START_S
             # A worker that died while it was idle shows when its answer is waited for.
             with contextlib.suppress(BrokenPipeError):
                 worker.pipe.send(worker.job)
@@ -189,7 +200,11 @@ def _answers(
             answer = pipe.recv()
         except (EOFError, OSError):
             answer = _end_of(worker, job)
-        worker.job, worker.fresh, worker.deadline = None, False, float("inf")
+        if answer == BEGUN:
+            worker.begun = time.monotonic()
+            worker.limit, worker.deadline = limit_s, worker.begun + limit_s
+            continue
+        worker.job, worker.deadline = None, math.inf
         yield job, answer
     for worker in busy.values():
         job = worker.job
@@ -198,7 +213,7 @@ def _answers(
             worker.process.join()
             worker.job = None
             said = _last_words(worker.trail)
-            text = f"no end within {limit_s:g} s" + (f", {said}" if said else "")
+            text = f"no end within {worker.limit:g} s" + (f", {said}" if said else "")
             yield job, job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
 
 
@@ -243,15 +258,21 @@ def _serve(pipe: Connection, trail: str) -> None:
                 job = pipe.recv()
             except EOFError:
                 return
-            pipe.send(_do(job, known))
+            pipe.send(_do(job, known, lambda: pipe.send(BEGUN)))
 
 
-def _do(job: Job, known: dict[Question, Subject]) -> Verdict | list[str] | None:
+def _do(
+    job: Job, known: dict[Question, Subject], begin: Callable[[], None]
+) -> Verdict | list[str] | None:
     begun = time.perf_counter()
     try:
         with torch_as_found():
             if job.kind == "members":
                 return members(job.target)
+            if ":" in job.target:
+                import_attribute(job.target)
+            if job.kind == "meet":
+                begin()
             subject = _met(job.question, known)
     except (UnknownName, NotAdoptable) as error:
         status, text = Status.NO_TARGET, str(error.args[0])
@@ -264,7 +285,12 @@ def _do(job: Job, known: dict[Question, Subject]) -> Verdict | list[str] | None:
         if job.kind == "meet":
             return None
         (check,) = (c for c in CONTRACT if c.name == job.check)
-        return examine(subject, check)
+        begin()
+        try:
+            return examine(subject, check)
+        # Ctrl-C does not come here: what interrupts is the optimizer.
+        except BaseException as error:  # noqa: BLE001
+            status, text = Status.BROKEN, f"raises {describe(error)}"
     return job.verdict(status, text, time.perf_counter() - begun)
 
 

@@ -100,13 +100,21 @@ def _first_difference(
         alone = advance(row, problem, [setting], [seed], STEPS, dtype=dtype, route=Route.INSTANCE)
         for name, value in alone.params.items():
             ours = together.params[name][lane]
-            if not torch.equal(ours.nan_to_num(), value[0].nan_to_num()):
+            if not same_bits(ours, value[0]):
                 worst = (ours - value[0]).abs().max().item()
                 return (
                     f"{problem.name}, lane {lane}: {name} differs from the lane's own run by "
                     f"up to {worst:.3g} after {STEPS} steps"
                 ), worst
     return "", 0.0
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors are equal in every element, NaN being equal to NaN."""
+    unknown = one.isnan()
+    return torch.equal(unknown, other.isnan()) and torch.equal(
+        one.masked_fill(unknown, 0), other.masked_fill(unknown, 0)
+    )
 
 
 def fastest_route(optimizer: Optimizer | str) -> Optimizer:

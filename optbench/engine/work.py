@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import re
 import time
 import traceback
 from collections import defaultdict
@@ -143,10 +144,17 @@ def describe(error: BaseException) -> str:
         text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
     frames = traceback.extract_tb(error.__traceback__)
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    # Neither half characters nor control codes: both come from a stranger.
+    return printable(text + where)
+
+
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+def printable(text: str) -> str:
+    """A stranger's text without colours, with half characters and control codes written out."""
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in text + where
+        for c in COLOUR.sub("", text)
     )
 
 
@@ -154,6 +162,10 @@ def describe(error: BaseException) -> str:
 def torch_as_found() -> Iterator[None]:
     """Undo what an optimizer does to torch's global state, so that the next unit starts clean."""
     dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
+    device, threads = torch.get_default_device(), torch.get_num_threads()
+    anomaly = torch.is_anomaly_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         # Restores the mode that it found, whatever happens in between.
         with torch.enable_grad():
@@ -161,6 +173,13 @@ def torch_as_found() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_rng_state(rng)
+        torch.autograd.set_detect_anomaly(anomaly)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # To set them costs, even to what they are.
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 def timed(unit: Unit) -> tuple[list[Result], float]:

@@ -198,7 +198,7 @@ def test_a_broken_promise_is_a_sentence_and_the_line_that_shows_it_again() -> No
     assert promised.startswith("promised: ")
     assert again == (
         "to reproduce: optbench check 'torch.optim:SGD' --only follows_the_reference "
-        "--reference textbook-adam --set 'lr=0.5' --set 'dampening=0.1'"
+        "--reference textbook-adam --set lr=0.5 --set dampening=0.1"
     )
 
 

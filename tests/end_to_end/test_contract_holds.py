@@ -21,6 +21,9 @@ OURS = (
 KNOWN = {
     ("Adafactor", "a_parameter_of_another_dtype_does_not_interfere"),
     ("Adagrad", "groups_keep_their_own_hyperparameters"),
+    ("Adam", "differentiable_equals_the_loop"),
+    ("AdamW", "differentiable_equals_the_loop"),
+    ("NAdam", "differentiable_equals_the_loop"),
     ("ASGD", "follows_its_oracle"),
     ("ASGD", "foreach_equals_the_loop"),
     ("ASGD", "every_hyperparameter_matters"),

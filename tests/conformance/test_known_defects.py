@@ -1,0 +1,166 @@
+"""Known defects of others: the rows are sound, and none explains more than it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import version
+
+import pytest
+import torch
+from packaging.specifiers import SpecifierSet
+
+from optbench.conformance.contract import CONTRACT
+from optbench.conformance.defects import KnownDefect, known_defects
+from optbench.conformance.examiner import examine, explain
+from optbench.conformance.promise import Broken, Check, NotApplicable
+from optbench.conformance.subject import Subject, acquaint
+from optbench.conformance.verdict import Status
+from optbench.registry import import_attribute
+
+CHECKS = {check.name: check for check in CONTRACT}
+ROWS = {f"{row.optimizer}-{row.check}": row for row in known_defects()}
+
+HERE = KnownDefect(
+    optimizer="torch.optim:SGD",
+    check="bits_repeat_in_a_second_run",
+    package="torch",
+    versions=">=2",
+    says="by two",
+    evidence="made up",
+    at_most=0.5,
+)
+
+
+def explains(defect: KnownDefect = HERE, **other: object) -> bool:
+    """Whether it explains its own break of the promise, but for what is given."""
+    factory = other.get("factory", torch.optim.SGD)
+    check = other.get("check", "bits_repeat_in_a_second_run")
+    broken = Broken(str(other.get("text", "differs by two")), other.get("measured", 0.5))  # type: ignore[arg-type]
+    return defect.explains(factory, str(check), broken)  # type: ignore[arg-type]
+
+
+def test_no_row_is_there_twice() -> None:
+    assert len(ROWS) == len(known_defects()) > 10
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+def test_a_row_is_sound(row: KnownDefect) -> None:
+    for field in dataclasses.fields(row):
+        assert getattr(row, field.name), field.name
+    assert row.check in CHECKS
+    assert row.at_most > 0
+    assert row.evidence.endswith(".") or "#" in row.evidence
+    # An open end would go on excusing a version that nobody has looked at; ours we look at.
+    assert row.package == "optbench" or any(
+        s.operator in ("<=", "==", "<", "~=") for s in SpecifierSet(row.versions)
+    )
+    assert version(row.package)
+    name = row.optimizer.partition(":")[2]
+    if row.package == "torch" and not hasattr(torch.optim, name):
+        pytest.skip(f"this torch has no {name} yet")
+    assert issubclass(import_attribute(row.optimizer), torch.optim.Optimizer)
+
+
+def test_it_explains_what_it_says() -> None:
+    assert explains()
+    assert explains(measured=None)
+    assert explains(text="at step 3 the path differs by two.")
+    assert explains(measured=0.1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": "differs by three"},
+        {"measured": 0.51},
+        {"measured": float("inf")},
+        {"measured": float("nan")},
+        {"check": "parameters_stay_leaves"},
+        {"factory": torch.optim.Adam},
+        {"factory": type("SGD", (torch.optim.SGD,), {})},
+        {"factory": lambda params: torch.optim.SGD(params)},
+    ],
+    ids=["text", "larger", "infinite", "nan", "check", "class", "subclass", "function"],
+)
+def test_it_explains_nothing_else(other: dict[str, object]) -> None:
+    assert not explains(**other)
+
+
+@pytest.mark.parametrize("versions", ["<1", "==1.2.3", ">1000"])
+def test_it_explains_no_other_version(versions: str) -> None:
+    assert not explains(dataclasses.replace(HERE, versions=versions))
+
+
+def test_a_local_build_is_the_public_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    defect = dataclasses.replace(HERE, versions="<=2.13.0")
+    for installed, present in {
+        "2.13.0": True,
+        "2.13.0+cu130": True,
+        "2.13.0.dev20260101+cpu": True,
+        "2.13.1": False,
+        "2.13.1+cpu": False,
+        "2.14.0rc1": False,
+    }.items():
+        monkeypatch.setattr("optbench.conformance.defects.version", lambda _, v=installed: v)
+        assert explains(defect) is present, installed
+
+
+def test_a_package_that_is_not_here_has_no_defects() -> None:
+    assert not explains(dataclasses.replace(HERE, package="no-such-distribution"))
+
+
+def test_a_package_that_nobody_imported_is_not_imported_for_it() -> None:
+    assert not explains(dataclasses.replace(HERE, optimizer="no_such_module:SGD"))
+
+
+def _always(broken: Exception) -> Check:
+    def bits_repeat_in_a_second_run(subject: Subject) -> str:
+        """Made up."""
+        raise broken
+
+    return Check(bits_repeat_in_a_second_run)
+
+
+def test_a_verdict_of_a_known_defect_holds_text_and_evidence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("optbench.conformance.examiner.known_defects", lambda: (HERE,))
+    subject = acquaint("torch.optim:SGD")
+    known = examine(subject, _always(Broken("differs by two", 0.5)))
+    assert (known.status, known.text, known.evidence) == (
+        Status.KNOWN,
+        "differs by two",
+        "made up",
+    )
+    assert known.as_row()["reproduce"] == known.reproduce
+    for other in (Broken("differs by two", 0.6), Broken("differs"), RuntimeError("no")):
+        verdict = examine(subject, _always(other))
+        assert (verdict.status, verdict.evidence) == (Status.BROKEN, "")
+    assert examine(subject, _always(NotApplicable("by two"))).status is Status.NOT_APPLICABLE
+    # An exception's text is one, too.
+    broken, defect = explain(subject, _always(ValueError()), ValueError("by two"))
+    assert defect is HERE
+    assert str(broken).startswith("raises ValueError: by two")
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "Adafactor", "ASGD", "NAdam"])
+def test_the_defects_of_torch_are_shown_as_known(name: str) -> None:
+    rows = [row for row in known_defects() if row.optimizer == f"torch.optim:{name}"]
+    present = [row for row in rows if row.is_present()]
+    if not present:
+        pytest.skip("this torch is newer than the rows: look whether the defects are still there")
+    subject = acquaint(f"torch.optim:{name}")
+    for row in present:
+        verdict = examine(subject, CHECKS[row.check])
+        assert verdict.status is Status.KNOWN, verdict
+        assert row.says in verdict.text
+        assert verdict.evidence == row.evidence
+
+
+def test_a_subclass_of_a_class_with_a_known_defect_is_not_excused() -> None:
+    class Mine(torch.optim.ASGD):
+        pass
+
+    verdict = examine(acquaint(Mine), CHECKS["float64_parameters_have_float64_state"])
+    assert verdict.status is Status.BROKEN
+    assert "eta of tensor 0" in verdict.text
