@@ -7,11 +7,14 @@ and what a caller names as ``package.module:Attribute``.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import fnmatch
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -116,6 +119,7 @@ class Registry(Generic[T]):
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = _as_path(name) or hint
         return f"unknown {self.kind} {name!r}{hint} (optbench list {self.kind}s)"
 
     def _load_third_party(self) -> None:
@@ -135,6 +139,21 @@ class Registry(Generic[T]):
         if isinstance(loaded, list | tuple):
             return [self._adopt(item, name) for item in loaded]
         return [self._adopt(loaded, name)]
+
+
+def _as_path(name: str) -> str:
+    """A hint for who wrote a path of Python's in another way than ``module:Name``."""
+    if "," in name:
+        return "; names are given one by one"
+    if name.endswith(".py") or "/" in name:
+        return f"; name the module, not the file: {PurePath(name).stem}:Name"
+    module, _, attribute = name.rpartition(".")
+    with contextlib.suppress(ImportError, ValueError):
+        if module and importlib.util.find_spec(module):
+            return f"; did you mean {module + ':' + attribute!r}? (a colon before the name)"
+        if name.isidentifier() and importlib.util.find_spec(name):
+            return f"; {name!r} is a module: name what is in it, {name}:Name"
+    return ""
 
 
 def import_attribute(path: str) -> Any:
@@ -166,6 +185,9 @@ def import_module(name: str, path: str) -> ModuleType:
     UnknownName
         Where it does not import, with the reason.
     """
+    if name.endswith(".py") or "/" in name or name.startswith("."):
+        stem = PurePath(name).stem
+        raise UnknownName(f"{name!r} is no module: name it as it is imported, {stem}:Name")
     try:
         return importlib.import_module(name)
     # Importing runs a stranger's code: any exception of it is the answer to give.

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+PARITY = ("follows_its_oracle", "follows_the_reference")
+
+ROOTS = (
+    "neighbours_do_not_matter",
+    "splitting_a_tensor_does_not_matter",
+    "the_order_of_parameters_does_not_matter",
+    *PARITY,
+    "every_hyperparameter_matters",
+)
+"""What else is broken often follows from these, the first of them first."""
+
 
 def check(
     target: Annotated[
@@ -74,6 +85,9 @@ def check(
 ) -> None:
     """Hold the contract against optimizers: parity, groups, checkpoints, types, convergence, ...
 
+    A class of your own is compared with a known rule by --reference: optbench check
+    my_package:MyAdam --reference textbook-adam.
+
     Importing a target runs its code. Exit status: 0 every promise kept, 1 a promise broken, 2
     wrong use, or nothing that could be checked. Known defects of other people's code are shown
     and fail nobody.
@@ -89,7 +103,7 @@ def check(
     if not target:
         raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
     if not checks:
-        raise WrongUse("--only and --skip together leave no check")
+        raise WrongUse("no check is left: see --only and --skip")
     settings = parse_settings(setting or [])
     if reference:
         from optbench.optimizers import OPTIMIZERS
@@ -159,6 +173,9 @@ class _Printer:
             typer.echo(f"{target}: {verdicts[0].status}: {verdicts[0].text}")
             return
         typer.echo(f"{target}: {counted(verdicts)}, {sum(v.seconds for v in verdicts):.1f} s")
+        broken = [v.check for v in verdicts if v.status in BAD]
+        if len(broken) > 3 and (roots := [name for name in ROOTS if name in broken]):
+            typer.echo(f"  begin with     {roots[0]}")
         for each in verdicts:
             if each.status in BAD or each.status is Status.KNOWN or self.verbose:
                 typer.echo(f"  {each.status:<14} {each.check}")
@@ -168,6 +185,12 @@ class _Printer:
                 typer.echo(f"      known: {each.evidence}")
             if each.status in BAD:
                 typer.echo(f"      again: {each.reproduce}{self.options}")
+        parity = {v.check: v.status for v in verdicts if v.check in PARITY}
+        if len(parity) == len(PARITY) and set(parity.values()) == {Status.NOT_APPLICABLE}:
+            typer.echo(
+                "  note           its rule was compared with nothing; --reference textbook-adam does "
+                "that (others: optbench list optimizers)"
+            )
 
 
 def counted(verdicts: list[Verdict]) -> str:

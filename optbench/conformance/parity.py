@@ -100,9 +100,9 @@ def accepted(subject: Subject, settings: dict[str, Any]) -> bool:
 
 def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     """Both along the same courses, with the same hyperparameters, as far as both have them."""
-    relative = FLOAT32
-    if dtype is torch.float64:
-        relative = getattr(other.factory, "agreement", EXACT)
+    relative = getattr(other.factory, "agreement", EXACT)
+    if dtype is not torch.float64:
+        relative = max(relative, FLOAT32)
     them = Subject(
         other.name,
         other.factory,
@@ -126,6 +126,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     ]
     worst = 0.0
     left_out = 0
+    parted: list[tuple[dict[str, Any], Broken]] = []
     for along, course, steps, settings in trials:
         given = {**base, **settings}
         if settings and not accepted(them, given):
@@ -134,23 +135,64 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         ours = Session(subject, course, settings, dtype=dtype)
         start = ours.position()
         theirs = Session(them, course, given, dtype=dtype)
-        worst = max(
-            worst,
-            require_agreement(
+        try:
+            apart = require_agreement(
                 ours.trace(steps),
                 theirs.trace(steps),
                 start=start,
                 relative=relative,
                 dtype=dtype,
                 who=other.name,
-                under=f"{along}, {shown(settings)}",
-            ),
-        )
+                under=f"{along}, {shown({**subject.settings, **settings})}",
+            )
+        except Broken as error:
+            parted.append((settings, error))
+        else:
+            worst = max(worst, apart)
+    if parted:
+        _, first = parted[0]
+        clues = [
+            f"agrees in {len(trials) - left_out - len(parted)} of {len(trials) - left_out} settings"
+        ]
+        disturbed = sorted({name for settings, _ in parted for name in settings})
+        if not any(not settings for settings, _ in parted):
+            clues.append(f"differs only with another {' or '.join(disturbed)}")
+        clues += _clues(subject, them, base, dtype, relative)
+        size = max(error.measured or 0.0 for _, error in parted)
+        raise Broken(f"{first}\n{'; '.join(clues)}", size)
     text = f"{len(trials) - left_out} settings, at most {worst:.1g} of the way apart"
     missing = [name for name in subject.hyperparameters if name not in shared]
     if missing:
         text += f"; {other.name} has no {', '.join(missing)}"
     return text
+
+
+def _clues(
+    subject: Subject, them: Subject, base: dict[str, Any], dtype: torch.dtype, relative: float
+) -> list[str]:
+    """What makes two agree that differ at their defaults: there is where to look."""
+    trials: list[tuple[str, Course, dict[str, Any]]] = [
+        ("one tensor alone", subject.shrinking(SHORT).select([0]), {})
+    ]
+    for name in ("eps", "weight_decay", "momentum"):
+        if base.get(name):
+            trials.append((f"{name}=0", subject.shrinking(SHORT), {name: 0.0}))
+    found = []
+    for words, course, settings in trials:
+        if not accepted(subject, settings) or not accepted(them, {**base, **settings}):
+            continue
+        ours = Session(subject, course, settings, dtype=dtype)
+        theirs = Session(them, course, {**base, **settings}, dtype=dtype)
+        start = ours.position()
+        try:
+            require_agreement(
+                ours.trace(SHORT), theirs.trace(SHORT), start=start, relative=relative,
+                dtype=dtype, who=them.name, under=words,
+            )  # fmt: skip
+        except Broken:
+            continue
+        found.append(f"agrees with {words}")
+    return found
 
 
 def _same_by_another_way(subject: Subject, way: str) -> str:

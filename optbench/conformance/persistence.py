@@ -72,6 +72,7 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
             raise
         try:
             fresh = session.resumed()
+            lost = _lost(session.optimizer, fresh.optimizer)
             ours = fresh.trace(AFTER)
         except Exception as error:
             said = describe(error).splitlines()[0][:160]
@@ -82,12 +83,29 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
         if not expected.isfinite().all() and dtype in (torch.float64, torch.float32):
             raise NotApplicable("it runs away on gradients that do not answer to it")
         require_same_bits(
-            ours, expected, f"loaded at step {at}, it goes another way ({_name(dtype)} parameters)"
+            ours,
+            expected,
+            f"loaded at step {at}, it goes another way ({_name(dtype)} parameters{lost})",
         )
         tried.append(_name(dtype))
     if not tried:
         raise NotApplicable(refused)
     return ", ".join(tried)
+
+
+def _lost(original: torch.optim.Optimizer, loaded: torch.optim.Optimizer) -> str:
+    """Plain attributes that a checkpoint did not bring along, in words."""
+    here, there = vars(original), vars(loaded)
+    lost = [
+        f"{name} is {value!r} and {there[name]!r} in the loaded one"
+        for name, value in here.items()
+        if isinstance(value, int | float | str) and name in there and there[name] != value
+    ]
+    return (
+        f"; its attribute {', '.join(lost)}: state belongs into self.state or a group"
+        if lost
+        else ""
+    )
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -16,7 +16,7 @@ from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
 from optbench.engine.work import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
-from optbench.optimizers.recipe import Factory
+from optbench.optimizers.recipe import Factory, described
 from optbench.optimizers.textbook_optimizers import ORACLES
 from optbench.problems import PROBLEMS
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
@@ -217,7 +217,10 @@ def members(target: str) -> list[str]:
             found.setdefault(value, f"{module_name}:{name}")
     if not found:
         raise NotAdoptable(f"module {module_name!r} exports no torch.optim.Optimizer class")
-    return list(found.values())
+    # What it merely imports is somebody else's, unless it says that it is part of it.
+    home = module_name.partition(".")[0]
+    own = [name for cls, name in found.items() if cls.__module__.partition(".")[0] == home]
+    return own if own and not hasattr(module, "__all__") else list(found.values())
 
 
 def acquaint(
@@ -247,7 +250,7 @@ def acquaint(
             session = Session(subject, subject.course())
         # A constructor is anybody's code: whatever it raises is its answer.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            refusals.append(describe(error).splitlines()[0])
+            refusals.append(_on_a_line(error))
             continue
         if not isinstance(session.optimizer, torch.optim.Optimizer):
             raise NotConstructible(
@@ -257,7 +260,7 @@ def acquaint(
         try:
             session.advance(2)
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            refusals.append(f"step: {describe(error).splitlines()[0]}")
+            refusals.append(f"cannot take a step: {_on_a_line(error)}")
             continue
         if wants.closure and not session.closure_calls:
             refusals.append("step(closure) never calls the closure")
@@ -275,6 +278,10 @@ def acquaint(
         return subject
     # The first is what it says to ordinary use.
     raise NotConstructible(refusals[0] + _narrow(subject))
+
+
+def _on_a_line(error: BaseException) -> str:
+    return ", ".join(line.strip() for line in describe(error).splitlines())
 
 
 def _narrow(subject: Subject) -> str:
@@ -297,7 +304,8 @@ def _fill_required(subject: Subject) -> None:
         subject.settings = {**subject.settings, "lr": 1e-3}
         missing.remove("lr")
     if missing:
-        raise NotConstructible(f"its constructor needs {', '.join(missing)}")
+        how = " ".join(f"--set {name}=..." for name in missing)
+        raise NotConstructible(f"its constructor needs {', '.join(missing)}: {how}, or a row")
 
 
 def _unfed(target: str | type[torch.optim.Optimizer] | Optimizer) -> Subject:
@@ -323,9 +331,11 @@ def _unfed(target: str | type[torch.optim.Optimizer] | Optimizer) -> Subject:
         except (NotAdoptable, UnknownName):
             row = None
     else:
+        if isinstance(found, torch.optim.Optimizer):
+            raise NotAdoptable(f"{name!r} is an instance: give its class, {type(found).__name__}")
         raise NotAdoptable(
-            f"{name!r} is {type(found).__name__} {getattr(found, '__name__', '')}, not a "
-            "torch.optim.Optimizer class (nor an optbench Optimizer row)"
+            f"{name!r} is {described(found)}, not a torch.optim.Optimizer class "
+            "(nor an optbench Optimizer row)"
         )
     known = (row.oracle if row else "") or ORACLES.get(factory, "")  # type: ignore[call-overload]
     return Subject(

@@ -174,7 +174,7 @@ def adopt(obj: Any, name: str) -> Optimizer:
         return replace(obj, name=name, base=name) if ":" in name else obj
     if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
         raise NotAdoptable(
-            f"{name!r} is {_described(obj)}, not a torch.optim.Optimizer class "
+            f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class "
             "(nor an optbench Optimizer row)"
         )
     if obj is torch.optim.Optimizer:
@@ -203,9 +203,11 @@ def adopt(obj: Any, name: str) -> Optimizer:
     )
 
 
-def _described(obj: Any) -> str:
+def described(obj: Any) -> str:
+    """What an object is, for a message that refuses it."""
     if inspect.isclass(obj):
         return f"the class {obj.__qualname__}"
     if inspect.isroutine(obj):
         return f"the function {obj.__qualname__}"
-    return f"a {type(obj).__name__}"
+    kind = type(obj).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

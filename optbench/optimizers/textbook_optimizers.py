@@ -306,8 +306,8 @@ class TextbookMuon(TextbookOptimizer):
 
     rule = textbook_matrix.muon
     # Its Newton-Schulz steps round to bfloat16. Where a sum lies between two such numbers, the
-    # order of the summands decides, and one flip is 1e-4 of the step.
-    agreement = 1e-3
+    # order of the summands decides; one flip is 1e-4 of a step, and more with more iterations.
+    agreement = 5e-3
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of matrices."""

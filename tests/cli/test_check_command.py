@@ -90,6 +90,9 @@ def mine(workplace: Path) -> Path:
     return path
 
 
+NEEDS_RHO = "my_optimizers:NeedsRho: not constructible: its constructor needs rho: --set rho=..., or a row\n"
+
+
 class Asked:
     """Stands in for the workers, where what they are asked and what is made of it matters."""
 
@@ -143,7 +146,7 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     assert "a second run from the same start differs: by up to " in said
     assert f"again: optbench check 'my_optimizers:Drifts' --only {BITS}\n" in said
     # One that cannot be made is told, and does not make the module wrong use.
-    assert "my_optimizers:NeedsRho: not constructible: its constructor needs rho\n" in out
+    assert NEEDS_RHO in out
     assert "10 steps" in out  # of what was kept, for -v
     # What a stranger's exception says is data: neither markup, nor emoji, nor control codes.
     assert "raises RuntimeError: [bold]say 'it'[/bold] :boom: \\x1b[2J" in out
@@ -223,13 +226,13 @@ def test_one_that_cannot_be_made_is_wrong_use_where_it_was_named(
 ) -> None:
     code, out, err = optbench("check", "my_optimizers:NeedsRho", "--only", LEAVES)
     assert code == 2
-    assert out == "my_optimizers:NeedsRho: not constructible: its constructor needs rho\n"
+    assert out == NEEDS_RHO
     assert "0 optimizers: 1 not constructible" in err
     mine.write_text(mine.read_text() + "\n__all__ = ['Plain', 'NeedsRho']\n")
     # Other modules of this name are known already, but not to a new worker.
     code, out, _ = optbench("check", "my_optimizers:*", "--only", LEAVES)
     assert code == 0
-    assert "my_optimizers:NeedsRho: not constructible: its constructor needs rho\n" in out
+    assert NEEDS_RHO in out
     assert "my_optimizers:Plain: 1 kept" in out
 
 
@@ -304,7 +307,7 @@ REFUSED = {
     "only in a list": (("--list", "--only", "[bold]"), "no check is called '[bold]'"),
     "nothing left": (
         ("sgd", "--only", LEAVES, "--skip", "parameters_*"),
-        "--only and --skip together leave no check",
+        "no check is left: see --only and --skip",
     ),
     "reference": (
         ("sgd", "--reference", "textbook-sgdd"),

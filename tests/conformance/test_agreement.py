@@ -58,7 +58,7 @@ def test_the_first_step_that_differs_is_named_with_both_values(step: int, elemen
     ours[step - 1 :, element] += 1e-3
     said = objection(ours, theirs, start)
     assert f"from step {step} on (" in str(said)
-    values = f"({ours[step - 1, element]:.17g}, not {theirs[step - 1, element]:.17g})"
+    values = f"({ours[step - 1, element]:.17g} here, {theirs[step - 1, element]:.17g} there)"
     assert values in str(said)
     assert f"after {STEPS} steps" in str(said)
     way = float((theirs - start).abs().max())

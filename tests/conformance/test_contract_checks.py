@@ -783,7 +783,7 @@ BREACHES = (
     Breach(RATE, FixesTheRate, ("lr went from 0.01 to 0.001 after step 30", "step 31 is still")),
     Breach(RATE, LastStepsRate, ("step 31 is still the one at 0.01",)),
     Breach(RATE, HidesTheRate, ("keeps no lr in its parameter groups",), None),
-    Breach(LOADS, ForgetsItsSteps, ("loaded at step 301", "(float64 "), also(FAR)),
+    Breach(LOADS, ForgetsItsSteps, ("loaded at step 301", "(float64 "), also(FAR, COPIES)),
     Breach(LOADS, CannotBeLoaded, ("cannot be resumed at step 301", "what-is-this"), also(FAR)),
     Breach(FAR, CountsTo2048, ("loaded at step 2101", "by up to")),
     Breach(COPIES, RefusesToBeCopied, ("deepcopy fails: TypeError: one of a kind",)),

@@ -255,7 +255,7 @@ def test_an_error_of_our_own_shows_all_of_our_frames(monkeypatch: pytest.MonkeyP
         (Needy, "Needy is not constructible: its constructor needs alpha"),
         ("torch.optim:Adm", "module 'torch.optim' has no 'Adm'; did you mean 'Adam'"),
         ("adm", "unknown optimizer 'adm'; did you mean 'adam'"),
-        ("json:loads", "is function loads, not a torch.optim.Optimizer class"),
+        ("json:loads", "is the function loads, not a torch.optim.Optimizer class"),
         ("no_such_module:Adam", "cannot import 'no_such_module'"),
     ],
 )

@@ -299,7 +299,6 @@ def test_a_thread_that_never_ends_keeps_nobody_waiting(quiet: Examined) -> None:
     [
         ("hostile:ExitsHard", "the process ended with status 3, as by os._exit"),
         ("hostile:Segfaults", "the process was ended by SIGSEGV, at "),
-        ("hostile:Interrupts", "the process ended with status "),
     ],
 )
 def test_a_crash_in_a_step_is_a_verdict_about_the_check(
@@ -363,15 +362,17 @@ def test_nothing_to_do_is_done_at_once() -> None:
 
 @pytest.mark.slow
 def test_without_a_check_only_the_names_are_found(folder: Path) -> None:
-    assert list(examine_all([Question("hostile:Plain")], (), jobs=1)) == [["hostile:Plain"]]
+    assert list(examine_all([Question("hostile:Plain")], (), jobs=1)) == [
+        Members("hostile:Plain", ("hostile:Plain",))
+    ]
 
 
 @pytest.mark.slow
 def test_settings_and_reference_reach_the_worker(folder: Path) -> None:
     question = Question("hostile:Plain", "textbook-sgd", (("lr", 0.25),))
     check = choose(["follows_the_reference"])
-    names, verdict = examine_all([question], check, jobs=1)
-    assert names == ["hostile:Plain"]
+    found, verdict = examine_all([question], check, jobs=1)
+    assert found == Members("hostile:Plain", ("hostile:Plain",))
     assert isinstance(verdict, Verdict)
     assert verdict.status is Status.KEPT, verdict.text
     unknown = Question("hostile:Plain", "textbook-sgdd", (("rho", 1),))
@@ -434,7 +435,9 @@ def test_one_that_hangs_before_the_first_check_is_out_of_time(
     hanging: Examined, target: str
 ) -> None:
     verdict = hanging.the_one(target)
-    assert (verdict.status, verdict.text) == (Status.TIMEOUT, "no end within 2.5 s")
+    # To import is to begin, which has a limit of its own.
+    limit = 6 if target.startswith("hangs_at_import") else 2.5
+    assert (verdict.status, verdict.text) == (Status.TIMEOUT, f"no end within {limit} s")
 
 
 @pytest.mark.slow
