@@ -188,8 +188,8 @@ class _Printer:
         parity = {v.check: v.status for v in verdicts if v.check in PARITY}
         if len(parity) == len(PARITY) and set(parity.values()) == {Status.NOT_APPLICABLE}:
             typer.echo(
-                "  note           its rule was compared with nothing; --reference textbook-adam does "
-                "that (others: optbench list optimizers)"
+                "  note           its rule was compared with nothing; --reference textbook-adam"
+                " does that (others: optbench list optimizers)"
             )
 
 

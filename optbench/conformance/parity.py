@@ -151,9 +151,8 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
             worst = max(worst, apart)
     if parted:
         _, first = parted[0]
-        clues = [
-            f"agrees in {len(trials) - left_out - len(parted)} of {len(trials) - left_out} settings"
-        ]
+        tried = len(trials) - left_out
+        clues = [f"agrees in {tried - len(parted)} of {tried} settings"]
         disturbed = sorted({name for settings, _ in parted for name in settings})
         if not any(not settings for settings, _ in parted):
             clues.append(f"differs only with another {' or '.join(disturbed)}")

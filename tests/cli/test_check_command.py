@@ -90,7 +90,10 @@ def mine(workplace: Path) -> Path:
     return path
 
 
-NEEDS_RHO = "my_optimizers:NeedsRho: not constructible: its constructor needs rho: --set rho=..., or a row\n"
+NEEDS_RHO = (
+    "my_optimizers:NeedsRho: not constructible: "
+    "its constructor needs rho: --set rho=..., or a row\n"
+)
 
 
 class Asked:

@@ -242,7 +242,7 @@ def test_what_its_constructor_needs_is_named_and_can_be_given() -> None:
         match=r"^its constructor needs rho, total: --set rho=... --set total=..., or a row$",
     ):
         acquaint(NeedsTwo)
-    with pytest.raises(NotConstructible, match=r"^its constructor needs total$"):
+    with pytest.raises(NotConstructible, match=r"^its constructor needs total: "):
         acquaint(NeedsTwo, settings={"rho": 0.5})
     subject = acquaint(NeedsTwo, settings={"rho": 0.5, "total": 10})
     assert subject.hyperparameters == {"lr": 1e-3, "rho": 0.5, "total": 10}
