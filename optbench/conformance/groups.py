@@ -10,9 +10,10 @@ import torch
 
 from optbench.conformance.agreement import require_agreement
 from optbench.conformance.course import Course
+from optbench.conformance.neighbours import neighbours
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, neighbours
+from optbench.conformance.subject import Subject
 from optbench.engine.work import describe
 
 STEPS = 60

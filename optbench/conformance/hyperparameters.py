@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from optbench.conformance.course import tiny
+from optbench.conformance.neighbours import neighbours
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, neighbours
+from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits
 
 STEPS = 40

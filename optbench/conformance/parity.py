@@ -14,9 +14,10 @@ from optbench.conformance.agreement import (
     shown,
 )
 from optbench.conformance.course import Course, tiny
+from optbench.conformance.neighbours import disturbances
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import IMPLEMENTATION, Subject, disturbances
+from optbench.conformance.subject import IMPLEMENTATION, Subject
 from optbench.optimizers import Optimizer
 
 STEPS = 300

@@ -13,10 +13,11 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from optbench.conformance import pytest_marks as marks
+from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import explain, require
 from optbench.conformance.promise import Broken, Check, NotApplicable
-from optbench.conformance.subject import NotConstructible, Subject, acquaint
+from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
 from optbench.conformance.verdict import Status, Verdict, options
 from optbench.engine.work import describe, torch_as_found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from optbench.conformance.subject import members
+from optbench.conformance.acquaintance import members
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import adopt
 

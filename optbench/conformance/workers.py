@@ -23,10 +23,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.promise import Check
-from optbench.conformance.subject import NotConstructible, Subject, acquaint, members
+from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.executors import begin_worker, interrupts_held
 from optbench.engine.work import describe, torch_as_found

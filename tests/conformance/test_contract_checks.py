@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from optbench.conformance import types
+from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
-from optbench.conformance.subject import Subject, acquaint
+from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import BAD, Status, Verdict
 from optbench.engine.lanes import one_thread
 from optbench.engine.work import torch_as_found

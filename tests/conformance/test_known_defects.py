@@ -9,11 +9,12 @@ import pytest
 import torch
 from packaging.specifiers import SpecifierSet
 
+from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.examiner import examine, explain
 from optbench.conformance.promise import Broken, Check, NotApplicable
-from optbench.conformance.subject import Subject, acquaint
+from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status
 from optbench.registry import import_attribute
 

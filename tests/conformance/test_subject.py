@@ -16,19 +16,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking, tiny
+from optbench.conformance.neighbours import disturbances, neighbours
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import (
-    NotConstructible,
-    Subject,
-    Wants,
-    acquaint,
-    disturbances,
-    members,
-    neighbours,
-    problems_for,
-)
+from optbench.conformance.subject import Subject, Wants, problems_for
 from optbench.engine.lanes import one_thread
 from optbench.engine.work import torch_as_found
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from optbench.conformance.subject import members
+from optbench.conformance.acquaintance import members
 from optbench.conformance.verdict import Status, Verdict
 from optbench.conformance.workers import Question, examine_all
 from optbench.engine.executors import default_jobs
