@@ -12,6 +12,7 @@ import typer
 
 from optbench.cli.console import errors, say
 from optbench.cli.options import parse_settings
+from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from optbench.conformance.promise import Check
@@ -74,7 +75,7 @@ def check(
         bool, typer.Option("--verbose", "-v", help="Also what was kept, and what does not apply.")
     ] = False,
     limit: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds that a check may take.")
+        float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a check may take.")
     ] = 60.0,
     jobs: Annotated[
         int | None,
@@ -114,8 +115,12 @@ def check(
         _require_writable(json_file)
     given = options(reference, settings)
     begun = time.monotonic()
-    verdicts = _examine(target, checks, reference, settings, limit, jobs,
-                        None if to_screen else _Printer(verbose, given))  # fmt: skip
+    try:
+        verdicts = _examine(target, checks, reference, settings, limit, jobs,
+                            None if to_screen else _Printer(verbose, given))  # fmt: skip
+    except KeyboardInterrupt as interrupt:
+        say("interrupted: what is above is whole; --only and a shorter list of targets take less")
+        raise typer.Exit(INTERRUPTED) from interrupt
     seconds = time.monotonic() - begun
     if json_file is not None:
         _write(json_file, verdicts, seconds, reference, given)
@@ -132,7 +137,8 @@ def _examine(
     printer: _Printer | None,
 ) -> list[Verdict]:
     """Every verdict, in the order of the targets and the contract; told as optimizers end."""
-    from optbench.conformance.workers import Members, Question, examine_all
+    from optbench.conformance.worker_process import Question
+    from optbench.conformance.workers import Members, examine_all
     from optbench.engine.executors import default_jobs
 
     given = tuple(settings.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,10 +59,10 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
+    words = {"true": True, "false": False, "none": None, "nan": math.nan, "inf": math.inf}
     if text.lower() in words:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

@@ -44,7 +44,9 @@ def members(target: str) -> list[str]:
     UnknownName, NotAdoptable
         A module that does not import, or one without an optimizer.
     """
-    module_name, colon, attribute = target.partition(":")
+    module_name, colon, attribute = target.strip().partition(":")
+    if colon and not module_name:
+        raise UnknownName(f"{target!r} is not of the form package.module:Name")
     if not colon:
         return [row.name for row in OPTIMIZERS.select(target)]
     if attribute != "*":

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -99,7 +100,8 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
             ends.append(ours)
             processes.append(process)
         try:
-            answers = [_received(end) for end in ends]
+            deadline = time.monotonic() + PATIENCE_S
+            answers = [_received(end, deadline) for end in ends]
         finally:
             for process in processes:
                 process.kill()
@@ -111,8 +113,8 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     yield from (torch.tensor(a, dtype=torch.float64) for a in answers)
 
 
-def _received(end: Connection) -> Any:
-    if not end.poll(PATIENCE_S):
+def _received(end: Connection, deadline: float) -> Any:
+    if not end.poll(max(0.0, deadline - time.monotonic())):
         return f"no answer within {PATIENCE_S} s"
     try:
         return end.recv()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.course import tiny
-from optbench.conformance.neighbours import neighbours
+from optbench.conformance.neighbours import neighbours, with_item
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
@@ -92,8 +92,8 @@ def _wrong_values(subject: Subject) -> Iterator[tuple[str, Any]]:
         elif name == "betas" and isinstance(value, tuple | list):
             for index, each in enumerate(value):
                 if isinstance(each, float) and 0 <= each < 1:
-                    yield name, type(value)([*value[:index], 1.5, *value[index + 1 :]])
-                    yield name, type(value)([*value[:index], -0.1, *value[index + 1 :]])
+                    yield name, with_item(value, index, 1.5)
+                    yield name, with_item(value, index, -0.1)
 
 
 def _some_parameters(subject: Subject) -> list[torch.nn.Parameter]:

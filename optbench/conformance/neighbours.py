@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +27,9 @@ LARGE = 16
 
 def neighbours(name: str, value: Any) -> Iterator[Any]:
     """Other values for a hyperparameter, the most natural first."""
-    if isinstance(value, bool):
+    if isinstance(value, enum.Enum):
+        yield from (other for other in type(value) if other is not value)
+    elif isinstance(value, bool):
         yield not value
     elif isinstance(value, int) and name != "lr":
         # Below zero it stands for "none": any number is another.
@@ -41,7 +44,7 @@ def neighbours(name: str, value: Any) -> Iterator[Any]:
     elif isinstance(value, tuple | list) and value:
         for index, each in enumerate(value):
             for other in neighbours(f"{name}[{index}]", each):
-                yield type(value)([*value[:index], other, *value[index + 1 :]])
+                yield with_item(value, index, other)
 
 
 def _numbers(name: str, value: float) -> Iterator[float]:
@@ -56,3 +59,9 @@ def _numbers(name: str, value: float) -> Iterator[float]:
         yield from (1 - 2 * (1 - value) if value > 0.6 else 0.9 * value, 1 - (1 - value) / 2)
     else:
         yield from (value / 2, value * 2, value * 0.9)
+
+
+def with_item(value: Any, index: int, item: Any) -> Any:
+    """A tuple, list or named tuple like this one, but for one item."""
+    items = [*value[:index], item, *value[index + 1 :]]
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

@@ -129,8 +129,8 @@ class Subject:
         """Why its steps are random, or the empty string."""
         if self.stochastic:
             return "its row declares it stochastic"
-        for name in ("seed", "generator"):
-            if self.takes(name):
+        for name in self.parameters:
+            if "seed" in name or name in ("generator", "rng", "random_state"):
                 return f"it takes a {name}"
         drawn = Session(self, self.course()).drawn(6)
         return f"it draws from {drawn}" if drawn else ""

@@ -64,18 +64,25 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin_worker() -> None:
-    """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is."""
+def begin_worker(*, leads_a_group: bool = False) -> None:
+    """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is.
+
+    One that leads a group takes along what was begun from it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_coordinator, daemon=True).start()
+    if leads_a_group and hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_end_with_the_coordinator, args=(leads_a_group,), daemon=True).start()
 
 
-def _end_with_the_coordinator() -> None:
+def _end_with_the_coordinator(leads_a_group: bool) -> None:
     # A worker holds both ends of its queue, so that it would never learn that a killed
     # coordinator is gone: it would wait for ever, or go on computing for nobody.
     coordinator = multiprocessing.parent_process()
     if coordinator is not None:
         coordinator.join()
+        if leads_a_group and hasattr(os, "killpg"):
+            os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.verdict import Status, Verdict
-from optbench.conformance.workers import Members, Question
+from optbench.conformance.worker_process import Question
+from optbench.conformance.workers import Members
 
 if TYPE_CHECKING:
     from conftest import Optbench
@@ -490,3 +491,14 @@ def test_verdicts_stand_in_the_order_of_the_targets(optbench: Optbench, workplac
         *("check", "slow_to_import:*", "adam", "--only", LEAVES, "--json", "-", "--jobs", 2)
     ).out
     assert [row["target"] for row in verdicts_of(out)] == ["slow_to_import:SGD", "adam"]
+
+
+def test_a_list_can_be_given_and_reaches_the_workers(optbench: Optbench, asked: Asked) -> None:
+    assert optbench("check", "adam", "--set", "betas=[0.9,0.99]", "--set", "x={[]:1}").code == 0
+    (question,) = asked.questions
+    assert dict(question.settings) == {"betas": [0.9, 0.99], "x": "{[]:1}"}
+
+
+@pytest.mark.parametrize("limit", ["inf", "nan", "0", "1e7"])
+def test_a_limit_that_is_none_is_refused(optbench: Optbench, limit: str) -> None:
+    assert optbench("check", "adam", "--timeout", limit).code == 2

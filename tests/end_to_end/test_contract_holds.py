@@ -7,7 +7,8 @@ import torch
 
 from optbench.conformance.acquaintance import members
 from optbench.conformance.verdict import Status, Verdict
-from optbench.conformance.workers import Question, examine_all
+from optbench.conformance.worker_process import Question
+from optbench.conformance.workers import examine_all
 from optbench.engine.executors import default_jobs
 
 pytestmark = pytest.mark.slow

@@ -94,7 +94,9 @@ class Package:
 
     def run(self, *command: str, code: int = 0) -> str:
         """Standard output of a command, which has to end with this code."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPTBENCH_", "PYTEST_"))}
+        # PIP_: make names its constraints by a path from the checkout.
+        ours = ("OPTBENCH_", "PYTEST_", "PIP_CONSTRAINT")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.site), env.get("PYTHONPATH")]))
         ended = subprocess.run(
             command, cwd=self.folder, env=env, capture_output=True, text=True, check=False,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mutants.catalogue import MUTANTS, Mutant
 from optbench.conformance.verdict import BAD, UNCHECKED, Verdict
-from optbench.conformance.workers import Question, examine_all
+from optbench.conformance.worker_process import Question
+from optbench.conformance.workers import examine_all
 from optbench.engine.executors import default_jobs
 
 

@@ -386,7 +386,12 @@ def test_figures_keep_their_type_where_all_runs_failed(store: Store) -> None:
 
 
 def test_nothing_in_the_package_unpickles() -> None:
-    sources = sorted(Path(optbench.__file__).parent.rglob("*.py"))
+    # But for the contract, which asks whether an optimizer can be: it reads what it just wrote.
+    sources = sorted(
+        source
+        for source in Path(optbench.__file__).parent.rglob("*.py")
+        if source.parent.name != "conformance"
+    )
     assert len(sources) > 50
     forbidden = (
         "pickle",

@@ -1,0 +1,156 @@
+"""The half of an examination that runs in a worker process: one job after another."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from optbench.conformance.acquaintance import NotConstructible, acquaint, members
+from optbench.conformance.contract import CONTRACT
+from optbench.conformance.examiner import examine
+from optbench.conformance.subject import Subject
+from optbench.conformance.verdict import Status, Verdict
+from optbench.engine.executors import begin_worker
+from optbench.engine.work import describe, torch_as_found
+from optbench.registry import NotAdoptable, UnknownName, import_attribute
+
+BEGUN = "begun"
+"""What a worker says when it has begun, from when on the limit counts."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What subjects are made of: a target, and what goes with all of them."""
+
+    target: str
+    reference: str = ""
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Find the members of a target, get to know one, or hold a check against it."""
+
+    question: Question
+    kind: str
+    check: str = ""
+
+    @property
+    def target(self) -> str:
+        """Who it is about."""
+        return self.question.target
+
+    def verdict(self, status: Status, text: str, seconds: float) -> Verdict:
+        """About this job."""
+        return Verdict(self.target, self.check, status, text, seconds)
+
+
+Content = Verdict | list[str] | str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says about the job of a number.
+
+    Attributes
+    ----------
+    number : int
+        Of the job. A process that an optimizer forked answers as well, to a job that is past.
+    content : Verdict, list of str, None or `BEGUN`
+        What was concluded; the names that a target stands for; that an optimizer was met.
+    tainted : bool
+        Something that all optimizers share was changed: the worker must meet nobody else.
+    """
+
+    number: int
+    content: Content
+    tainted: bool = False
+
+
+def serve(pipe: Connection, trail: str) -> None:
+    """Do the jobs that come, until the coordinator closes the pipe."""
+    begin_worker(leads_a_group=True)
+    own = os.getpid()
+    # Whatever is printed goes nowhere: this terminal is the report's, and a file would fill up.
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    with Path(trail).open("w", encoding="utf-8") as file:
+        faulthandler.enable(file, all_threads=False)
+        known: dict[str, Subject] = {}
+        while True:
+            try:
+                number, job = pipe.recv()
+            except EOFError:
+                return
+
+            def begin(n: int = number) -> None:
+                pipe.send(Answer(n, BEGUN))
+
+            content, tainted = _do(job, known, begin)
+            if os.getpid() != own:
+                os._exit(0)  # a copy that the optimizer made of this process
+            pipe.send(Answer(number, content, tainted))
+
+
+def _shared() -> tuple[object, ...]:
+    """What one optimizer could change for all: who is who in torch."""
+    classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
+    contents = [tuple((name, id(value)) for name, value in vars(cls).items()) for cls in classes]
+    return (sys.modules.get("torch") is torch, *contents)
+
+
+def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple[Content, bool]:
+    """The answer to a job, and whether the doing changed what all optimizers share."""
+    begun = time.perf_counter()
+    content: Content = None
+    before = _shared()
+    try:
+        with torch_as_found():
+            if job.kind == "members":
+                return members(job.target), False
+            if ":" in job.target:
+                import_attribute(job.target)
+            # What a package patches when it is imported, it always patches.
+            before = _shared()
+            if job.kind == "meet":
+                begin()
+            subject = _met(job.question, known)
+            if job.kind == "check":
+                begin()
+                content = _held(subject, job, begun)
+    except (UnknownName, NotAdoptable) as error:
+        content = job.verdict(Status.NO_TARGET, str(error.args[0]), time.perf_counter() - begun)
+    # Importing and constructing run a stranger's code.
+    except BaseException as error:  # noqa: BLE001
+        text = str(error) if isinstance(error, NotConstructible) else describe(error)
+        content = job.verdict(Status.NOT_CONSTRUCTIBLE, text, time.perf_counter() - begun)
+    return content, _shared() != before
+
+
+def _held(subject: Subject, job: Job, begun: float) -> Verdict:
+    (check,) = (c for c in CONTRACT if c.name == job.check)
+    try:
+        return examine(subject, check)
+    # Ctrl-C does not come here: what interrupts is the optimizer.
+    except BaseException as error:  # noqa: BLE001
+        text = f"raises {describe(error)}"
+        return job.verdict(Status.BROKEN, text, time.perf_counter() - begun)
+
+
+def _met(question: Question, known: dict[str, Subject]) -> Subject:
+    # By its text: a setting may be a list, which cannot be hashed.
+    if (key := repr(question)) not in known:
+        known[key] = acquaint(
+            question.target, reference=question.reference, settings=dict(question.settings)
+        )
+    return known[key]
