@@ -105,7 +105,11 @@ def serve(pipe: Connection, trail: str) -> None:
 def _shared() -> tuple[object, ...]:
     """What one optimizer could change for all: who is who in torch."""
     classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
-    contents = [tuple((name, id(value)) for name, value in vars(cls).items()) for cls in classes]
+    contents = [
+        # What copying a class for the first time leaves there is a cache.
+        tuple((name, id(each)) for name, each in vars(cls).items() if name != "__slotnames__")
+        for cls in classes
+    ]
     return (sys.modules.get("torch") is torch, *contents)
 
 
