@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optbench.cli.console import errors, say
-from optbench.cli.options import parse_settings
+from optbench.cli.options import parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def check(
         _ = OPTIMIZERS[reference]  # a wrong name is said before the work, not after
     to_screen = str(json_file) == "-"
     if json_file is not None and not to_screen:
-        _require_writable(json_file)
+        require_writable(json_file, "--json")
     given = options(reference, settings)
     begun = time.monotonic()
     try:
@@ -228,20 +228,6 @@ def _list(checks: tuple[Check, ...]) -> None:
     width = max(len(each.name) for each in checks)
     for each in checks:
         typer.echo(f"{each.name:<{width}}  {each.summary}")
-
-
-def _require_writable(path: Path) -> None:
-    """Before minutes of work whose result could not be written."""
-    from optbench.cli.mistakes import WrongUse
-
-    was_there = path.exists()
-    try:
-        with path.open("a", encoding="utf-8"):
-            pass
-        if not was_there:
-            path.unlink()
-    except OSError as error:
-        raise WrongUse(f"--json {path}: {error.strerror}") from error
 
 
 def _write(

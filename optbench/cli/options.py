@@ -66,3 +66,17 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def require_writable(path: Path, option: str) -> None:
+    """Refuse a file before minutes of work whose result could not be written."""
+    from optbench.cli.mistakes import WrongUse
+
+    was_there = path.exists()
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise WrongUse(f"{option} {path}: {error.strerror}") from error

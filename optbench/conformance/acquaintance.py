@@ -13,7 +13,7 @@ from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants
 from optbench.engine.work import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
-from optbench.optimizers.recipe import described
+from optbench.optimizers.recipe import optimizer_class
 from optbench.optimizers.textbook_optimizers import ORACLES
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
 
@@ -170,22 +170,15 @@ def _unfed(target: str | type[torch.optim.Optimizer] | Optimizer) -> Subject:
         found, name = OPTIMIZERS[target], target
     if isinstance(found, Optimizer):
         row, factory, settings = found, found.factory, dict(found.defaults)
-    elif inspect.isclass(found) and issubclass(found, torch.optim.Optimizer):
-        if found is torch.optim.Optimizer:
-            raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
-        factory, settings = found, {}
+    else:
+        if isinstance(found, torch.optim.Optimizer):
+            raise NotAdoptable(f"{name!r} is an instance: give its class, {type(found).__name__}")
+        factory, settings = optimizer_class(found, name), {}
         try:
             row = OPTIMIZERS[name]
         # No lr, or not importable by that name: then there is no training with it.
         except (NotAdoptable, UnknownName):
             row = None
-    else:
-        if isinstance(found, torch.optim.Optimizer):
-            raise NotAdoptable(f"{name!r} is an instance: give its class, {type(found).__name__}")
-        raise NotAdoptable(
-            f"{name!r} is {described(found)}, not a torch.optim.Optimizer class "
-            "(nor an optbench Optimizer row)"
-        )
     known = (row.oracle if row else "") or ORACLES.get(factory, "")  # type: ignore[call-overload]
     return Subject(
         name,

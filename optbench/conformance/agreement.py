@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -40,6 +41,51 @@ def allowance(reference: Tensor, relative: float, dtype: torch.dtype) -> Tensor:
     return relative * way + steps * torch.finfo(dtype).eps * size
 
 
+@dataclass(frozen=True)
+class Departure:
+    """Where a trace leaves another one.
+
+    Attributes
+    ----------
+    step, element : int
+        The first step (0 is the start) with a difference that is not allowed, and the element that
+        is farthest beyond it then; or, where one side alone is not finite, the first step and
+        element of which that is true.
+    ours, theirs : float
+        The values there.
+    apart, way : float
+        The largest difference of all steps and elements, and the way that the other side's farthest
+        element comes in them.
+    not_finite : str
+        The side that is not finite there, ``"ours"`` or ``"theirs"``, or the empty string.
+    """
+
+    step: int
+    element: int
+    ours: float
+    theirs: float
+    apart: float
+    way: float
+    not_finite: Literal["", "ours", "theirs"] = ""
+
+    @property
+    def worst(self) -> float:
+        """The largest difference as a part of the way; infinity where the other side rests."""
+        return torch.inf if self.not_finite else _part(self.apart, self.way)
+
+
+def departure(
+    ours: Tensor,
+    theirs: Tensor,
+    *,
+    start: Tensor,
+    relative: float = EXACT,
+    dtype: torch.dtype = torch.float64,
+) -> Departure | None:
+    """Where two traces [steps, elements] part by more than is allowed; None where they agree."""
+    return _compared(ours, theirs, start, relative, dtype)[0]
+
+
 def require_agreement(
     ours: Tensor,
     theirs: Tensor,
@@ -57,33 +103,55 @@ def require_agreement(
     Broken
         Where they part: from which step on, by how much, in which element.
     """
+    parted, worst = _compared(ours, theirs, start, relative, dtype)
+    if parted is None:
+        return worst
+    if parted.not_finite:
+        culprit = "it" if parted.not_finite == "ours" else "the other"
+        said = f"at step {parted.step} {culprit} is not finite"
+    else:
+        said = (
+            f"from step {parted.step} on ({parted.ours:.17g} here, {parted.theirs:.17g} there); "
+            + (
+                f"by {parted.worst:.2g} of the way"
+                if parted.way
+                else f"by {parted.apart:.2g}, where the other rests"
+            )
+            + f" after {len(ours)} steps"
+        )
+    raise Broken(f"differs from {who} {under}: {said}", parted.worst)
+
+
+def _compared(
+    ours: Tensor, theirs: Tensor, start: Tensor, relative: float, dtype: torch.dtype
+) -> tuple[Departure | None, float]:
+    """Where they part, if they do, and the largest difference as a part of the way."""
     theirs, ours = torch.cat([start[None], theirs]), torch.cat([start[None], ours])
     finite = theirs.isfinite()
-    if not torch.equal(finite, ours.isfinite()):
-        step = int((finite != ours.isfinite()).any(1).int().argmax())
-        culprit = "it" if finite[step].all() else "the other"
-        raise Broken(
-            f"differs from {who} {under}: at step {step} {culprit} is not finite", torch.inf
-        )
     # What is infinite on both sides is the same, and no part of the way.
     known = torch.where(finite, theirs, theirs[:1])
-    difference = torch.where(finite, (ours - theirs).abs(), 0.0)
-    allowed = allowance(known, relative, dtype)
     way = float((known - known[:1]).abs().amax())
+    alone = finite != ours.isfinite()
+    if alone.any():
+        step = int(alone.any(1).int().argmax())
+        element = int(alone[step].int().argmax())
+        here, there = float(ours[step, element]), float(theirs[step, element])
+        side: Literal["ours", "theirs"] = "ours" if finite[step].all() else "theirs"
+        return Departure(step, element, here, there, torch.inf, way, side), torch.inf
+    allowed = allowance(known, relative, dtype)
+    difference = torch.where(finite, (ours - theirs).abs(), 0.0)
     apart = float(difference.max())
-    worst = apart / way if way else (torch.inf if apart else 0.0)
     beyond = (difference > allowed).any(1)
-    if beyond.any():
-        step = int(beyond.nonzero()[0])
-        element = int((difference - allowed)[step].argmax())
-        raise Broken(
-            f"differs from {who} {under}: from step {step} on "
-            f"({float(ours[step, element]):.17g} here, {float(theirs[step, element]):.17g} there); "
-            + (f"by {worst:.2g} of the way" if way else f"by {apart:.2g}, where the other rests")
-            + f" after {len(ours) - 1} steps",
-            worst,
-        )
-    return worst
+    if not beyond.any():
+        return None, _part(apart, way)
+    step = int(beyond.nonzero()[0])
+    element = int((difference - allowed)[step].argmax())
+    here, there = float(ours[step, element]), float(theirs[step, element])
+    return Departure(step, element, here, there, apart, way), _part(apart, way)
+
+
+def _part(apart: float, way: float) -> float:
+    return apart / way if way else (torch.inf if apart else 0.0)
 
 
 def require_same_bits(
@@ -103,6 +171,11 @@ def require_same_bits(
         if one.dtype != other.dtype or not same_bits(one, other):
             worst = float((one - other).abs().nan_to_num(torch.inf).max())
             raise Broken(f"{what}: by up to {worst:.2g}", worst)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """A dtype without its package: ``float64``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def shown(settings: Mapping[str, Any]) -> str:

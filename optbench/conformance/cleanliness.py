@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from optbench.conformance.agreement import require_same_bits, shown
 from optbench.conformance.course import Course
-from optbench.conformance.parity import accepted, variants
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.conformance.subject import Subject, require_separable
+from optbench.engine.state import leaves_of
 
 CONSTANT = 3600
 """Steps on one gradient. The centred RMSprop of torch 2.13 turns NaN after 3,200."""
@@ -24,7 +24,7 @@ CONSTANT = 3600
 def a_parameter_without_a_gradient_is_untouched(subject: Subject) -> str:
     """A parameter whose grad is None stays where it is, decay or not."""
     settings = {"weight_decay": 0.1} if subject.takes("weight_decay") else {}
-    if settings and not accepted(subject, settings):
+    if settings and not subject.accepts(settings):
         settings = {}
     session = Session(subject, subject.course().with_gradient(1, None), settings)
     before = session.positions()[1]
@@ -39,7 +39,7 @@ def zero_gradients_give_no_nan(subject: Subject) -> str:
     """Zero gradients, from the first step on and after others, leave finite parameters."""
     course = subject.course(20)
     zeros = course.times(0.0)
-    for settings in ({}, *variants(subject)):
+    for settings in ({}, *subject.variants):
         ordinary = Session(subject, course, settings).advance(15)
         if settings and not ordinary.position().isfinite().all():
             continue  # no setting for any gradients
@@ -54,13 +54,13 @@ def zero_gradients_give_no_nan(subject: Subject) -> str:
 
 def a_constant_gradient_stays_finite(subject: Subject) -> str:
     """Thousands of steps on one gradient, which has no variance, leave finite parameters."""
-    if subject.wants.closure or subject.wants.graph:
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself, whose gradient changes on the way")
     # Many values: whether a difference of two rounded averages falls below zero is chance.
     shape = (64, 1) if subject.wants.matrices else (64,)
     course = Course((np.zeros(shape),), (np.linspace(-1, 1, 64).reshape(1, *shape),))
     switches = [
-        settings for settings in variants(subject)
+        settings for settings in subject.variants
         if any(isinstance(value, bool) and value for value in settings.values())
     ]  # fmt: skip
     for settings in ({}, *switches):
@@ -81,9 +81,8 @@ def a_constant_gradient_stays_finite(subject: Subject) -> str:
 
 def a_non_finite_gradient_stays_in_its_tensor(subject: Subject) -> str:
     """A NaN or an infinity in one tensor's gradient leaves the other tensors finite."""
-    if subject.couples_tensors:
-        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
-    if subject.wants.closure or subject.wants.graph:
+    require_separable(subject)
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself, which is one number for all")
     course = subject.course(20)
     gradient = course.gradients[1]
@@ -109,14 +108,14 @@ def a_non_finite_gradient_stays_in_its_tensor(subject: Subject) -> str:
 
 def gradients_are_neither_changed_nor_kept(subject: Subject) -> str:
     """A step leaves every gradient as it was, and no state shares memory with one."""
-    if subject.wants.closure or subject.wants.graph:
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it asks for the gradients itself")
     tried = 0
     # Another implementation is another place to forget a copy.
     ways: list[dict[str, Any]] = [{}]
     ways += [{way: True} for way in ("foreach", "fused") if subject.takes(way)]
-    for settings in ({**way, **other} for way in ways for other in ({}, *variants(subject))):
-        if settings and not accepted(subject, settings):
+    for settings in ({**way, **other} for way in ways for other in ({}, *subject.variants)):
+        if settings and not subject.accepts(settings):
             continue
         under = shown({**subject.settings, **settings})
         session = Session(subject, subject.course(), settings)
@@ -215,12 +214,10 @@ def _memory(value: Tensor) -> int:
     return value.untyped_storage().data_ptr()
 
 
-def _memories(value: Any) -> set[int]:
+def _memories(state: Any) -> set[int]:
     """Where the memory of every tensor in a state begins."""
-    if isinstance(value, Tensor):
-        return set() if value.is_sparse or not value.numel() else {_memory(value)}
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return set().union(*map(_memories, value)) if value else set()
-    return set()
+    return {
+        _memory(leaf)
+        for _, leaf in leaves_of(state)
+        if isinstance(leaf, Tensor) and not leaf.is_sparse and leaf.numel()
+    }

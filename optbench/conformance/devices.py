@@ -9,7 +9,7 @@ import torch
 from optbench.conformance.agreement import require_agreement, require_same_bits
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.work import describe
 
 STEPS = 30
@@ -32,8 +32,7 @@ def a_gradient_scaler_does_not_matter_on_cuda(subject: Subject) -> str:
 def cuda_agrees_with_the_cpu(subject: Subject) -> str:
     """On a GPU its float64 trajectory, by every implementation, is that of the CPU."""
     _require_cuda()
-    if subject.draws:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
+    require_determinism(subject)
     course = subject.shrinking(STEPS)
     expected = Session(subject, course)
     start = expected.position()
@@ -54,10 +53,9 @@ def _require_cuda() -> None:
 
 
 def _scaled(subject: Subject, device: str) -> str:
-    if subject.wants.closure or subject.wants.graph or subject.wants.sparse:
+    if subject.wants.evaluates_the_loss or subject.wants.sparse:
         raise NotApplicable(f"GradScaler cannot serve it: it wants {subject.wants}")
-    if subject.draws:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
+    require_determinism(subject)
     ways: list[dict[str, Any]] = [{}]
     if subject.takes("fused"):
         ways.append({"fused": True})

@@ -17,7 +17,7 @@ def maximize_is_minimize_of_the_negative(subject: Subject) -> str:
     """Maximizing f goes the way of minimizing -f, decay and all."""
     if not subject.takes("maximize"):
         raise NotApplicable("it takes no maximize")
-    if subject.wants.closure or subject.wants.graph:
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself")
     tried = 0
     for decay in (None, 0.1):

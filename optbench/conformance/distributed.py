@@ -20,7 +20,7 @@ from optbench.conformance.agreement import require_agreement
 from optbench.conformance.course import Course
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.conformance.subject import Subject, require_determinism
 from optbench.optimizers.recipe import Factory
 
 Job = tuple[Factory, dict[str, Any], Sequence[Course], bool]
@@ -47,10 +47,9 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
 
 
 def _compare(subject: Subject, *, zero: bool) -> str:
-    if subject.wants.closure or subject.wants.graph or subject.wants.sparse:
+    if subject.wants.evaluates_the_loss or subject.wants.sparse:
         raise NotApplicable(f"it wants {subject.wants}")
-    if subject.draws:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
+    require_determinism(subject)
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         raise NotApplicable("this torch has no gloo")
     batches = [subject.course(STEPS, seed=rank) for rank in range(WORLD)]

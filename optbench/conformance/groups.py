@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from optbench.conformance.agreement import require_agreement
+from optbench.conformance.agreement import EXACT, require_agreement
 from optbench.conformance.course import Course
 from optbench.conformance.neighbours import neighbours
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.work import describe
 
 STEPS = 60
@@ -23,12 +23,14 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
     """Two groups with hyperparameters of their own go as two optimizers with those would."""
     _require_groups(subject)
     course = subject.course(STEPS)
+    of_a_group = Session(subject, course).optimizer.param_groups[0]
+    base = Session(subject, course).advance(STEPS).position()
     tried = []
     for name, value in subject.hyperparameters.items():
         options = list(neighbours(name, value))
-        if not options or not _is_of_a_group(subject, name):
+        if not options or name not in of_a_group:
             continue
-        other = _taken(subject, name, options)
+        other = _taken(subject, course, name, options, base)
         if other is None:
             continue
 
@@ -84,9 +86,8 @@ def a_group_added_in_mid_run_works(subject: Subject) -> str:
 
 def neighbours_do_not_matter(subject: Subject) -> str:
     """A tensor goes the same way alone and in the company of others."""
-    _require_determinism(subject)
-    if subject.couples_tensors:
-        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
+    require_determinism(subject)
+    require_separable(subject)
     course = subject.course(STEPS)
     together = Session(subject, course)
     start = together.position()
@@ -103,9 +104,9 @@ def neighbours_do_not_matter(subject: Subject) -> str:
 
 def the_order_of_parameters_does_not_matter(subject: Subject) -> str:
     """Parameters that are handed over in another order go the same way."""
-    _require_determinism(subject)
+    require_determinism(subject)
     # Sums over all tensors round otherwise in another order, and a line search makes much of it.
-    steps, relative = (8, 1e-6) if subject.couples_tensors else (STEPS, 1e-10)
+    steps, relative = (8, 1e-6) if subject.couples_tensors else (STEPS, EXACT)
     course = subject.course(steps)
     order = list(range(len(course.starts)))[::-1]
     forward = Session(subject, course)
@@ -122,8 +123,8 @@ def the_order_of_parameters_does_not_matter(subject: Subject) -> str:
 
 def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
     """A tensor cut in two goes as the whole does, where the method is elementwise."""
-    _require_determinism(subject)
-    if subject.wants.closure or subject.wants.graph:
+    require_determinism(subject)
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself, whose curvature is a tensor's own")
     if not subject.elementwise:
         raise NotApplicable("an element's path depends on its neighbours: the method's nature")
@@ -146,15 +147,9 @@ def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
     return f"{first.shape} as {(cut, *first.shape[1:])} and {(len(first) - cut, *first.shape[1:])}"
 
 
-def _require_determinism(subject: Subject) -> None:
-    if subject.draws:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
-
-
 def _require_groups(subject: Subject) -> None:
-    _require_determinism(subject)
-    if subject.couples_tensors:
-        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
+    require_determinism(subject)
+    require_separable(subject)
     course = subject.course(STEPS)
     try:
         Session(subject, course, groups=lambda p: [{"params": p[:1]}, {"params": p[1:]}]).advance(1)
@@ -164,15 +159,10 @@ def _require_groups(subject: Subject) -> None:
         raise Broken(f"two groups: {describe(error)}") from error
 
 
-def _is_of_a_group(subject: Subject, name: str) -> bool:
-    optimizer = Session(subject, subject.course()).optimizer
-    return name in optimizer.param_groups[0]
-
-
-def _taken(subject: Subject, name: str, options: Sequence[Any]) -> Any | None:
-    """The first value that the constructor takes and that changes a trajectory."""
-    course = subject.course(STEPS)
-    base = Session(subject, course).advance(STEPS).position()
+def _taken(
+    subject: Subject, course: Course, name: str, options: Sequence[Any], base: torch.Tensor
+) -> Any | None:
+    """The first value that the constructor takes and that ends elsewhere than ``base``."""
     for value in options:
         try:
             moved = Session(subject, course, {name: value}).advance(STEPS).position()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import math
 
-import numpy as np
 import torch
 
 from optbench.conformance.promise import Broken
 from optbench.conformance.subject import Subject, problems_for
 from optbench.engine.lanes import advance
+from optbench.engine.outcome import hits
 from optbench.optimizers import OPTIMIZERS, Optimizer, half_decades
 from optbench.problems import PROBLEMS
 
@@ -63,7 +63,7 @@ def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[fl
     rates, seeds = (RATES[::2], SEEDS[:1]) if row.closure else (RATES, SEEDS)
     lanes = [(lr, seed) for lr in rates for seed in seeds]
     chunks = [[lane] for lane in lanes] if row.closure else [lanes]
-    hits: dict[tuple[float, int], float] = {}
+    reached: dict[tuple[float, int], float] = {}
     for chunk in chunks:
         ran = advance(
             row,
@@ -74,8 +74,8 @@ def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[fl
             dtype=torch.float64,
         )
         for column, lane in enumerate(chunk):
-            reached = np.flatnonzero(ran.gaps[:, column] <= target * ran.gaps[0, column])
-            hits[lane] = float(ran.steps[reached[0]]) if len(reached) else math.inf
-    worst = {lr: max(hits[lr, seed] for seed in seeds) for lr in rates}
+            (hit,) = hits(ran.steps, ran.gaps[:, column], [target])
+            reached[lane] = math.inf if hit is None else float(hit)
+    worst = {lr: max(reached[lr, seed] for seed in seeds) for lr in rates}
     best = min(worst, key=worst.__getitem__)
     return worst[best], best

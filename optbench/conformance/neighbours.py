@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optbench.conformance.subject import Subject
 
-
-def disturbances(subject: Subject) -> Iterator[tuple[str, Any]]:
+def disturbances(hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each hyperparameter with another value, one at a time: what "every option on" means.
 
     A switch is flipped, a number goes to a neighbour that any constructor ought to take; what
     is None or text has no neighbour.
     """
-    for name, value in subject.hyperparameters.items():
+    for name, value in hyperparameters.items():
         for other in neighbours(name, value):
             yield name, other
 
@@ -54,7 +52,8 @@ def _numbers(name: str, value: float) -> Iterator[float]:
         yield 1.0
     elif name.startswith("eps") or (0 < abs(value) < 1e-4 and name != "lr"):
         # An eps matters where it is not small.
-        yield from (value * 1e4, value * 100, value / 100, 1e-3, 1.0)
+        others = (value * 1e4, value * 100, value / 100, 1e-3, 1.0)
+        yield from (other for other in others if other != value)
     elif 0.5 < value < 1:
         yield from (1 - 2 * (1 - value) if value > 0.6 else 0.9 * value, 1 - (1 - value) / 2)
     else:

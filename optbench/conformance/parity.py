@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,10 +16,9 @@ from optbench.conformance.agreement import (
     shown,
 )
 from optbench.conformance.course import Course, tiny
-from optbench.conformance.neighbours import disturbances
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import IMPLEMENTATION, Subject
+from optbench.conformance.subject import Subject
 from optbench.optimizers import Optimizer
 
 STEPS = 300
@@ -72,35 +73,6 @@ def capturable_equals_the_loop(subject: Subject) -> str:
     return _same_by_another_way(subject, "capturable")
 
 
-def variants(subject: Subject) -> Iterator[dict[str, Any]]:
-    """Hyperparameters beside the default that the constructor takes: each one disturbed.
-
-    A switch that needs company (``nesterov`` wants a momentum) gets it.
-    """
-    unbounded = subject.wants.closure or subject.wants.graph
-    for name, value in disturbances(subject):
-        if name == "maximize" and unbounded:
-            continue  # upwards the loss of these has no end
-        for company in ({}, {"momentum": 0.9, "dampening": 0.0}, {"weight_decay": 0.1}):
-            if name in company or any(not subject.takes(other) for other in company):
-                continue
-            settings = {**company, name: value}
-            if accepted(subject, settings):
-                yield settings
-                if not (isinstance(value, bool) and not company):
-                    break
-
-
-def accepted(subject: Subject, settings: dict[str, Any]) -> bool:
-    """Whether an instance can be made with these hyperparameters and takes a step."""
-    try:
-        Session(subject, subject.course(), settings).advance(1)
-    # Refusing is the constructor's right; wrong refusals show in other checks.
-    except (Exception, SystemExit):  # noqa: BLE001
-        return False
-    return True
-
-
 def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     """Both along the same courses, with the same hyperparameters, as far as both have them."""
     relative = getattr(other.factory, "agreement", EXACT)
@@ -117,41 +89,29 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     shared = [name for name in subject.hyperparameters if them.takes(name)]
     # Both are told the subject's defaults; they may have other ones.
     base = {n: v for n in shared if (v := subject.hyperparameters[n]) is not None}
+    pair = _Pair(subject, them, base, dtype, relative)
     long, short = subject.shrinking(STEPS), subject.shrinking(SHORT)
-    trials: list[tuple[str, Course, int, dict[str, Any]]] = [
-        ("along shrinking gradients", long, STEPS, {}),
-        ("along gradients about 1e-7", tiny(subject.shapes, SHORT), SHORT, {}),
+    trials: list[tuple[str, Course, Mapping[str, Any]]] = [
+        ("along shrinking gradients", long, {}),
+        ("along gradients about 1e-7", tiny(subject.shapes, SHORT), {}),
     ]
     trials += [
-        ("along shrinking gradients", short, SHORT, settings)
-        for settings in variants(subject)
+        ("along shrinking gradients", short, settings)
+        for settings in subject.variants
         if all(name in shared for name in settings)
     ]
     worst = 0.0
     left_out = 0
-    parted: list[tuple[dict[str, Any], Broken]] = []
-    for along, course, steps, settings in trials:
-        given = {**base, **settings}
-        if settings and not accepted(them, given):
+    parted: list[tuple[Mapping[str, Any], Broken]] = []
+    for along, course, settings in trials:
+        if settings and not them.accepts({**base, **settings}):
             left_out += 1
             continue
-        ours = Session(subject, course, settings, dtype=dtype)
-        start = ours.position()
-        theirs = Session(them, course, given, dtype=dtype)
+        under = f"{along}, {shown({**subject.settings, **settings})}"
         try:
-            apart = require_agreement(
-                ours.trace(steps),
-                theirs.trace(steps),
-                start=start,
-                relative=relative,
-                dtype=dtype,
-                who=other.name,
-                under=f"{along}, {shown({**subject.settings, **settings})}",
-            )
+            worst = max(worst, pair.apart(course, settings, under))
         except Broken as error:
             parted.append((settings, error))
-        else:
-            worst = max(worst, apart)
     if parted:
         _, first = parted[0]
         tried = len(trials) - left_out
@@ -159,7 +119,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         disturbed = sorted({name for settings, _ in parted for name in settings})
         if not any(not settings for settings, _ in parted):
             clues.append(f"differs only with another {' or '.join(disturbed)}")
-        clues += _clues(subject, them, base, dtype, relative)
+        clues += _clues(pair)
         size = max(error.measured or 0.0 for _, error in parted)
         raise Broken(f"{first}\n{'; '.join(clues)}", size)
     text = f"{len(trials) - left_out} settings, at most {worst:.1g} of the way apart"
@@ -169,40 +129,73 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     return text
 
 
-def _clues(
-    subject: Subject, them: Subject, base: dict[str, Any], dtype: torch.dtype, relative: float
-) -> list[str]:
+@dataclass(frozen=True)
+class _Pair:
+    """Two that ought to compute the same when the other is told ``base``, up to ``relative``."""
+
+    subject: Subject
+    them: Subject
+    base: Mapping[str, Any]
+    dtype: torch.dtype
+    relative: float
+
+    def apart(self, course: Course, settings: Mapping[str, Any], under: str) -> float:
+        """Lead both to the end of a course; see `require_agreement`."""
+        return _apart(
+            Session(self.subject, course, settings, dtype=self.dtype),
+            Session(self.them, course, {**self.base, **settings}, dtype=self.dtype),
+            relative=self.relative,
+            dtype=self.dtype,
+            who=self.them.name,
+            under=under,
+        )
+
+
+def _apart(
+    ours: Session,
+    theirs: Session,
+    *,
+    relative: float = EXACT,
+    dtype: torch.dtype = torch.float64,
+    who: str,
+    under: str,
+) -> float:
+    """Lead both to the end of their course; see `require_agreement`."""
+    start, steps = ours.position(), ours.course.length
+    return require_agreement(
+        ours.trace(steps),
+        theirs.trace(steps),
+        start=start,
+        relative=relative,
+        dtype=dtype,
+        who=who,
+        under=under,
+    )
+
+
+def _clues(pair: _Pair) -> list[str]:
     """What makes two agree that differ at their defaults: there is where to look."""
-    trials: list[tuple[str, Course, dict[str, Any]]] = [
-        ("one tensor alone", subject.shrinking(SHORT).select([0]), {})
-    ]
+    short = pair.subject.shrinking(SHORT)
+    trials: list[tuple[str, Course, dict[str, Any]]] = [("one tensor alone", short.select([0]), {})]
     for name in ("eps", "weight_decay", "momentum"):
-        if base.get(name):
-            trials.append((f"{name}=0", subject.shrinking(SHORT), {name: 0.0}))
+        if pair.base.get(name):
+            trials.append((f"{name}=0", short, {name: 0.0}))
     found = []
     for words, course, settings in trials:
-        if not accepted(subject, settings) or not accepted(them, {**base, **settings}):
-            continue
-        ours = Session(subject, course, settings, dtype=dtype)
-        theirs = Session(them, course, {**base, **settings}, dtype=dtype)
-        start = ours.position()
-        try:
-            require_agreement(
-                ours.trace(SHORT), theirs.trace(SHORT), start=start, relative=relative,
-                dtype=dtype, who=them.name, under=words,
-            )  # fmt: skip
-        except Broken:
-            continue
-        found.append(f"agrees with {words}")
+        if pair.subject.accepts(settings) and pair.them.accepts({**pair.base, **settings}):
+            with contextlib.suppress(Broken):
+                pair.apart(course, settings, words)
+                found.append(f"agrees with {words}")
     return found
 
 
 def _same_by_another_way(subject: Subject, way: str) -> str:
     if not subject.takes(way):
         raise NotApplicable(f"it takes no {way}")
-    asked = [name for name in IMPLEMENTATION if subject.settings.get(name)]
-    if asked:
-        raise NotApplicable(f"it asks for {asked[0]} itself; its oracle is what it is held to")
+    if subject.asks_for:
+        raise NotApplicable(
+            f"it asks for {subject.asks_for[0]} itself; its oracle is what it is held to"
+        )
     loop = {"foreach": False} if way != "foreach" and subject.takes("foreach") else {way: False}
     leaves = way != "differentiable"
     try:
@@ -215,7 +208,7 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
     if way == "differentiable":
         _differentiable(subject)
     worst, tried = 0.0, 0
-    for settings in ({}, *variants(subject)):
+    for settings in ({}, *subject.variants):
         course = subject.shrinking(STEPS if not settings else SHORT)
         try:
             Session(subject, course, {**settings, way: True}, leaves=leaves).advance(1)
@@ -223,27 +216,21 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
             continue  # this way refuses this setting, which it may
         ours = Session(subject, course, {**settings, way: True}, leaves=leaves)
         plain = Session(subject, course, {**settings, **loop})
-        start = ours.position()
-        steps = course.length
-        worst = max(
-            worst,
-            require_agreement(
-                ours.trace(steps),
-                plain.trace(steps),
-                start=start,
-                who="the loop",
-                under=f"{way}=True, {shown(settings)}",
-            ),
-        )
+        under = f"{way}=True, {shown(settings)}"
+        worst = max(worst, _apart(ours, plain, who="the loop", under=under))
         _require_same_state(ours, plain, way, settings)
         tried += 1
-    if not subject.wants.sparse and _takes_sparse(subject, loop):
-        worst = max(worst, _sparse(subject, way, loop))
+    fed = replace(subject.wants, sparse=True, closure=False, graph=False)
+    sparsely = replace(subject, wants=fed)
+    if not subject.wants.sparse and _takes_sparse(sparsely, loop):
+        worst = max(worst, _sparse(sparsely, way, loop))
         tried += 1
     return f"{tried} settings, at most {worst:.1g} of the way apart"
 
 
-def _require_same_state(ours: Session, plain: Session, way: str, settings: dict[str, Any]) -> None:
+def _require_same_state(
+    ours: Session, plain: Session, way: str, settings: Mapping[str, Any]
+) -> None:
     for index in range(len(ours.params)):
         one, other = ours.state_of(index), plain.state_of(index)
         for name in other:
@@ -251,7 +238,7 @@ def _require_same_state(ours: Session, plain: Session, way: str, settings: dict[
             if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and b.numel()):
                 continue
             apart = (a.detach().double() - b.detach().double()).abs().max()
-            if not apart <= 1e-10 * b.double().abs().max().clamp_min(1e-30) + 1e-30:
+            if not apart <= EXACT * b.double().abs().max().clamp_min(1e-30) + 1e-30:
                 raise Broken(
                     f"{way}=True leaves another state than the loop, {shown(settings)}: "
                     f"{name} of tensor {index} is off by {float(apart):.2g}",
@@ -274,31 +261,18 @@ def _differentiable(subject: Subject) -> None:
             raise Broken(f"differentiable=True: no finite derivative of a step by {name}")
 
 
-def _takes_sparse(subject: Subject, loop: dict[str, Any]) -> bool:
+def _takes_sparse(sparsely: Subject, loop: dict[str, Any]) -> bool:
     try:
-        _sparse_session(subject, loop).advance(2)
+        Session(sparsely, sparsely.course(), loop).advance(2)
     except Exception:  # noqa: BLE001 - to refuse them is its right
         return False
     return True
 
 
-def _sparse_session(subject: Subject, settings: dict[str, Any]) -> Session:
-    session = Session(subject, subject.course(), settings)
-    session.subject = _fed_sparsely(subject)
-    return session
-
-
-def _fed_sparsely(subject: Subject) -> Subject:
-    import dataclasses
-
-    return dataclasses.replace(
-        subject, wants=dataclasses.replace(subject.wants, sparse=True, closure=False, graph=False)
-    )
-
-
-def _sparse(subject: Subject, way: str, loop: dict[str, Any]) -> float:
+def _sparse(sparsely: Subject, way: str, loop: dict[str, Any]) -> float:
+    course = sparsely.course()
     try:
-        ours = _sparse_session(subject, {way: True})
+        ours = Session(sparsely, course, {way: True})
         start = ours.position()
         trace = ours.trace(SHORT)
     except Exception as error:
@@ -308,7 +282,7 @@ def _sparse(subject: Subject, way: str, loop: dict[str, Any]) -> float:
         return 0.0
     return require_agreement(
         trace,
-        _sparse_session(subject, loop).trace(SHORT),
+        Session(sparsely, course, loop).trace(SHORT),
         start=start,
         who="the loop",
         under=f"{way}=True, along sparse gradients",

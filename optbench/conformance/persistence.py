@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.agreement import require_same_bits
+from optbench.conformance.agreement import dtype_name, require_same_bits
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
@@ -84,7 +84,7 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
         except Exception as error:
             said = describe(error).splitlines()[0][:160]
             raise Broken(
-                f"cannot be resumed at step {at} with {_name(dtype)} parameters: {said}"
+                f"cannot be resumed at step {at} with {dtype_name(dtype)} parameters: {said}"
             ) from error
         expected = session.trace(AFTER)
         if not expected.isfinite().all() and dtype in (torch.float64, torch.float32):
@@ -92,9 +92,9 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
         require_same_bits(
             ours,
             expected,
-            f"loaded at step {at}, it goes another way ({_name(dtype)} parameters{lost})",
+            f"loaded at step {at}, it goes another way ({dtype_name(dtype)} parameters{lost})",
         )
-        tried.append(_name(dtype))
+        tried.append(dtype_name(dtype))
     if not tried:
         raise NotApplicable(refused)
     return ", ".join(tried)
@@ -113,7 +113,3 @@ def _lost(original: torch.optim.Optimizer, loaded: torch.optim.Optimizer) -> str
         if lost
         else ""
     )
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from optbench.conformance.agreement import require_same_bits
+from optbench.conformance.counted_work import Work, cheapest_step, temporaries
 from optbench.conformance.course import course
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, problems_for
+from optbench.conformance.subject import Subject, problems_for, require_determinism
 from optbench.engine.certify import PROBES, certify
+from optbench.engine.state import bytes_of, leaves_of
 from optbench.optimizers import Route
 
 STEPS = 500
@@ -32,8 +29,8 @@ def bits_repeat_in_a_second_run(subject: Subject) -> str:
 
 def the_lane_route_is_certified(subject: Subject) -> str:
     """Many runs in one tensor program give each run its own bits."""
-    if subject.draws and not subject.wants.closure:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
+    if not subject.wants.closure:
+        require_determinism(subject)
     probes = problems_for(subject, PROBES)
     assert subject.row is not None
     certificate = certify(subject.row, probes=probes)
@@ -71,15 +68,15 @@ def a_step_does_not_grow_dearer(subject: Subject) -> str:
         raise NotApplicable("its steps take as many evaluations as they like")
     session = Session(subject, subject.course())
     session.advance(STEPS // 5)
-    early = _cheapest(session)
+    early = cheapest_step(session)
     session.advance(STEPS - STEPS // 5)
-    late = _cheapest(session)
+    late = cheapest_step(session)
     _require_no_more(late, early, f"after {session.step} steps", f"after {STEPS // 5}")
     try:
         loaded = session.resumed().advance(3)
     except Exception as error:
         raise NotApplicable(f"it cannot be loaded (another check says so): {error}") from error
-    _require_no_more(_cheapest(loaded), late, "after loading", "before")
+    _require_no_more(cheapest_step(loaded), late, "after loading", "before")
     return f"{late.operations} operations, {late.calls} calls, {late.bytes:,} bytes a step"
 
 
@@ -87,7 +84,7 @@ def the_default_takes_no_more_memory_than_the_loop(subject: Subject) -> str:
     """A step by the default implementation needs no more temporary memory than the plain loop."""
     if not subject.takes("foreach"):
         raise NotApplicable("it takes no foreach")
-    if subject.settings.get("foreach") or subject.settings.get("fused"):
+    if {"foreach", "fused"} & {*subject.asks_for}:
         raise NotApplicable("this row asks for another implementation than the default")
     default, loop = (_peak(subject, settings) for settings in ({}, {"foreach": False}))
     if default > 1.1 * loop + 1024:
@@ -97,77 +94,6 @@ def the_default_takes_no_more_memory_than_the_loop(subject: Subject) -> str:
             default / max(loop, 1),
         )
     return f"{default:,} bytes of temporaries over 20 tensors of 8,000 bytes"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a step does."""
-
-    operations: int
-    bytes: int
-    calls: int
-
-
-class _Counting(TorchDispatchMode):
-    """Counts operations and the bytes of their tensors; follows what is allocated."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = self.bytes = self.live = 0
-        self.peak: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        inputs = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
-        self.operations += 1
-        self.bytes += sum(map(_bytes, inputs))
-        known = {id(t) for t in inputs}
-        storages = {_storage(t) for t in inputs}
-        for tensor in outputs:
-            if id(tensor) not in known and _storage(tensor) not in storages:
-                self._follow(tensor)
-        return result
-
-    def _follow(self, tensor: Tensor) -> None:
-        size = _bytes(tensor)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(tensor, self._gone, size).atexit = False
-
-    def _gone(self, size: int) -> None:
-        self.live -= size
-
-
-def _cheapest(session: Session, steps: int = 15) -> Work:
-    """The least of each kind of work in a few steps."""
-    seen = []
-    for _ in range(steps):
-        calls = 0
-
-        def count(frame: Any, event: str, argument: Any) -> None:
-            nonlocal calls
-            calls += event in ("call", "c_call")
-
-        # In turns, for the dispatch mode makes calls of its own.
-        _prepare(session)
-        sys.setprofile(count)
-        try:
-            session.step_once()
-        finally:
-            sys.setprofile(None)
-        _prepare(session)
-        with _Counting() as counting:
-            session.step_once()
-        seen.append(Work(counting.operations, counting.bytes, calls))
-    kinds = ("operations", "bytes", "calls")
-    return Work(*(min(getattr(w, kind) for w in seen) for kind in kinds))
-
-
-def _prepare(session: Session) -> None:
-    session.step += 1
-    if not session.subject.wants.closure:
-        session.give_gradients()
 
 
 def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
@@ -183,28 +109,15 @@ def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
 def _peak(subject: Subject, settings: Mapping[str, Any]) -> int:
     """Most bytes of temporaries that a step holds at once."""
     shape = (10, 100) if subject.wants.matrices else (1000,)
-    session = Session(subject, course((shape,) * 20, 4), settings).advance(2)
-    if not subject.wants.closure:
-        session.give_gradients()
-    with _Counting() as counting:
-        session.step_once()
-    return int(counting.peak)
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def _storage(tensor: Tensor) -> int:
-    return -1 if tensor.is_sparse else tensor.untyped_storage().data_ptr()
+    return temporaries(Session(subject, course((shape,) * 20, 4), settings).advance(2))
 
 
 def _size(state: Any) -> int:
     """Bytes of tensors, and eight for every other entry."""
-    if isinstance(state, Tensor):
-        return _bytes(state)
-    if isinstance(state, Mapping):
-        return sum(_size(value) for value in state.values())
-    if isinstance(state, list | tuple | set):
-        return sum(_size(value) for value in state)
-    return 8
+    size = 0
+    for _, leaf in leaves_of(state):
+        if isinstance(leaf, Tensor):
+            size += bytes_of(leaf)
+        else:
+            size += _size([*leaf]) if isinstance(leaf, set) else 8
+    return size

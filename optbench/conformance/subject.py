@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking
+from optbench.conformance.neighbours import disturbances
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
 from optbench.optimizers import Optimizer
@@ -31,6 +32,11 @@ class Wants:
     """Gradients that can be differentiated again."""
     matrices: bool = False
     """Two-dimensional parameters and no others."""
+
+    @property
+    def evaluates_the_loss(self) -> bool:
+        """Whether it asks for losses or gradients itself, where others are handed a gradient."""
+        return self.closure or self.graph
 
     def __str__(self) -> str:
         words = {
@@ -103,9 +109,43 @@ class Subject:
             return None
         return float(value)
 
+    @property
+    def asks_for(self) -> tuple[str, ...]:
+        """Those of `IMPLEMENTATION` that its own settings ask for."""
+        return tuple(name for name in IMPLEMENTATION if self.settings.get(name))
+
     def takes(self, name: str) -> bool:
         """Whether the constructor has such an argument."""
         return name in self.parameters
+
+    def accepts(self, settings: Mapping[str, Any]) -> bool:
+        """Whether an instance can be made with these hyperparameters and takes a step."""
+        try:
+            Session(self, self.course(), settings).advance(1)
+        # Refusing is the constructor's right; wrong refusals show in other checks.
+        except (Exception, SystemExit):  # noqa: BLE001
+            return False
+        return True
+
+    @functools.cached_property
+    def variants(self) -> tuple[Mapping[str, Any], ...]:
+        """Hyperparameters beside the default that the constructor takes: each one disturbed.
+
+        A switch that needs company (``nesterov`` wants a momentum) gets it.
+        """
+        found: list[Mapping[str, Any]] = []
+        for name, value in disturbances(self.hyperparameters):
+            if name == "maximize" and self.wants.evaluates_the_loss:
+                continue  # upwards the loss of these has no end
+            for company in ({}, {"momentum": 0.9, "dampening": 0.0}, {"weight_decay": 0.1}):
+                if name in company or any(not self.takes(other) for other in company):
+                    continue
+                settings = {**company, name: value}
+                if self.accepts(settings):
+                    found.append(settings)
+                    if not (isinstance(value, bool) and not company):
+                        break
+        return tuple(found)
 
     # ------------------------------------------------------------------ what it meets
 
@@ -165,6 +205,18 @@ class Subject:
             if not torch.equal(one, other):
                 return False
         return True
+
+
+def require_determinism(subject: Subject) -> None:
+    """Leave out a check that compares steps of two sessions, where they are drawn."""
+    if subject.draws:
+        raise NotApplicable(f"its steps are random: {subject.draws}")
+
+
+def require_separable(subject: Subject) -> None:
+    """Leave out a check that takes some tensors away, where one tensor's step needs them all."""
+    if subject.couples_tensors:
+        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
 
 
 def problems_for(subject: Subject, names: Sequence[str]) -> list[str]:

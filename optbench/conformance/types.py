@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from optbench.conformance.agreement import dtype_name
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.conformance.subject import Subject, require_determinism, require_separable
+from optbench.engine.state import leaves_of
 from optbench.engine.work import describe
 
 MUST = (torch.float64, torch.float32, torch.bfloat16)
@@ -25,7 +24,7 @@ def dtypes_are_kept(subject: Subject) -> str:
     """Parameters of float64, float32, bfloat16 (and complex64 if supported) move and keep it."""
     tried, refused = [], []
     for dtype in (*MUST, *MAY):
-        name = str(dtype).removeprefix("torch.")
+        name = dtype_name(dtype)
         try:
             session = Session(subject, subject.course(), dtype=dtype)
             before = session.position()
@@ -53,8 +52,8 @@ def float64_parameters_have_float64_state(subject: Subject) -> str:
     session = Session(subject, subject.course()).advance(7)
     seen, narrow = 0, []
     for index in range(len(session.params)):
-        for path, value in _tensors(session.state_of(index)):
-            if not value.is_floating_point():
+        for path, value in leaves_of(session.state_of(index)):
+            if not (isinstance(value, Tensor) and value.is_floating_point()):
                 continue
             seen += 1
             # A counter is exact in float32 until 16 million.
@@ -70,11 +69,9 @@ def float64_parameters_have_float64_state(subject: Subject) -> str:
 
 def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
     """A float32 tensor goes the same way after a bfloat16 one as alone."""
-    if subject.draws:
-        raise NotApplicable(f"its steps are random: {subject.draws}")
-    if subject.couples_tensors:
-        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
-    if subject.wants.closure or subject.wants.graph:
+    require_determinism(subject)
+    require_separable(subject)
+    if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself")
     # Small gradients: what is clamped by another type's smallest number shows.
     course = subject.course(20).times(1e-5)
@@ -102,18 +99,7 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
 def _require_dtype(session: Session, dtype: torch.dtype) -> None:
     changed = {str(p.dtype) for p in session.params if p.dtype != dtype}
     if changed:
-        name = str(dtype).removeprefix("torch.")
+        name = dtype_name(dtype)
         raise Broken(
             f"{name} parameters became {', '.join(sorted(changed))} by step {session.step}"
         )
-
-
-def _tensors(state: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(state, Tensor):
-        yield path, state
-    elif isinstance(state, Mapping):
-        for name, value in state.items():
-            yield from _tensors(value, f"{path}.{name}" if path else str(name))
-    elif isinstance(state, list | tuple):
-        for index, value in enumerate(state):
-            yield from _tensors(value, f"{path}[{index}]")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
-from optbench.engine.executors import begin_worker
+from optbench.engine.processes import in_a_worker
 from optbench.engine.work import describe, torch_as_found
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
@@ -78,14 +76,8 @@ class Answer:
 
 def serve(pipe: Connection, trail: str) -> None:
     """Do the jobs that come, until the coordinator closes the pipe."""
-    begin_worker(leads_a_group=True)
     own = os.getpid()
-    # Whatever is printed goes nowhere: this terminal is the report's, and a file would fill up.
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    with Path(trail).open("w", encoding="utf-8") as file:
-        faulthandler.enable(file, all_threads=False)
+    with in_a_worker(trail):
         known: dict[str, Subject] = {}
         while True:
             try:

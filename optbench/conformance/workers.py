@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import multiprocessing
-import os
-import signal
 import tempfile
 import time
 from collections import Counter, deque
@@ -20,13 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.promise import Check
 from optbench.conformance.verdict import Status, Verdict
 from optbench.conformance.worker_process import BEGUN, Answer, Content, Job, Question, serve
-from optbench.engine.executors import interrupts_held
+from optbench.engine.processes import WorkerProcess
 
 LIMIT_S = 60.0
 """Seconds that a check may take."""
@@ -47,12 +43,9 @@ class Members:
 
 
 @dataclass
-class _Worker:
+class _Worker(WorkerProcess):
     """A process, the pipe to it, and what it is at."""
 
-    process: Any
-    pipe: Connection
-    trail: Path
     job: Job | None = None
     number: int = 0
     begun: float = 0.0
@@ -113,7 +106,7 @@ def examine_all(
                 raise RuntimeError(f"{owed} checks were begun and never answered")
         finally:
             for worker in workers:
-                _end(worker)
+                worker.end()
 
 
 def _given_up(waiting: deque[Job], target: str) -> Iterator[Verdict]:
@@ -136,7 +129,7 @@ def _deal(
     workers[:] = [w for w in workers if w.process.is_alive() or w.job]
     for _ in range(min(jobs, len(waiting) + sum(w.job is not None for w in workers))):
         if len(workers) < jobs:
-            workers.append(_begin(folder / str(next(serial))))
+            workers.append(_Worker.begin(serve, folder / str(next(serial))))
     for worker in workers:
         if worker.job is None and waiting:
             worker.job, worker.number = waiting.popleft(), next(serial)
@@ -145,17 +138,6 @@ def _deal(
             # A worker that died while it was idle shows when its answer is waited for.
             with contextlib.suppress(BrokenPipeError):
                 worker.pipe.send((worker.number, worker.job))
-
-
-def _begin(trail: Path) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    # No daemon: the checks of distributed training begin processes of their own.
-    process = context.Process(target=serve, args=(theirs, str(trail)))
-    with interrupts_held():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours, trail)
 
 
 def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Content]]:
@@ -185,50 +167,19 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             continue
         worker.job, worker.deadline = None, math.inf
         if said.tainted:
-            _end(worker)
+            worker.end()
         yield job, said.content
     for worker in busy.values():
         job = worker.job
         if job is not None and time.monotonic() >= worker.deadline:
-            _end(worker)
+            worker.end()
             worker.job = None
-            where = _last_words(worker.trail)
+            where = worker.last_words()
             text = f"no end within {worker.limit:g} s" + (f", {where}" if where else "")
             yield job, job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
 
 
-def _end(worker: _Worker) -> None:
-    """End a worker and whatever was begun from it."""
-    if hasattr(os, "killpg"):
-        # It leads a group of its own, unless it is ended before it could begin one.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
-    worker.process.kill()
-    worker.process.join()
-
-
 def _end_of(worker: _Worker, job: Job) -> Verdict:
     """A worker that went away in the middle of a job."""
-    worker.process.join(5)
-    code = worker.process.exitcode
-    _end(worker)
-    if code is None:
-        text = "the process closed its connection"
-    elif code < 0:
-        known = {int(each): each.name for each in signal.Signals}
-        text = f"the process was ended by {known.get(-code, f'signal {-code}')}"
-    else:
-        text = f"the process ended with status {code}, as by os._exit"
-    said = _last_words(worker.trail)
-    seconds = time.monotonic() - worker.begun
-    return job.verdict(Status.CRASHED, text + (f", {said}" if said else ""), seconds)
-
-
-def _last_words(trail: Path) -> str:
-    """Where the process was when it crashed, as faulthandler wrote it."""
-    try:
-        lines = trail.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    frames = [line.strip() for line in lines if line.strip().startswith("File ")]
-    return f"at {frames[0].removeprefix('File ')}" if frames else ""
+    text = worker.how_it_ended()
+    return job.verdict(Status.CRASHED, text, time.monotonic() - worker.begun)

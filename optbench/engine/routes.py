@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.engine.state import bytes_of, leaves_of
 from optbench.optimizers import Optimizer, Route
 from optbench.problems import Problem
 
@@ -204,7 +205,12 @@ class Driver:
 
     def state_bytes(self) -> int:
         """Bytes of all tensors in the state of the optimizers."""
-        return sum(_bytes(optimizer.state_dict()["state"]) for optimizer in self._optimizers)
+        return sum(
+            bytes_of(leaf)
+            for optimizer in self._optimizers
+            for _, leaf in leaves_of(optimizer.state_dict()["state"])
+            if isinstance(leaf, Tensor)
+        )
 
 
 def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
@@ -214,13 +220,3 @@ def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
         if lane == len(settings) or settings[lane] != settings[first]:
             yield slice(first, lane)
             first = lane
-
-
-def _bytes(state: Any) -> int:
-    if isinstance(state, Tensor):
-        return state.numel() * state.element_size()
-    if isinstance(state, Mapping):
-        return sum(_bytes(value) for value in state.values())
-    if isinstance(state, list | tuple):
-        return sum(_bytes(value) for value in state)
-    return 0

@@ -172,14 +172,8 @@ def adopt(obj: Any, name: str) -> Optimizer:
     if isinstance(obj, Optimizer):
         # Under the path that names it, so that a worker process finds it again.
         return replace(obj, name=name, base=name) if ":" in name else obj
-    if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
-        raise NotAdoptable(
-            f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class "
-            "(nor an optbench Optimizer row)"
-        )
-    if obj is torch.optim.Optimizer:
-        raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
-    parameters = inspect.signature(obj).parameters
+    optimizer = optimizer_class(obj, name)
+    parameters = inspect.signature(optimizer).parameters
     lr = parameters.get("lr")
     if lr is None and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise NotAdoptable(
@@ -191,16 +185,34 @@ def adopt(obj: Any, name: str) -> Optimizer:
         default = default.item()
     if not isinstance(default, int | float):  # None for "chosen by the method", ...
         default = 1e-3
-    closure = inspect.signature(obj.step).parameters.get("closure")
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
     return Optimizer(
         name,
-        obj,
+        optimizer,
         defaults={"lr": float(default)},
         space={"lr": half_decades(1e-4, 1)},
         route=Route.INSTANCE,
-        cite=f"{obj.__module__}.{obj.__qualname__}",
+        cite=f"{optimizer.__module__}.{optimizer.__qualname__}",
         closure=closure is not None and closure.default is closure.empty,
     )
+
+
+def optimizer_class(obj: Any, name: str) -> type[torch.optim.Optimizer]:
+    """The object, if it is the class of an optimizer.
+
+    Raises
+    ------
+    NotAdoptable
+        It is something else, or the base of all of them.
+    """
+    if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
+        raise NotAdoptable(
+            f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class "
+            "(nor an optbench Optimizer row)"
+        )
+    if obj is torch.optim.Optimizer:
+        raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
+    return obj
 
 
 def described(obj: Any) -> str:

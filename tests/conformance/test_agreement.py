@@ -13,6 +13,8 @@ from torch import Tensor
 from optbench.conformance.agreement import (
     EXACT,
     allowance,
+    departure,
+    dtype_name,
     require_agreement,
     require_same_bits,
     shown,
@@ -170,6 +172,48 @@ def test_whatever_leaves_the_allowance_is_seen_on_either_side(
     compare(ours, theirs, start, relative=1e-6)
 
 
+def test_a_departure_is_the_place_the_values_and_the_size() -> None:
+    start, theirs = walk()
+    assert departure(theirs.clone(), theirs, start=start) is None
+    ours = theirs.clone()
+    ours[6, 1] += 1e-3
+    ours[6, 2] += 2e-3
+    ours[9, 0] += 5e-3
+    found = departure(ours, theirs, start=start)
+    assert found is not None
+    # Step 0 is the start; of two elements the farther one, and the size is that of all steps.
+    assert (found.step, found.element, found.not_finite) == (7, 2, "")
+    assert (found.ours, found.theirs) == (float(ours[6, 2]), float(theirs[6, 2]))
+    assert found.apart == pytest.approx(5e-3, rel=1e-9)
+    assert found.way == float((theirs - start).abs().max())
+    assert found.worst == found.apart / found.way
+    assert objection(ours, theirs, start).measured == found.worst
+    assert departure(ours, theirs, start=start, relative=1.0) is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_departure_says_which_side_alone_is_not_finite(value: float) -> None:
+    start, whole = walk()
+    hurt = whole.clone()
+    hurt[4:, 2] = value
+    for ours, theirs, side in ((hurt, whole, "ours"), (whole, hurt, "theirs")):
+        found = departure(ours, theirs, start=start)
+        assert found is not None
+        assert (found.step, found.element, found.not_finite) == (5, 2, side)
+        assert (found.apart, found.worst) == (math.inf, math.inf)
+        assert math.isfinite(found.ours) is (side == "theirs")
+        assert math.isfinite(found.theirs) is (side == "ours")
+
+
+def test_a_departure_from_one_that_rests_has_no_way_to_be_a_part_of() -> None:
+    start = torch.zeros(2, dtype=torch.float64)
+    theirs = start.expand(3, 2)
+    found = departure(theirs + torch.tensor([0.0, 0.5]), theirs, start=start)
+    assert found is not None
+    assert (found.step, found.element, found.apart, found.way) == (1, 1, 0.5, 0.0)
+    assert found.worst == math.inf
+
+
 # ---------------------------------------------------------------------- bit for bit
 
 
@@ -234,3 +278,7 @@ def test_bits_that_differ_are_never_equal(values: list[float], index: int) -> No
 def test_settings_are_shown_as_they_are_written() -> None:
     assert shown({}) == "at its defaults"
     assert shown({"lr": 0.1, "mode": "a[b]"}) == "with lr=0.1, mode='a[b]'"
+
+
+def test_a_dtype_is_named_without_its_package() -> None:
+    assert [dtype_name(d) for d in (torch.float64, torch.bfloat16)] == ["float64", "bfloat16"]

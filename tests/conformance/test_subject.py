@@ -422,7 +422,7 @@ def test_hyperparameters_are_what_the_rule_depends_on() -> None:
     assert isinstance(found["lr"], float)
     assert found["betas"] == (0.9, 0.999)
     assert not {"foreach", "fused", "capturable", "differentiable", "params"} & set(found)
-    tried = {name for name, _ in disturbances(subject)}
+    tried = {name for name, _ in disturbances(subject.hyperparameters)}
     assert tried == {"lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"} | (
         {"decoupled_weight_decay"} & set(found)
     )

@@ -1,0 +1,108 @@
+"""A worker process that is talked to over a pipe, and what is said of it when it goes away.
+
+What runs in it is a stranger's code: it may hang, print, call exit, fork, or take its process
+down. Whoever asks gets an answer all the same, or the words for why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from optbench.engine.executors import begin_worker, interrupts_held
+
+
+@dataclass
+class WorkerProcess:
+    """A process, the pipe to it, and the file where it leaves its last words."""
+
+    process: Any
+    pipe: Connection
+    trail: Path
+
+    @classmethod
+    def begin(
+        cls,
+        serve: Callable[..., None],
+        trail: Path,
+        *arguments: Any,
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Begin ``serve(pipe, trail, *arguments)``, with these variables in its environment."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        # No daemon: the checks of distributed training begin processes of their own.
+        process = context.Process(target=serve, args=(theirs, str(trail), *arguments))
+        with interrupts_held(), _environment(environment or {}):
+            process.start()
+        theirs.close()
+        return cls(process, ours, trail)
+
+    def end(self) -> None:
+        """End it and whatever was begun from it."""
+        if hasattr(os, "killpg"):
+            # It leads a group of its own, unless it is ended before it could begin one.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+
+    def how_it_ended(self) -> str:
+        """Of a process that went away by itself: how, and where it was; it is ended for good."""
+        self.process.join(5)
+        code = self.process.exitcode
+        self.end()
+        if code is None:
+            text = "the process closed its connection"
+        elif code < 0:
+            known = {int(each): each.name for each in signal.Signals}
+            text = f"the process was ended by {known.get(-code, f'signal {-code}')}"
+        else:
+            text = f"the process ended with status {code}, as by os._exit"
+        said = self.last_words()
+        return text + (f", {said}" if said else "")
+
+    def last_words(self) -> str:
+        """Where the process was when it crashed, as faulthandler wrote it; or the empty string."""
+        try:
+            lines = self.trail.read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        frames = [line.strip() for line in lines if line.strip().startswith("File ")]
+        return f"at {frames[0].removeprefix('File ')}" if frames else ""
+
+
+@contextlib.contextmanager
+def in_a_worker(trail: str) -> Iterator[None]:
+    """In the process itself: deaf to Ctrl-C, silent, with last words where it crashes."""
+    begin_worker(leads_a_group=True)
+    # Whatever is printed goes nowhere: this terminal is the report's, and a file would fill up.
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    with Path(trail).open("w", encoding="utf-8") as file:
+        faulthandler.enable(file, all_threads=False)
+        yield
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """A process that is begun in here finds these variables; here they are gone afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
