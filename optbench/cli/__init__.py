@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from optbench.cli import catalogues, check, data, export, report, run
+from optbench.cli import bisect, catalogues, check, compare, data, export, report, run
 from optbench.cli.console import say
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command(name="run")(run.run)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
 app.command(name="check")(check.check)
+app.command(name="compare")(compare.compare)
+app.command(name="bisect")(bisect.bisect)
 app.add_typer(data.app, name="data")
 
 

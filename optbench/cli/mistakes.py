@@ -5,11 +5,14 @@ from __future__ import annotations
 from pydantic import ValidationError
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from optbench.compare.bisection import NothingToFind
+from optbench.compare.contest import NothingCompared
 from optbench.engine.plan import NoSuchDevice, NothingToRun
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingToReport, UnknownBaseline
+from optbench.sources import SourceError
 from optbench.store import StoreError
 
 
@@ -28,6 +31,9 @@ MISTAKES = (
     UnknownBaseline,
     StoreError,
     DamagedData,
+    SourceError,
+    NothingCompared,
+    NothingToFind,
 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -52,9 +53,20 @@ def members(target: str) -> list[str]:
     if attribute != "*":
         return [target]
     module = import_module(module_name, target)
-    exported = getattr(module, "__all__", None) or sorted(vars(module))
     found: dict[type, str] = {}
-    for name in exported:
+    for name, cls in optimizer_classes(module):
+        found.setdefault(cls, f"{module_name}:{name}")
+    if not found:
+        raise NotAdoptable(f"module {module_name!r} exports no torch.optim.Optimizer class")
+    # What it merely imports is somebody else's, unless it says that it is part of it.
+    home = module_name.partition(".")[0]
+    own = [name for cls, name in found.items() if cls.__module__.partition(".")[0] == home]
+    return own if own and not hasattr(module, "__all__") else list(found.values())
+
+
+def optimizer_classes(module: ModuleType) -> Iterator[tuple[str, type]]:
+    """What a module exports that is an optimizer class: by ``__all__``, else by public names."""
+    for name in getattr(module, "__all__", None) or sorted(vars(module)):
         value = getattr(module, name, None)
         if (
             inspect.isclass(value)
@@ -63,13 +75,7 @@ def members(target: str) -> list[str]:
             and not name.startswith("_")
             and not inspect.isabstract(value)
         ):
-            found.setdefault(value, f"{module_name}:{name}")
-    if not found:
-        raise NotAdoptable(f"module {module_name!r} exports no torch.optim.Optimizer class")
-    # What it merely imports is somebody else's, unless it says that it is part of it.
-    home = module_name.partition(".")[0]
-    own = [name for cls, name in found.items() if cls.__module__.partition(".")[0] == home]
-    return own if own and not hasattr(module, "__all__") else list(found.values())
+            yield name, value
 
 
 def acquaint(

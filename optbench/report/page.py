@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from optbench.analysis import Comparable, Results, comparable
-from optbench.report import markdown, numerals, plots, tables
+from optbench.report import plots, tables
 from optbench.report.errors import NothingToReport, UnknownBaseline
 from optbench.report.files import Folder
 from optbench.report.plots import Plot
 from optbench.report.standings import Standing, highlighted, leagues, looks_of
 from optbench.report.svg import inline, svg
 from optbench.report.tables import Table
+from optbench.report.templating import templates
 
 FAILURES_SHOWN = 40
 
@@ -93,8 +93,8 @@ def write_report(
 
     # Markup: these documents are our own, and what came from outside was escaped in drawing.
     inlined = {name: Markup(inline(text)) for name, text in documents.items()}
-    page = _environment(autoescape=True).get_template("index.html.j2")
-    text = _environment(autoescape=False).get_template("report.md.j2")
+    page = templates(autoescape=True).get_template("index.html.j2")
+    text = templates(autoescape=False).get_template("report.md.j2")
     folder.write("report.md", text.render(context))
     return folder.write("index.html", page.render(context, svg=inlined))
 
@@ -228,18 +228,3 @@ def _date() -> str:
     if not epoch.isdecimal():
         return ""
     return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%d")
-
-
-def _environment(*, autoescape: bool) -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("optbench.report"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters["md"] = markdown.escaped
-    made.filters["pipes"] = markdown.pipes
-    made.filters["integer"] = numerals.integer
-    return made

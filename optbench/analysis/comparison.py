@@ -1,0 +1,278 @@
+"""What a comparison of two versions concludes, as values: the JSON schema is read off them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = 1
+
+
+class MathsVerdict(enum.StrEnum):
+    """Is it the same trajectory?"""
+
+    IDENTICAL = "identical"
+    """Bit for bit, on every probe."""
+    ROUNDING = "rounding"
+    """The same rule in another order: within 1e-9 of the way, where that cannot have grown."""
+    CHANGED = "changed"
+    BROKEN = "broken"
+    """The head raises, hangs or crashes where the base did not."""
+    INCONCLUSIVE = "inconclusive"
+    """The base does not repeat its own steps, so that nothing can be said about the head's."""
+
+
+class ConvergenceVerdict(enum.StrEnum):
+    """Are as many steps needed to the same targets?"""
+
+    EQUIVALENT = "equivalent"
+    IMPROVED = "improved"
+    REGRESSED = "regressed"
+    INCONCLUSIVE = "inconclusive"
+
+
+class SpeedVerdict(enum.StrEnum):
+    """Does a step take the same time?"""
+
+    SAME = "same"
+    FASTER = "faster"
+    SLOWER = "slower"
+    INCONCLUSIVE = "inconclusive"
+
+
+class MemoryVerdict(enum.StrEnum):
+    """Does it hold as much?"""
+
+    SAME = "same"
+    LESS = "less"
+    MORE = "more"
+    LEAK = "leak"
+    """It grows with every step, and the base did not."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first probe that tells two versions apart.
+
+    Attributes
+    ----------
+    probe : str
+    step : int
+        The first step after which they differ by more than rounding.
+    relative : float
+        The difference after that step, as a part of the way come so far.
+    """
+
+    probe: str
+    step: int
+    relative: float
+
+
+@dataclass(frozen=True)
+class Maths:
+    """Of the probes of one optimizer.
+
+    Attributes
+    ----------
+    text : str
+        The verdict in words: from which step on, and under what only.
+    probes : int
+        That were compared.
+    differing : tuple of str
+        The probes that differ by more than rounding, or break.
+    """
+
+    verdict: MathsVerdict
+    text: str = ""
+    first: Difference | None = None
+    probes: int = 0
+    differing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnProblem:
+    """Steps to target on one problem in one league, head over base.
+
+    Attributes
+    ----------
+    league : str
+        ``default``: each side's own defaults; ``tuned``: each side's best learning rate.
+    ratio, low, high : float or None
+        Median over seeds of head steps over base steps, and its interval; infinite where the
+        head does not arrive; None where neither side arrives often enough to tell.
+    target : float or None
+        Relative gap.
+    seeds : int
+        Pairs.
+    won : int
+        Seeds on which the head was there first.
+    lr : tuple of float
+        Of base and head.
+    more_seeds : int or None
+        That would settle an inconclusive one.
+    """
+
+    problem: str
+    league: str
+    verdict: ConvergenceVerdict
+    ratio: float | None
+    low: float | None
+    high: float | None
+    target: float | None
+    seeds: int
+    won: int
+    lr: tuple[float, float]
+    more_seeds: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class AtSize:
+    """Time of a step over so many parameters, head over base.
+
+    Attributes
+    ----------
+    seconds : tuple of float
+        Medians of base and head.
+    rounds : int
+        Turns of base, head, head, base.
+    """
+
+    parameters: int
+    verdict: SpeedVerdict
+    ratio: float
+    low: float
+    high: float
+    seconds: tuple[float, float]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step costs, head over base.
+
+    Attributes
+    ----------
+    step_ratio, low, high : float or None
+        At the size that decides; None where nothing was timed.
+    state_bytes_per_parameter, temporary_bytes_per_parameter, growth_bytes_per_step : pairs
+        Of base and head.
+    sizes : tuple of AtSize
+    text : str
+        What decides, or why nothing was timed.
+    """
+
+    step_ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    state_bytes_per_parameter: tuple[float, float] | None = None
+    temporary_bytes_per_parameter: tuple[float, float] | None = None
+    growth_bytes_per_step: tuple[float, float] | None = None
+    sizes: tuple[AtSize, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class OptimizerComparison:
+    """One optimizer: a verdict a rung, None for a rung that was not climbed."""
+
+    name: str
+    maths: Maths
+    convergence: ConvergenceVerdict | None = None
+    convergence_text: str = ""
+    problems: tuple[OnProblem, ...] = ()
+    speed: SpeedVerdict | None = None
+    memory: MemoryVerdict | None = None
+    cost: Cost = field(default_factory=Cost)
+    seconds: float = 0.0
+
+    @property
+    def findings(self) -> frozenset[str]:
+        """Every word that ``--fail-on`` knows and that is true of it."""
+        verdicts = (self.maths.verdict, self.convergence, self.speed, self.memory)
+        return frozenset(v.value for v in verdicts if v is not None)
+
+    def as_row(self) -> dict[str, Any]:
+        """As in the JSON file."""
+        first = self.maths.first
+        return {
+            "name": self.name,
+            "maths": self.maths.verdict.value,
+            "maths_text": self.maths.text,
+            "probes": self.maths.probes,
+            "first_difference": None if first is None else asdict(first),
+            "differing_probes": list(self.maths.differing),
+            "convergence": self.convergence and self.convergence.value,
+            "convergence_text": self.convergence_text,
+            "speed": self.speed and self.speed.value,
+            "memory": self.memory and self.memory.value,
+            "problems": [asdict(each) for each in self.problems],
+            "cost": asdict(self.cost),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An optimizer, or a pattern, that could not be compared."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SideOfComparison:
+    """Where a side came from."""
+
+    source: str
+    commit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions of some optimizers.
+
+    Attributes
+    ----------
+    rungs : tuple of str
+        Of the ladder that was asked for.
+    only_in_base, only_in_head : tuple of str
+    not_constructible : tuple of Refusal
+        Of either side or both, and the reason.
+    environment : mapping
+        The machine and the versions.
+    complete : bool
+        Whether it came to its end, and was not interrupted.
+    """
+
+    base: SideOfComparison
+    head: SideOfComparison
+    rungs: tuple[str, ...]
+    optimizers: tuple[OptimizerComparison, ...]
+    only_in_base: tuple[str, ...] = ()
+    only_in_head: tuple[str, ...] = ()
+    not_constructible: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    complete: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """The file that ``--json`` writes, before infinities are put into words."""
+        return {
+            "schema": SCHEMA,
+            "base": asdict(self.base),
+            "head": asdict(self.head),
+            "rungs": list(self.rungs),
+            "environment": dict(self.environment),
+            "seconds": round(self.seconds, 2),
+            "complete": self.complete,
+            "optimizers": [each.as_row() for each in self.optimizers],
+            "only_in_base": list(self.only_in_base),
+            "only_in_head": list(self.only_in_head),
+            "not_constructible": [asdict(each) for each in self.not_constructible],
+            "notes": list(self.notes),
+        }

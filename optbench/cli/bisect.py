@@ -1,0 +1,75 @@
+"""``optbench bisect``: which commit did it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
+from optbench.cli.console import errors, say
+from optbench.cli.run import INTERRUPTED
+
+if TYPE_CHECKING:
+    from optbench.compare.bisection import Tried
+
+
+def bisect(
+    good: Annotated[str, typer.Argument(metavar="GOOD", help="A revision.", show_default=False)],
+    bad: Annotated[str, typer.Argument(metavar="BAD", help="A later one.")] = "HEAD",
+    optimizer: TargetOption = None,
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="RUNG", help="maths, convergence, speed or memory."),
+    ] = "maths",
+    repo: RepoOption = None,
+    path: PathOption = None,
+    install: InstallOption = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Every commit that was tried.")
+    ] = None,
+) -> None:
+    """Find the first commit between GOOD and BAD that changed an optimizer.
+
+    Commits that do not import are passed over. Exit status: 0 the commit was found, 1 those that
+    could not be tried stand in the way, 2 wrong use, or there is no such change.
+    """
+    from optbench.cli.compare import read_wanted, write_json
+    from optbench.cli.options import require_writable
+    from optbench.compare.bisection import bisect
+
+    if json_file is not None and str(json_file) != "-":
+        require_writable(json_file, "--json")
+    wanted, _ = read_wanted(good, bad, optimizer, repo, path, install, [on], None, None)
+    quiet = str(json_file) == "-"
+    with errors.status("starting", spinner="dots") as status:
+        try:
+            found = bisect(
+                good, bad, wanted, on=on,
+                done=lambda tried: None if quiet else typer.echo(_line(tried)),
+                tell=status.update,
+            )  # fmt: skip
+        except KeyboardInterrupt as interrupt:
+            say("interrupted: nothing was found")
+            raise typer.Exit(INTERRUPTED) from interrupt
+    if json_file is not None:
+        write_json(json_file, found.as_json())
+    compared = sum(each.judgement != "skip" for each in found.tried)
+    passed = len(found.tried) - compared
+    counted = f"{compared} comparisons" + (f", {passed} commits passed over" if passed else "")
+    if not found.first_bad:
+        say(f"one of these {len(found.suspects)} commits; between them are some that do not import")
+        for commit in found.suspects:
+            typer.echo(f"  {commit[:10]}")
+        say(f"{counted}, in {found.seconds:.0f} s")
+        raise typer.Exit(1)
+    if not quiet:
+        typer.echo(f"first bad commit: {found.described}")
+        assert found.evidence is not None
+        typer.echo(f"    {found.evidence.rows[0].name}: {found.evidence.text}")
+    say(f"{counted}, in {found.seconds:.0f} s")
+
+
+def _line(tried: Tried) -> str:
+    return f"{tried.judgement:<5} {tried.commit[:10]} {tried.subject}: {tried.text}"

@@ -1,0 +1,235 @@
+"""``optbench compare``: what did this change do to the optimizer?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optbench.cli.console import errors, say
+from optbench.cli.options import parse_settings, require_writable
+from optbench.cli.run import INTERRUPTED
+
+if TYPE_CHECKING:
+    from optbench.analysis.comparison import Comparison
+    from optbench.compare.contest import Wanted
+
+FAIL_ON = ("regressed", "broken")
+
+WORDS = (
+    *("rounding", "changed", "broken", "regressed", "improved", "inconclusive"),
+    *("slower", "faster", "more", "less", "leak", "none"),
+)
+
+TargetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--optimizer",
+        metavar="TARGET",
+        help="package.module:Class, package.module:* or the bare name of a class. Repeat. "
+        "Without it: [tool.optbench] of pyproject.toml, or all that the packages export.",
+    ),
+]
+RepoOption = Annotated[
+    Path | None,
+    typer.Option("--repo", metavar="DIR", help="Of revisions.", show_default="here"),
+]
+PathOption = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        metavar="DIR",
+        help="The folder of a checkout that packages are in; found by itself where it is src or "
+        "pyproject.toml says so.",
+    ),
+]
+InstallOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--install/--no-install", help="Build and install checkouts: for compiled packages."
+    ),
+]
+
+
+def compare(
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE", help="A git revision, pip:REQUIREMENT or dir:PATH.", show_default=False
+        ),
+    ],
+    head: Annotated[
+        str | None,
+        typer.Argument(metavar="[HEAD]", help="The same.", show_default="the working tree"),
+    ] = None,
+    optimizer: TargetOption = None,
+    repo: RepoOption = None,
+    path: PathOption = None,
+    install: InstallOption = None,
+    rung: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rung",
+            metavar="RUNG",
+            help="maths, convergence, speed or memory. Repeat. All of them without; convergence "
+            "is compared where the maths changed.",
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Given to every constructor. Repeat."),
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="WORD",
+            help=f"Of {', '.join(WORDS)}; repeat, or with commas.",
+            show_default="regressed,broken",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Everything, for programs; - for the screen."),
+    ] = None,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="For a pull request or a job summary."),
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="A page that opens anywhere.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Details also of what is the same.")
+    ] = False,
+) -> None:
+    """Compare two versions of optimizers: the maths, the convergence, the cost.
+
+    optbench compare main says what the working tree changed; optbench compare v1.0 v1.1 compares
+    two revisions, optbench compare pip:tinyopt==1.0 pip:tinyopt==1.1 two releases.
+
+    Both versions are imported, which runs their code. Exit status: 0, 1 something of --fail-on
+    was found, 2 wrong use, or nothing that could be compared.
+    """
+    from optbench.compare.contest import compare as contest
+
+    wanted, words = read_wanted(base, head, optimizer, repo, path, install, rung, setting, fail_on)
+    files = (json_file, markdown_file, html_file)
+    for option, file in zip(("--json", "--markdown", "--html"), files, strict=True):
+        if file is not None and str(file) != "-":
+            require_writable(file, option)
+    if sum(str(file) == "-" for file in files) > 1:
+        from optbench.cli.mistakes import WrongUse
+
+        raise WrongUse("only one of --json, --markdown and --html can go to the screen")
+    from optbench.report.comparison_text import Teller, summary
+
+    quiet = any(str(file) == "-" for file in files)
+    teller = Teller(verbose=verbose, rungs=wanted.rungs)
+    with errors.status("starting", spinner="dots") as status:
+        comparison = contest(
+            wanted,
+            done=lambda row: None if quiet else typer.echo(teller.line(row)),
+            tell=status.update,
+        )
+    _write(comparison, *files)
+    if not quiet:
+        for line in teller.rest(comparison):
+            typer.echo(line)
+    say(summary(comparison))
+    if not comparison.complete:
+        say("interrupted: what is above is whole, the rest was not compared")
+        raise typer.Exit(INTERRUPTED)
+    found = sorted({w for row in comparison.optimizers for w in row.findings} & words)
+    if found:
+        say(f"found: {', '.join(found)} (--fail-on {','.join(sorted(words))})")
+        raise typer.Exit(1)
+
+
+def read_wanted(
+    base: str,
+    head: str | None,
+    targets: list[str] | None,
+    repo: Path | None,
+    path: str | None,
+    install: bool | None,
+    rungs: list[str] | None,
+    settings: list[str] | None,
+    fail_on: list[str] | None,
+) -> tuple[Wanted, frozenset[str]]:
+    """What was asked for, with what the repository's own table says where the user is silent."""
+    from optbench.cli.mistakes import WrongUse
+    from optbench.compare.contest import RUNGS, Wanted
+    from optbench.sources import parse
+    from optbench.sources.configuration import Configuration, read_configuration
+    from optbench.sources.git import top_level
+    from optbench.sources.source import WORKING_TREE, Kind
+
+    sources = (parse(base), parse(head) if head is not None else WORKING_TREE)
+    here = repo or Path.cwd()
+    of_git = [each for each in sources if each.kind in (Kind.REVISION, Kind.WORKING_TREE)]
+    configuration = read_configuration(top_level(here)) if of_git else Configuration()
+    chosen = tuple(_listed(rungs)) or RUNGS
+    _require_known("--rung", chosen, RUNGS)
+    # A rung stands on the one below it.
+    climbed = tuple(each for each in RUNGS if each in chosen or each == "maths")
+    words = tuple(_listed(fail_on)) or configuration.fail_on or FAIL_ON
+    _require_known("--fail-on", words, WORDS)
+    if "none" in words and len(words) > 1:
+        raise WrongUse("--fail-on none goes alone")
+    wanted = Wanted(
+        *sources,
+        targets=tuple(targets or configuration.optimizers),
+        repository=here,
+        path=path if path is not None else configuration.path,
+        install=configuration.install if install is None else install,
+        rungs=climbed,
+        settings=parse_settings(settings or []),
+    )
+    return wanted, frozenset(words) - {"none"}
+
+
+def _listed(given: list[str] | None) -> list[str]:
+    return [word.strip() for each in given or () for word in each.split(",") if word.strip()]
+
+
+def _require_known(option: str, words: tuple[str, ...], known: tuple[str, ...]) -> None:
+    import difflib
+
+    from optbench.cli.mistakes import WrongUse
+
+    for word in words:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise WrongUse(f"{option}: {word!r} is none of {', '.join(known)}{hint}")
+
+
+def _write(
+    comparison: Comparison, json_file: Path | None, markdown: Path | None, html: Path | None
+) -> None:
+    from optbench.report.comparison_page import as_markdown, page
+
+    if json_file is not None:
+        write_json(json_file, comparison.as_json())
+    if markdown is not None:
+        _put(markdown, as_markdown(comparison))
+    if html is not None:
+        _put(html, page(comparison))
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write JSON that any reader takes: infinities are the text ``inf``."""
+    from optbench.report.comparison_text import without_infinities
+
+    _put(file, json.dumps(without_infinities(content), indent=2, allow_nan=False))
+
+
+def _put(file: Path, text: str) -> None:
+    if str(file) == "-":
+        typer.echo(text)
+    else:
+        file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Comparison of two versions of optimizers: the maths, the convergence, the cost."""

@@ -1,0 +1,251 @@
+"""A whole comparison: two trees, the optimizers on both, the rungs of the ladder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from optbench.analysis.comparison import (
+    Comparison,
+    Maths,
+    MathsVerdict,
+    OptimizerComparison,
+    Refusal,
+    SideOfComparison,
+)
+from optbench.compare.convergence import compare_convergence
+from optbench.compare.cost import compare_memory, compare_speed
+from optbench.compare.maths import compare_maths
+from optbench.compare.probes import Description
+from optbench.compare.requests import Failure, Find, Found, Meet
+from optbench.compare.sides import START_S, SideProcess, both
+from optbench.engine.environment import environment
+from optbench.sources import Source, Tree, prepare
+from optbench.sources.cache import run_folder
+
+RUNGS = ("maths", "convergence", "speed", "memory")
+
+
+class NothingCompared(Exception):
+    """There is no optimizer that stands on both sides; the text says what was looked at."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to compare.
+
+    Attributes
+    ----------
+    base, head : Source
+    targets : tuple of str
+        ``package.module:Class``, a glob of names behind the colon, or a bare name of a class;
+        every exported optimizer without any.
+    repository : Path or None
+        Of revisions and the working tree.
+    path : str or None
+        The folder of a checkout that goes on the path.
+    install : bool
+        Build and install checkouts.
+    rungs : tuple of str
+        Of `RUNGS`.
+    settings : mapping
+        Hyperparameters that every optimizer is given on both sides.
+    """
+
+    base: Source
+    head: Source
+    targets: tuple[str, ...] = ()
+    repository: Path | None = None
+    path: str | None = None
+    install: bool = False
+    rungs: tuple[str, ...] = RUNGS
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Sides:
+    """Both sides, running."""
+
+    base: SideProcess
+    head: SideProcess
+
+    def __iter__(self) -> Iterator[SideProcess]:
+        return iter((self.base, self.head))
+
+
+@contextmanager
+def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iterator[Sides]:
+    """Prepare both trees and begin their processes; all of it is gone afterwards."""
+    with run_folder() as folder:
+        trees = []
+        for name, source in (("base", wanted.base), ("head", wanted.head)):
+            tell(f"preparing {source}")
+            trees.append(
+                prepare(
+                    source,
+                    folder / name,
+                    repository=wanted.repository,
+                    path=wanted.path,
+                    install=wanted.install,
+                )
+            )
+        sides = Sides(*(SideProcess(tree, folder) for tree in trees))
+        try:
+            yield sides
+        finally:
+            for side in sides:
+                side.end()
+
+
+def compare(
+    wanted: Wanted,
+    *,
+    done: Callable[[OptimizerComparison], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Compare two sources; ``done`` hears of each optimizer, ``tell`` of what is going on.
+
+    Ctrl-C ends it early: what was concluded until then is given, marked as not complete.
+
+    Raises
+    ------
+    SourceError
+        Where a source cannot be had.
+    NothingCompared
+        Where no optimizer stands on both sides.
+    """
+    begun = time.monotonic()
+    with opened(wanted, tell) as sides:
+        trees = (sides.base.tree, sides.head.tree)
+        tell("importing both sides")
+        found = find(sides, wanted.targets)
+        rows: list[OptimizerComparison] = []
+        refusals = list(found.refused)
+        complete = True
+        try:
+            for place, target in enumerate(found.on_both, 1):
+                where = f"{place} of {len(found.on_both)}: {target}"
+                outcome = compare_one(sides, target, wanted, _prefixed(tell, where))
+                if isinstance(outcome, Refusal):
+                    refusals.append(outcome)
+                else:
+                    rows.append(outcome)
+                    done(outcome)
+        except KeyboardInterrupt:
+            complete = False
+        if complete and not rows:
+            raise NothingCompared(_nothing(found, refusals, trees))
+        return Comparison(
+            base=_side(trees[0]),
+            head=_side(trees[1]),
+            rungs=wanted.rungs,
+            optimizers=tuple(rows),
+            only_in_base=found.only_in_base,
+            only_in_head=found.only_in_head,
+            not_constructible=tuple(refusals),
+            environment=asdict(environment()),
+            seconds=time.monotonic() - begun,
+            complete=complete,
+        )
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Targets by the sides that they are on."""
+
+    on_both: tuple[str, ...]
+    only_in_base: tuple[str, ...]
+    only_in_head: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+
+
+def find(sides: Sides, patterns: Sequence[str]) -> Matched:
+    """What the patterns stand for on each side."""
+    answers = both(sides.base, sides.head, Find(tuple(patterns)), START_S)
+    lists: list[tuple[str, ...]] = []
+    refused: list[dict[str, str]] = []
+    for name, answer in zip(("base", "head"), answers, strict=True):
+        if isinstance(answer, Failure):
+            raise NothingCompared(f"the {name} cannot be imported: {answer.text}")
+        assert isinstance(answer, Found)
+        lists.append(answer.targets)
+        refused.append(dict(answer.refused))
+    base, head = lists
+    reasons = []
+    for pattern in dict.fromkeys((*refused[0], *refused[1])):
+        # On one side alone it is a matter of who has it, which the lists say as well.
+        words = [
+            f"{name}: {each[pattern]}"
+            for name, each in zip(("base", "head"), refused, strict=True)
+            if pattern in each
+        ]
+        same = len({each.get(pattern) for each in refused}) == 1
+        reasons.append(Refusal(pattern, refused[0][pattern] if same else "; ".join(words)))
+    return Matched(
+        tuple(each for each in head if each in base),
+        tuple(each for each in base if each not in head),
+        tuple(each for each in head if each not in base),
+        tuple(reasons),
+    )
+
+
+def compare_one(
+    sides: Sides, target: str, wanted: Wanted, tell: Callable[[str], None]
+) -> OptimizerComparison | Refusal:
+    """All rungs for one optimizer."""
+    begun = time.monotonic()
+    tell("maths")
+    met = both(sides.base, sides.head, Meet(target, tuple(wanted.settings.items())), START_S)
+    base, head = met
+    if isinstance(base, Failure):
+        also = "on both sides" if isinstance(head, Failure) else "on the base"
+        return Refusal(target, f"{also}: {base.text}")
+    assert isinstance(base, Description)
+    if isinstance(head, Failure):
+        where = f" ({head.where})" if head.where else ""
+        text = f"cannot be constructed any more: {head.text}{where}"
+        maths = Maths(MathsVerdict.BROKEN, text, differing=("defaults",))
+        return OptimizerComparison(target, maths, seconds=time.monotonic() - begun)
+    assert isinstance(head, Description)
+    maths = compare_maths(sides.base, sides.head, target, base, head)
+    row = OptimizerComparison(target, maths)
+    if maths.verdict is not MathsVerdict.BROKEN:
+        if "convergence" in wanted.rungs and maths.verdict is MathsVerdict.CHANGED:
+            row = compare_convergence(sides, row, base, head, tell)
+        if "speed" in wanted.rungs:
+            tell("speed")
+            row = compare_speed(sides, row, base, head)
+        if "memory" in wanted.rungs:
+            tell("memory")
+            row = compare_memory(sides, row)
+    return replace(row, seconds=time.monotonic() - begun)
+
+
+def _prefixed(tell: Callable[[str], None], where: str) -> Callable[[str], None]:
+    return lambda text: tell(f"{where}, {text}")
+
+
+def _side(tree: Tree) -> SideOfComparison:
+    return SideOfComparison(tree.label, tree.version, tree.note)
+
+
+def _nothing(found: Matched, refusals: Sequence[Refusal], trees: Sequence[Tree]) -> str:
+    lines = ["nothing was compared: no optimizer stands on both sides"]
+    looked = [
+        f"{tree.label} has the packages {', '.join(tree.packages) or '(none)'}" for tree in trees
+    ]
+    if refusals:
+        lines += [f"  {each.name}: {each.reason}" for each in refusals[:8]]
+        if len(refusals) > 8:
+            lines.append(f"  and {len(refusals) - 8} more")
+    for side, names in (("base", found.only_in_base), ("head", found.only_in_head)):
+        if names:
+            lines.append(f"  only in the {side}: {', '.join(names[:6])}")
+    if len(lines) == 1:
+        lines += [f"  {each}" for each in looked]
+        lines.append("  -o package.module:Class names one; --path the folder that packages are in")
+    return "\n".join(lines)

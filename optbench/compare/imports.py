@@ -1,0 +1,150 @@
+"""In a side's process: import from its tree, and from nowhere else what ought to be its own."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+import types
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from optbench.conformance.acquaintance import optimizer_classes
+from optbench.engine.work import describe
+from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
+from optbench.sources import Tree
+
+LEFT_OUT = frozenset(("tests", "test", "testing", "conftest", "examples", "benchmarks", "setup"))
+
+
+class Importer:
+    """Imports of one tree.
+
+    The judge may be a package of the tree's own name: optbench, compared with an older optbench.
+    Then the tree's modules take the judge's places while something is imported, and only then.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        own = set(tree.packages)
+        self._clashing = {name for name in own if name in sys.modules}
+        self._theirs: dict[str, types.ModuleType] = {}
+        here = str(Path.cwd())
+        judge = str(Path(__file__).parents[2])
+        # What is only in the user's folder must not look as if it were in the tree.
+        sys.path[:] = [
+            str(tree.path),
+            *(each for each in sys.path if each == judge or each not in ("", here)),
+        ]
+
+    def attribute(self, target: str) -> Any:
+        """What ``package.module:Name`` names.
+
+        Raises
+        ------
+        UnknownName
+            Where there is no such thing, or it is not of this tree.
+        """
+        with _Places(self):
+            found = import_attribute(target)
+            self._require_own(target.partition(":")[0])
+            return found
+
+    def classes(self, pattern: str) -> list[str]:
+        """Targets that ``package.module:*``, or another glob of names in a module, stands for.
+
+        Raises
+        ------
+        UnknownName, NotAdoptable
+            A module that does not import, or one without an optimizer.
+        """
+        module, _, attribute = pattern.partition(":")
+        if not any(wildcard in attribute for wildcard in "*?["):
+            return [pattern]
+        with _Places(self):
+            exported = list(optimizer_classes(import_module(module, pattern)))
+            self._require_own(module)
+            # What it merely imports is somebody else's, and the same on both sides.
+            own = [n for n, cls in exported if self._is_own(sys.modules.get(cls.__module__))]
+        fitting = [f"{module}:{name}" for name in own if fnmatchcase(name, attribute)]
+        if not fitting:
+            raise NotAdoptable(f"no optimizer in {module!r} fits {attribute!r}")
+        return fitting
+
+    def exported(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """Every optimizer class that the tree's packages export, and what did not import.
+
+        A package that exports any has said which ones it means; of one that does not, its modules
+        are looked into. A class is named by the shortest path that leads to it.
+        """
+        found: dict[type, str] = {}
+        broken: list[tuple[str, str]] = []
+        with _Places(self):
+            for package in self.tree.packages:
+                for name in self._modules(package, broken):
+                    for attribute, cls in optimizer_classes(sys.modules[name]):
+                        if self._is_own(sys.modules.get(cls.__module__)):
+                            found.setdefault(cls, f"{name}:{attribute}")
+                    if name == package and found:
+                        break
+        return sorted(found.values()), broken
+
+    def _modules(self, package: str, broken: list[tuple[str, str]]) -> Iterator[str]:
+        """Import a package and all below it, the shallow ones first; gives those that import."""
+        waiting = [package]
+        for name in waiting:
+            try:
+                __import__(name)
+                self._require_own(name)
+            # Importing runs a stranger's code: what it raises is the answer.
+            except (Exception, SystemExit) as error:  # noqa: BLE001
+                broken.append((name, describe(error)))
+                continue
+            yield name
+            for info in pkgutil.iter_modules(getattr(sys.modules[name], "__path__", ())):
+                if info.name not in LEFT_OUT and not info.name.startswith(("__main__", "test_")):
+                    waiting.append(f"{name}.{info.name}")
+
+    def _is_own(self, module: types.ModuleType | None) -> bool:
+        file = _file(module)
+        return file is not None and file.is_relative_to(self.tree.path.resolve())
+
+    def _require_own(self, name: str) -> None:
+        """A module from elsewhere would be the same on both sides: nothing would be compared."""
+        module = sys.modules.get(name)
+        if self._is_own(module):
+            return
+        file = _file(module)
+        raise UnknownName(
+            f"{name} is not in {self.tree.label}: it was imported from {file or 'elsewhere'} "
+            "(--path names the folder that packages are in, --install builds them)"
+        )
+
+
+class _Places:
+    """While it lasts, names that judge and tree share are the tree's modules."""
+
+    def __init__(self, importer: Importer) -> None:
+        self.importer = importer
+
+    def __enter__(self) -> None:
+        self._judges = self._take_out()
+        sys.modules.update(self.importer._theirs)
+
+    def __exit__(self, *_: object) -> None:
+        self.importer._theirs = self._take_out()
+        sys.modules.update(self._judges)
+
+    def _take_out(self) -> dict[str, types.ModuleType]:
+        names = [n for n in sys.modules if n.partition(".")[0] in self.importer._clashing]
+        return {name: sys.modules.pop(name) for name in names}
+
+
+def _file(module: types.ModuleType | None) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if file:
+        return Path(file).resolve()
+    # A package without an __init__.py has folders and no file.
+    folders = list(getattr(module, "__path__", ()))
+    return Path(folders[0]).resolve() if folders else None

@@ -1,0 +1,252 @@
+"""Probes: short float64 trajectories, each made to show one kind of difference.
+
+Which ones are tried is decided here, once for both sides, from what their constructors take. A
+probe is a value: it travels to both sides, and its name is what a difference is reported under.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from optbench.conformance.course import Course, course, shrinking, tiny
+from optbench.conformance.session import Grouping, Session
+from optbench.conformance.subject import Subject, Wants
+
+STEPS = 60
+"""Of most probes."""
+
+SAVED_AT = 301
+"""Steps before a save: odd, and past where bfloat16 stops counting (256)."""
+
+LONG = 2_110
+"""Steps of the long probe: past where float16 stops counting (2,048)."""
+
+
+class Way(enum.StrEnum):
+    """What happens on the way."""
+
+    STEADY = "steady gradients"
+    SHRINKING = "shrinking gradients"
+    TINY = "gradients about 1e-7"
+    ZERO = "zero gradients, then others"
+    MISSING = "a parameter without a gradient"
+    SPARSE = "sparse gradients"
+    GROUPS = "two groups"
+    ADDED = "a group added on the way"
+    SCHEDULED = "a learning rate changed on the way"
+    LOADED = f"save and load at step {SAVED_AT}"
+    LONG = f"{LONG:,} steps"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What both sides are led through.
+
+    Attributes
+    ----------
+    name : str
+        What it is about, as a difference is reported: a hyperparameter, or a way.
+    way : Way
+    settings : mapping
+        Hyperparameters beside the defaults.
+    """
+
+    name: str
+    way: Way = Way.SHRINKING
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> str:
+        """Under what it shows, for "only with ..."."""
+        if self.settings:
+            given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+            return given if self.way is Way.SHRINKING else f"{given} and {self.way.value}"
+        return self.way.value
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a side says about an optimizer that it has met.
+
+    Attributes
+    ----------
+    hyperparameters : mapping
+        Arguments of the constructor and their defaults, as text where they do not travel.
+    accepted : tuple of mappings
+        Settings beside the default that it takes.
+    offers : tuple of str
+        ``foreach``, ``fused``, ... that work here.
+    wants : Wants
+        How it has to be fed.
+    draws : str
+        Why its steps are random, or the empty string.
+    trainable : bool
+        Whether it has a learning rate and needs nothing that a run does not give.
+    code : str
+        A digest of its source and of what that imports; empty where it is not known.
+    """
+
+    hyperparameters: Mapping[str, Any]
+    accepted: tuple[Mapping[str, Any], ...]
+    offers: tuple[str, ...]
+    wants: Wants
+    draws: str
+    trainable: bool
+    code: str
+
+
+def plan(base: Description, head: Description) -> list[Probe]:
+    """The probes for two versions of an optimizer, the most ordinary first.
+
+    Where a default differs, the probes behind the first are told the base's, so that they show
+    whether the rule is another one, too.
+    """
+    told = {
+        name: value
+        for name, value in base.hyperparameters.items()
+        if name in head.hyperparameters and repr(value) != repr(head.hyperparameters[name])
+    }
+    probes = [Probe("defaults", Way.STEADY)]
+    if told:
+        probes.append(Probe("the base's defaults", Way.STEADY, told))
+    ways = [Way.SHRINKING, Way.TINY, Way.ZERO, Way.MISSING, Way.SPARSE, Way.GROUPS, Way.ADDED,
+            Way.SCHEDULED, Way.LOADED, Way.LONG]  # fmt: skip
+    probes += [Probe(way.value, way, told) for way in ways]
+    settings = _distinct((*base.accepted, *head.accepted))
+    # An argument that only the head has is new: nobody's results depend on it yet.
+    settings = [each for each in settings if all(name in base.hyperparameters for name in each)]
+    probes += [Probe(_title(each), Way.SHRINKING, {**told, **each}) for each in settings]
+    for offer in dict.fromkeys((*base.offers, *head.offers)):
+        probes.append(Probe(f"{offer}=True", Way.SHRINKING, {**told, offer: True}))
+        probes.append(Probe(f"{offer}=True, sparse", Way.SPARSE, {**told, offer: True}))
+        for each in settings:
+            switches = [v for v in each.values() if isinstance(v, bool)]
+            if switches or set(each) == {"weight_decay"}:
+                name = f"{offer}=True, {_title(each)}"
+                probes.append(Probe(name, Way.SHRINKING, {**told, **each, offer: True}))
+    return probes
+
+
+def _title(settings: Mapping[str, Any]) -> str:
+    """The name of a probe of disturbed settings: the hyperparameter that is disturbed."""
+    last = list(settings)[-1]
+    value = settings[last]
+    return f"{last}={value}" if isinstance(value, bool) else last
+
+
+def _distinct(settings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return list({repr(each): each for each in settings}.values())
+
+
+def walk(subject: Subject, probe: Probe) -> np.ndarray:
+    """Lead a subject along a probe: [1 + steps, elements + 1].
+
+    The rows are the start and the parameters after each step; the last column counts the calls
+    of the closure.
+    """
+    way, shapes = probe.way, subject.shapes
+    # An iteration that feeds back (a line search) may double a rounding with every step.
+    steps = 15 if subject.wants.evaluates_the_loss else STEPS
+    path = shrinking(shapes, steps)
+    groups: Grouping | None = None
+    if way is Way.SPARSE:
+        subject = replace(subject, wants=replace(subject.wants, sparse=True))
+    elif way is Way.TINY:
+        path = tiny(shapes, steps)
+    elif way is Way.ZERO:
+        path = _zeros_first(shapes, steps)
+    elif way is Way.MISSING:
+        path = path.with_gradient(1, None)
+    elif way is Way.GROUPS:
+        groups = _two_groups(subject)
+    elif way in (Way.STEADY, Way.ADDED, Way.SCHEDULED):
+        path = course(shapes, steps)
+        groups = (lambda params: [{"params": params[:1]}]) if way is Way.ADDED else None
+    elif way in (Way.LOADED, Way.LONG):
+        path = course(shapes, 60).select([0, 2])
+        steps = LONG if way is Way.LONG else SAVED_AT + 10
+    session = Session(subject, path, probe.settings, groups=groups)
+    rows = [_row(session)]
+    for start, end, interfere in _stretches(way, steps):
+        session = interfere(session)
+        rows.append(_stretch(session, end - start))
+    return np.concatenate(rows)
+
+
+Interference = Callable[[Session], Session]
+
+
+def _stretches(way: Way, steps: int) -> list[tuple[int, int, Interference]]:
+    """From which step to which, and what is done before each stretch."""
+    breaks: dict[int, Interference] = {}
+    if way is Way.LOADED:
+        breaks = {SAVED_AT: Session.resumed}
+    elif way is Way.SCHEDULED:
+        breaks = dict.fromkeys((5, 10, 15), _halve_the_rate)
+    elif way is Way.ADDED:
+        breaks = {5: _add_a_group}
+    starts = [0, *(step for step in breaks if step < steps)]
+    return [
+        (start, end, breaks.get(start, lambda session: session))
+        for start, end in zip(starts, [*starts[1:], steps], strict=True)
+    ]
+
+
+def _stretch(session: Session, steps: int) -> np.ndarray:
+    """The rows of so many steps."""
+    if session.subject.wants.closure:
+        rows = []
+        for _ in range(steps):
+            session.advance(1)
+            rows.append(_row(session))
+        return np.concatenate(rows)
+    positions = session.trace(steps).numpy()
+    return np.concatenate([positions, np.zeros((steps, 1))], axis=1)
+
+
+def _row(session: Session) -> np.ndarray:
+    """Where it is, and how often it asked for the loss: [1, elements + 1]."""
+    return np.append(session.position().numpy(), float(session.closure_calls))[None]
+
+
+def _halve_the_rate(session: Session) -> Session:
+    for group in session.optimizer.param_groups:
+        group["lr"] = group["lr"] * 0.5
+    return session
+
+
+def _add_a_group(session: Session) -> Session:
+    session.optimizer.add_param_group({"params": session.params[1:]})
+    return session
+
+
+def _zeros_first(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
+    full = course(shapes, steps)
+    gradients = []
+    for each in full.gradients:
+        assert each is not None
+        changed = each.copy()
+        changed[: steps // 4] = 0.0
+        changed[steps // 2 : 3 * steps // 4] = 0.0
+        gradients.append(changed)
+    return Course(full.starts, tuple(gradients))
+
+
+def _two_groups(subject: Subject) -> Grouping:
+    """The second half of the parameters with a learning rate and a decay of their own."""
+    own: dict[str, Any] = {}
+    if subject.lr is not None:
+        own["lr"] = subject.lr / 3
+    if subject.takes("weight_decay"):
+        own["weight_decay"] = 0.05
+
+    def groups(params: list[Any]) -> list[dict[str, Any]]:
+        half = len(params) // 2
+        return [{"params": params[:half]}, {"params": params[half:], **own}]
+
+    return groups

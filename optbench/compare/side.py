@@ -1,0 +1,206 @@
+"""The half of a comparison that runs in a side's own process: one request after another."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from optbench.compare import probes, training
+from optbench.compare.imports import Importer
+from optbench.compare.requests import (
+    Failure,
+    Find,
+    Found,
+    Meet,
+    Prepare,
+    Request,
+    Time,
+    Train,
+    Walk,
+    Weigh,
+)
+from optbench.compare.weighing import Bench, weigh
+from optbench.conformance.acquaintance import NotConstructible, acquaint
+from optbench.conformance.session import Session
+from optbench.conformance.subject import Subject
+from optbench.engine.processes import in_a_worker
+from optbench.engine.work import describe, torch_as_found
+from optbench.optimizers import Optimizer
+from optbench.registry import NotAdoptable, UnknownName
+from optbench.sources import Tree
+from optbench.sources.closure import digest
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To the request of a number: a process that an optimizer forked answers as well."""
+
+    number: int
+    content: Any
+
+
+def serve(pipe: Connection, trail: str, tree: Tree) -> None:
+    """Answer requests about the optimizers of a tree, until the coordinator closes the pipe."""
+    own = os.getpid()
+    with in_a_worker(trail):
+        torch.set_num_threads(1)
+        side = Side(tree)
+        while True:
+            try:
+                number, request = pipe.recv()
+            except EOFError:
+                return
+            content = side.answer(request)
+            if os.getpid() != own:
+                os._exit(0)  # a copy that the optimizer made of this process
+            pipe.send(Answer(number, content))
+
+
+class Side:
+    """One version of some optimizers, and what was found out about them."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.imports = Importer(tree)
+        self._met: dict[str, Subject] = {}
+        self._rows: dict[str, Optimizer] = {}
+        self._bench: Bench | None = None
+
+    def answer(self, request: Request) -> Any:
+        """What was asked for, or a `Failure`; never an exception."""
+        handlers: dict[type, Callable[[Any], Any]] = {
+            Find: self._find,
+            Meet: self._meet,
+            Walk: self._walk,
+            Train: self._train,
+            Prepare: self._prepare,
+            Time: self._time,
+            Weigh: self._weigh,
+        }
+        try:
+            with torch_as_found():
+                return handlers[type(request)](request)
+        except (UnknownName, NotAdoptable, NotConstructible) as error:
+            return Failure("refused", str(error.args[0]))
+        # An optimizer is anybody's code; Ctrl-C does not come here.
+        except BaseException as error:  # noqa: BLE001
+            frames = traceback.extract_tb(error.__traceback__)
+            where = f"{os.path.relpath(frames[-1].filename, self.tree.path)}:{frames[-1].lineno}"
+            return Failure("raised", _in_a_line(error), where)
+
+    def _find(self, request: Find) -> Found:
+        if not request.patterns:
+            found, refused = self.imports.exported()
+            return Found(tuple(found), tuple(refused))
+        targets: list[str] = []
+        refusals: list[tuple[str, str]] = []
+        everything: list[str] | None = None
+        for pattern in request.patterns:
+            try:
+                if ":" in pattern:
+                    targets += self.imports.classes(pattern)
+                    continue
+                if everything is None:
+                    everything, _ = self.imports.exported()
+                targets += by_name(pattern, everything)
+            except (UnknownName, NotAdoptable) as error:
+                refusals.append((pattern, str(error.args[0])))
+        return Found(tuple(dict.fromkeys(targets)), tuple(refusals))
+
+    def _meet(self, request: Meet) -> probes.Description:
+        cls = self.imports.attribute(request.target)
+        if not isinstance(cls, type):
+            raise NotAdoptable(f"{request.target!r} is no class: optimizers are compared by class")
+        subject = acquaint(cls, settings=dict(request.settings))
+        subject.name = request.target
+        self._met[request.target] = subject
+        offers = tuple(
+            name for name in ("foreach", "fused") if subject.takes(name) and _works(subject, name)
+        )
+        lr = subject.hyperparameters.get("lr")
+        return probes.Description(
+            hyperparameters={
+                name: value if _travels(value) else repr(value)
+                for name, value in subject.hyperparameters.items()
+            },
+            accepted=tuple(each for each in subject.variants if _travels(each)),
+            offers=offers,
+            wants=subject.wants,
+            draws=subject.draws,
+            trainable=subject.row is not None and lr is not None and not subject.wants.graph,
+            code=digest(self.tree.path, cls.__module__),
+        )
+
+    def _walk(self, request: Walk) -> Any:
+        return probes.walk(replace(self._met[request.target], wants=request.wants), request.probe)
+
+    def _train(self, request: Train) -> Any:
+        if request.target not in self._rows:
+            row = self._met[request.target].row
+            assert row is not None
+            self._rows[request.target] = training.with_its_fastest_route(row)
+        return training.train(self._rows[request.target], request)
+
+    def _prepare(self, request: Prepare) -> float:
+        self._bench = None  # first, so that two never stand in memory at once
+        self._bench = Bench(self._met[request.target], request.parameters)
+        return self._bench.first
+
+    def _time(self, request: Time) -> float:
+        assert self._bench is not None
+        return self._bench.time(request.steps)
+
+    def _weigh(self, request: Weigh) -> Any:
+        return weigh(self._met[request.target])
+
+
+def by_name(pattern: str, targets: list[str]) -> list[str]:
+    """Targets by the bare name of their class: ``Adam``, ``*W``.
+
+    Raises
+    ------
+    UnknownName
+    """
+    import difflib
+    from fnmatch import fnmatchcase
+
+    names = {target: target.partition(":")[2] for target in targets}
+    fitting = [target for target, name in names.items() if fnmatchcase(name, pattern)]
+    if fitting:
+        return fitting
+    near = difflib.get_close_matches(pattern, names.values(), n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise UnknownName(f"no optimizer {pattern!r} here{hint} (or package.module:Class)")
+
+
+LONGEST = 300
+"""Characters of an exception that are told: some list every backend there is."""
+
+
+def _in_a_line(error: BaseException) -> str:
+    first = describe(error.with_traceback(None)).partition("\n")[0]
+    return first if len(first) <= LONGEST else f"{first[:LONGEST]} ..."
+
+
+def _works(subject: Subject, name: str) -> bool:
+    try:
+        Session(subject, subject.course(), {name: True}).advance(1)
+    # Refusing is its right.
+    except (Exception, SystemExit):  # noqa: BLE001
+        return False
+    return True
+
+
+def _travels(value: Any) -> bool:
+    """Whether a value is plain, and so the same on the other side."""
+    if isinstance(value, dict):
+        return all(map(_travels, value.values()))
+    if isinstance(value, tuple | list):
+        return type(value) in (tuple, list) and all(map(_travels, value))
+    return value is None or type(value) in (bool, int, float, str)

@@ -1,0 +1,120 @@
+"""The two sides of a comparison, as the coordinator sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from optbench.compare.requests import Failure, Meet, Request
+from optbench.compare.side import Answer, serve
+from optbench.engine.processes import WorkerProcess
+from optbench.sources import Tree
+
+START_S = 120.0
+"""Seconds to begin: to import torch, on a machine that does other things."""
+
+LIMIT_S = 60.0
+"""Seconds that a request may take, but for those that train."""
+
+PINNED = {
+    # Two mallocs: with temporaries of some 2 MB, a step takes one time or five, by whether they
+    # cross a threshold that moves. Pinned it is the same on both sides.
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=8589934592:"
+    "glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    # Nothing is written into a tree, which may be the user's checkout.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+class SideProcess:
+    """A side's process, begun when it is first asked, and again after it hung or crashed.
+
+    Parameters
+    ----------
+    tree : Tree
+        What goes first on its path.
+    folder : Path
+        For its last words.
+    """
+
+    def __init__(self, tree: Tree, folder: Path) -> None:
+        self.tree, self.folder = tree, folder
+        self._worker: WorkerProcess | None = None
+        self._numbers = itertools.count()
+        self._asked = 0
+        self._deadline = 0.0
+        self._limit = 0.0
+        self._met: dict[str, Meet] = {}
+
+    def send(self, request: Request, limit_s: float = LIMIT_S) -> None:
+        """Ask; the answer is `receive`d."""
+        if isinstance(request, Meet):
+            self._met[request.target] = request
+        if self._worker is None:
+            self._begin()
+            target = getattr(request, "target", "")
+            if target in self._met and not isinstance(request, Meet):
+                # A fresh process has met nobody.
+                self._put(self._met[target], START_S)
+                self.receive()
+            else:
+                limit_s += START_S  # it imports torch first
+        self._put(request, limit_s)
+
+    def _put(self, request: Request, limit_s: float) -> None:
+        assert self._worker is not None
+        self._asked, self._limit = next(self._numbers), limit_s
+        self._deadline = time.monotonic() + limit_s
+        # One that died while it was idle shows when its answer is waited for.
+        with contextlib.suppress(OSError):
+            self._worker.pipe.send((self._asked, request))
+
+    def receive(self) -> Any:
+        """The answer, or a `Failure`."""
+        while True:
+            worker = self._worker
+            assert worker is not None
+            if not worker.pipe.poll(max(0.0, self._deadline - time.monotonic())):
+                worker.end()
+                self._worker = None
+                where = worker.last_words()
+                return Failure("timeout", f"no end within {self._limit:g} s", where)
+            try:
+                said = worker.pipe.recv()
+            # The end of the process, or bytes that are none of ours.
+            except Exception:  # noqa: BLE001
+                self._worker = None
+                return Failure("crashed", worker.how_it_ended())
+            if isinstance(said, Answer) and said.number == self._asked:
+                return said.content
+
+    def ask(self, request: Request, limit_s: float = LIMIT_S) -> Any:
+        """`send` and `receive`."""
+        self.send(request, limit_s)
+        return self.receive()
+
+    def _begin(self) -> None:
+        trail = self.folder / f"{os.getpid()}-{next(self._numbers)}"
+        self._worker = WorkerProcess.begin(serve, trail, self.tree, environment=PINNED)
+
+    def end(self) -> None:
+        """End the process; the next request begins another."""
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+
+def both(
+    base: SideProcess, head: SideProcess, request: Request, limit_s: float = LIMIT_S
+) -> tuple[Any, Any]:
+    """Ask both sides the same, at the same time."""
+    base.send(request, limit_s)
+    head.send(request, limit_s)
+    return base.receive(), head.receive()

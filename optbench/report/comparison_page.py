@@ -1,0 +1,95 @@
+"""A comparison as a page that opens anywhere, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optbench.analysis.comparison import Comparison, OptimizerComparison, SideOfComparison
+from optbench.report.comparison_text import (
+    QUIET,
+    cost_in_words,
+    details,
+    on_problem,
+    summary,
+    times,
+    verdicts,
+)
+from optbench.report.numerals import MISSING, significant
+from optbench.report.templating import templates
+
+TONES = {
+    **dict.fromkeys(("regressed", "broken", "slower", "more", "leak"), "bad"),
+    **dict.fromkeys(("improved", "faster", "less"), "good"),
+    **dict.fromkeys(("changed", "inconclusive", "rounding"), "open"),
+}
+
+
+def page(comparison: Comparison) -> str:
+    """One HTML file, with nothing beside it."""
+    template = templates(autoescape=True).get_template("comparison.html.j2")
+    return template.render(**_content(comparison))
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """A comment for a pull request, or a job's summary."""
+    template = templates(autoescape=False).get_template("comparison.md.j2")
+    return template.render(**_content(comparison))
+
+
+def _content(comparison: Comparison) -> dict[str, Any]:
+    rows = sorted(comparison.optimizers, key=_attention)
+    return {
+        "comparison": comparison,
+        "base": _side(comparison.base),
+        "head": _side(comparison.head),
+        "summary": summary(comparison),
+        "rungs": comparison.rungs,
+        "rows": [
+            {
+                "name": row.name,
+                "verdicts": [
+                    {"word": word, "tone": TONES.get(word, "")}
+                    for _, word in verdicts(row, comparison.rungs)
+                ],
+                "details": details(row),
+                "effect": _effect(row),
+                "problems": [
+                    {
+                        "text": on_problem(each),
+                        "tone": TONES.get(each.verdict.value, ""),
+                        "row": each,
+                    }
+                    for each in row.problems
+                ],
+                "sizes": row.cost.sizes,
+                "cost": cost_in_words(row),
+                "state": row.cost.state_bytes_per_parameter,
+            }
+            for row in rows
+        ],
+        "times": times,
+        "significant": significant,
+        "missing": MISSING,
+    }
+
+
+def _attention(row: OptimizerComparison) -> tuple[int, str]:
+    """What asks for attention comes first."""
+    words = [word for _, word in verdicts(row, ("maths", "convergence", "speed", "memory"))]
+    tones = [TONES.get(word, "") for word in words if word not in QUIET]
+    rank = 0 if "bad" in tones else 1 if "good" in tones else 2 if "open" in tones else 3
+    return rank, row.name
+
+
+def _effect(row: OptimizerComparison) -> str:
+    """The largest effect on convergence, in a few characters."""
+    told = [each for each in row.problems if each.verdict.value in ("regressed", "improved")]
+    if not told:
+        return ""
+    largest = max(told, key=lambda p: max(p.ratio or 0.0, 1 / p.ratio if p.ratio else 0.0))
+    return f"{times(largest.ratio)}x on {largest.problem}"
+
+
+def _side(side: SideOfComparison) -> dict[str, str]:
+    short = side.commit[:10] if len(side.commit) >= 40 else side.commit
+    return {"source": side.source, "commit": short, "note": side.note}

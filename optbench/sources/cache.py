@@ -1,0 +1,68 @@
+"""Folders of a run, which go with it, and folders of packages, which stay.
+
+A run's folder holds a lock as long as the run lives. One that nobody holds is a run's that was
+killed: the next run removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+# Not on Windows: there nobody can tell the living from the dead, and nothing is removed.
+fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
+
+LOCK = "lock"
+
+
+def cache_folder() -> Path:
+    """``$OPTBENCH_CACHE``, or ``optbench`` in the user's cache folder."""
+    own = os.environ.get("OPTBENCH_CACHE")
+    if own:
+        return Path(own).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "optbench"
+
+
+@contextlib.contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for this run, removed at its end; what killed runs left is removed first."""
+    runs = cache_folder() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    # One at a time: a folder that has no lock yet would look like one of the dead.
+    with (runs / LOCK).open("w") as door:
+        _take(door)
+        _remove_left_over(runs)
+        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        lock = (folder / LOCK).open("w")
+        _take(lock)
+    with lock:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(lock: IO[str], *, wait: bool = True) -> None:
+    if fcntl is not None:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def _remove_left_over(runs: Path) -> None:
+    if fcntl is None:
+        return
+    for folder in (each for each in runs.iterdir() if each.is_dir()):
+        try:
+            with (folder / LOCK).open("r+") as lock:
+                _take(lock, wait=False)
+        except BlockingIOError:
+            continue  # it lives
+        except FileNotFoundError:
+            pass  # killed before it had a lock
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""``[tool.optbench]`` of a repository's ``pyproject.toml``: what it wants compared."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from optbench.sources.source import SourceError
+
+
+class Configuration(BaseModel):
+    """What a repository says about its optimizers.
+
+    Attributes
+    ----------
+    optimizers : tuple of str
+        Targets, as ``-o`` takes them.
+    path : str or None
+        The folder that goes on the path.
+    install : bool
+        Whether a checkout must be built before it can be imported.
+    fail_on : tuple of str
+        As ``--fail-on`` takes them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    optimizers: tuple[str, ...] = ()
+    path: str | None = None
+    install: bool = False
+    fail_on: tuple[str, ...] | None = Field(default=None, alias="fail-on")
+
+    @field_validator("optimizers")
+    @classmethod
+    def _named(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            if not target.strip():
+                raise ValueError("an empty name")
+        return targets
+
+
+def read_configuration(checkout: Path) -> Configuration:
+    """The table of a checkout; its defaults where there is none.
+
+    Raises
+    ------
+    SourceError
+        With the path of the wrong key.
+    """
+    file = checkout / "pyproject.toml"
+    if not file.is_file():
+        return Configuration()
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{file}: {error}") from error
+    tool = content.get("tool", {})
+    table = tool.get("optbench", {}) if isinstance(tool, dict) else {}
+    try:
+        return Configuration.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(("tool", "optbench", *map(str, first["loc"])))
+        known = ", ".join(field.alias or name for name, field in Configuration.model_fields.items())
+        hint = f"; known are {known}" if first["type"] == "extra_forbidden" else ""
+        raise SourceError(
+            f"{file}: {where}: {first['msg']} (got {first['input']!r}){hint}"
+        ) from error
