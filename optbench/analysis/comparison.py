@@ -82,6 +82,10 @@ class Maths:
         That were compared.
     differing : tuple of str
         The probes that differ by more than rounding, or break.
+    at_defaults : bool
+        Whether an ordinary use at the defaults is among them.
+    under : mapping
+        Where it is not: hyperparameters under which it shows in ordinary use, if there are any.
     """
 
     verdict: MathsVerdict
@@ -89,6 +93,8 @@ class Maths:
     first: Difference | None = None
     probes: int = 0
     differing: tuple[str, ...] = ()
+    at_defaults: bool = False
+    under: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ class OnProblem:
     Attributes
     ----------
     league : str
-        ``default``: each side's own defaults; ``tuned``: each side's best learning rate.
+        ``default``: each side's own defaults; ``tuned``: each side's best learning rate; with
+        the hyperparameters behind it that both are given.
     ratio, low, high : float or None
         Median over seeds of head steps over base steps, and its interval; infinite where the
         head does not arrive; None where neither side arrives often enough to tell.
@@ -159,6 +166,8 @@ class Cost:
         At the size that decides; None where nothing was timed.
     state_bytes_per_parameter, temporary_bytes_per_parameter, growth_bytes_per_step : pairs
         Of base and head.
+    operations_after_loading : pair
+        Tensor operations of a step after ``load_state_dict``, over those of one before it.
     sizes : tuple of AtSize
     text : str
         What decides, or why nothing was timed.
@@ -170,6 +179,7 @@ class Cost:
     state_bytes_per_parameter: tuple[float, float] | None = None
     temporary_bytes_per_parameter: tuple[float, float] | None = None
     growth_bytes_per_step: tuple[float, float] | None = None
+    operations_after_loading: tuple[float, float] | None = None
     sizes: tuple[AtSize, ...] = ()
     text: str = ""
 

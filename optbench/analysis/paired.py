@@ -56,6 +56,8 @@ def median_ratio(ratios: Sequence[float], alpha: float) -> MedianRatio:
         logs = np.log(ordered)
         middle = [logs[(n - 1) // 2], logs[n // 2]]
         median = float(np.exp(middle[0] if middle[0] == middle[1] else sum(middle) / 2))
+    if math.isnan(median):
+        median = 1.0  # half of the pairs censored on either side: neither is ahead
     # The k-th value from either end: P(fewer than k of n on one side of the median) <= alpha / 2.
     k = int(binom.ppf(alpha / 2, n, 0.5))
     while k > 0 and binom.cdf(k - 1, n, 0.5) > alpha / 2:

@@ -34,6 +34,9 @@ def judge_steps(league: League, base: Hits, head: Hits, *, alpha: float) -> OnPr
     The targets are the problem's own. Which of them counts is decided on both sides together, so
     that under equality neither is favoured. A run that does not arrive is censored: its ratio is
     infinite, and a median takes that as it is. Pairs of which neither arrives say nothing.
+
+    Regressed is an interval above one with its median beyond the margin: with many seeds one per
+    mille would be certain, and no news.
     """
     place = _hardest(base, head)
     seeds = len(base)
@@ -61,9 +64,9 @@ def judge_steps(league: League, base: Hits, head: Hits, *, alpha: float) -> OnPr
     more = None
     if found.within(MARGIN):
         verdict = ConvergenceVerdict.EQUIVALENT
-    elif found.low > 1:
+    elif found.low > 1 and found.ratio > 1 + MARGIN:
         verdict = ConvergenceVerdict.REGRESSED
-    elif found.high < 1:
+    elif found.high < 1 and found.ratio < 1 / (1 + MARGIN):
         verdict = ConvergenceVerdict.IMPROVED
     else:
         verdict = ConvergenceVerdict.INCONCLUSIVE
@@ -103,7 +106,12 @@ def best_rate(rates: Sequence[float], hits: Sequence[Hits], budget: int) -> floa
 
 
 def overall(problems: Sequence[OnProblem]) -> tuple[ConvergenceVerdict, str]:
-    """One verdict of many: what is worse anywhere is not made good by what is better elsewhere."""
+    """One verdict of many questions, and the words for it.
+
+    The tuned league decides, and the default one where that is undecided: at one fixed rate a
+    mistake that makes longer steps looks like an improvement, at each side's best rate it does
+    not. Within a league it is regressed where no fewer problems are slower than are faster.
+    """
 
     def of(verdict: ConvergenceVerdict) -> list[OnProblem]:
         return [each for each in problems if each.verdict is verdict]
@@ -112,15 +120,17 @@ def overall(problems: Sequence[OnProblem]) -> tuple[ConvergenceVerdict, str]:
     same = of(ConvergenceVerdict.EQUIVALENT)
     silent = [each for each in problems if each.ratio is None]
     open_ = [each for each in of(ConvergenceVerdict.INCONCLUSIVE) if each.ratio is not None]
-    if worse:
-        worst = max(worse, key=lambda each: each.ratio or 0)
-        text = f"slower on {_count(worse, problems)}, most on {_shown(worst)}"
-        if better:
-            text += f"; faster on {len(better)}, most on {_shown(min(better, key=_ratio))}"
-        return ConvergenceVerdict.REGRESSED, text
-    if better:
-        text = f"faster on {_count(better, problems)}, most on {_shown(min(better, key=_ratio))}"
-        return ConvergenceVerdict.IMPROVED, text
+    for league in ("tuned", "default"):
+        slower, faster = (
+            sum(each.league.startswith(league) for each in some) for some in (worse, better)
+        )
+        if slower or faster:
+            verdict = (
+                ConvergenceVerdict.REGRESSED if slower >= faster else ConvergenceVerdict.IMPROVED
+            )
+            parts = [_told("slower", worse, problems), _told("faster", better, problems)]
+            ordered = parts if verdict is ConvergenceVerdict.REGRESSED else parts[::-1]
+            return verdict, "; ".join(filter(None, ordered))
     if open_:
         known = [each.more_seeds for each in open_ if each.more_seeds]
         seeds = f"; about {max(known):,} more seeds would settle it" if known else ""
@@ -130,9 +140,23 @@ def overall(problems: Sequence[OnProblem]) -> tuple[ConvergenceVerdict, str]:
             f"widest {_shown(max(open_, key=_width))}{seeds}",
         )
     if same:
-        return ConvergenceVerdict.EQUIVALENT, f"within 5 % on {_count(same, problems)}"
+        return ConvergenceVerdict.EQUIVALENT, f"within 5 % on {len(same)} of {len(same)}"
     why = f"{len(silent)} tried: neither side reaches a target" if silent else "no problem fits it"
     return ConvergenceVerdict.INCONCLUSIVE, why
+
+
+def _told(word: str, some: Sequence[OnProblem], every: Sequence[OnProblem]) -> str:
+    """``slower on 3 of 8 tuned, 1 of 8 default, most on ...``; empty where on none."""
+    if not some:
+        return ""
+    counts = []
+    for league in ("tuned", "default"):
+        asked = [e for e in every if e.league.startswith(league) and e.ratio is not None]
+        hit = sum(each.league.startswith(league) for each in some)
+        if hit:
+            counts.append(f"{hit} of {len(asked)} {league}")
+    most = max(some, key=lambda each: abs(math.log(min(max(_ratio(each), 1e-9), 1e9))))
+    return f"{word} on {', '.join(counts)}, most on {_shown(most)}"
 
 
 def _ratio(each: OnProblem) -> float:
@@ -144,11 +168,6 @@ def _width(each: OnProblem) -> float:
     assert each.low is not None
     assert each.high is not None
     return each.high / each.low if each.low else math.inf
-
-
-def _count(some: Sequence[OnProblem], every: Sequence[OnProblem]) -> str:
-    told = [each for each in every if each.ratio is not None]
-    return f"{len(some)} of {len(told)}"
 
 
 def _shown(each: OnProblem) -> str:

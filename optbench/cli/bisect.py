@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
+from optbench.cli.compare import (
+    InstallOption,
+    LimitOption,
+    PathOption,
+    RepoOption,
+    SeedsOption,
+    TargetOption,
+)
 from optbench.cli.console import errors, say
 from optbench.cli.run import INTERRUPTED
 
@@ -26,6 +33,8 @@ def bisect(
     repo: RepoOption = None,
     path: PathOption = None,
     install: InstallOption = None,
+    limit: LimitOption = 60.0,
+    seeds: SeedsOption = 24,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Every commit that was tried.")
     ] = None,
@@ -41,7 +50,9 @@ def bisect(
 
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
-    wanted, _ = read_wanted(good, bad, optimizer, repo, path, install, [on], None, None)
+    wanted, _ = read_wanted(
+        good, bad, optimizer, repo, path, install, [on], None, None, limit, seeds
+    )
     quiet = str(json_file) == "-"
     with errors.status("starting", spinner="dots") as status:
         try:

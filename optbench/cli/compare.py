@@ -54,6 +54,16 @@ InstallOption = Annotated[
 ]
 
 
+LimitOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a probe may take.")
+]
+
+SeedsOption = Annotated[
+    int,
+    typer.Option("--seeds", min=2, max=1000, help="Most pairs of runs on a problem."),
+]
+
+
 def compare(
     base: Annotated[
         str,
@@ -102,6 +112,8 @@ def compare(
     html_file: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="A page that opens anywhere.")
     ] = None,
+    limit: LimitOption = 60.0,
+    seeds: SeedsOption = 24,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Details also of what is the same.")
     ] = False,
@@ -116,7 +128,9 @@ def compare(
     """
     from optbench.compare.contest import compare as contest
 
-    wanted, words = read_wanted(base, head, optimizer, repo, path, install, rung, setting, fail_on)
+    wanted, words = read_wanted(
+        base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds
+    )
     files = (json_file, markdown_file, html_file)
     for option, file in zip(("--json", "--markdown", "--html"), files, strict=True):
         if file is not None and str(file) != "-":
@@ -159,6 +173,8 @@ def read_wanted(
     rungs: list[str] | None,
     settings: list[str] | None,
     fail_on: list[str] | None,
+    limit: float,
+    seeds: int,
 ) -> tuple[Wanted, frozenset[str]]:
     """What was asked for, with what the repository's own table says where the user is silent."""
     from optbench.cli.mistakes import WrongUse
@@ -188,6 +204,8 @@ def read_wanted(
         install=configuration.install if install is None else install,
         rungs=climbed,
         settings=parse_settings(settings or []),
+        limit_s=limit,
+        seeds=seeds,
     )
     return wanted, frozenset(words) - {"none"}
 

@@ -141,7 +141,7 @@ def bisect(
             Source(Kind.REVISION, first), folder / "good", repository=repository,
             path=wanted.path, install=wanted.install,
         )  # fmt: skip
-        base = SideProcess(tree, folder)
+        base = SideProcess(tree, folder, wanted.limit_s)
         tried: list[Tried] = []
 
         def look(commit: str) -> Tried:
@@ -182,7 +182,11 @@ def bisect(
 
 def _search(folder: Path, good: str, bad: str, look: Callable[[str], Tried]) -> list[str]:
     """Let git choose commits until one is left, or only such as cannot be tried."""
-    _drive(folder, "start", "--no-checkout", bad, good)
+    # It wants a HEAD to come back to.
+    git.check_out(folder, bad)
+    code, said = _drive(folder, "start", "--no-checkout", bad, good)
+    if code:
+        raise SourceError(f"git bisect: {said}")
     while True:
         candidate = git.git(folder, "rev-parse", "--verify", "--quiet", "BISECT_HEAD", check=False)
         left = _left(folder)
@@ -232,7 +236,7 @@ def _try(
         )  # fmt: skip
     except SourceError as error:
         return Tried(commit, subject, "skip", str(error))
-    head = SideProcess(tree, folder.parent)
+    head = SideProcess(tree, folder.parent, wanted.limit_s)
     sides = Sides(base, head)
     try:
         try:

@@ -17,12 +17,12 @@ from optbench.analysis.comparison import (
     Refusal,
     SideOfComparison,
 )
-from optbench.compare.convergence import compare_convergence
+from optbench.compare.convergence import MOST_SEEDS, compare_convergence
 from optbench.compare.cost import compare_memory, compare_speed
 from optbench.compare.maths import compare_maths
 from optbench.compare.probes import Description
 from optbench.compare.requests import Failure, Find, Found, Meet
-from optbench.compare.sides import START_S, SideProcess, both
+from optbench.compare.sides import LIMIT_S, START_S, SideProcess, both
 from optbench.engine.environment import environment
 from optbench.sources import Source, Tree, prepare
 from optbench.sources.cache import run_folder
@@ -54,6 +54,10 @@ class Wanted:
         Of `RUNGS`.
     settings : mapping
         Hyperparameters that every optimizer is given on both sides.
+    limit_s : float
+        Seconds that a probe may take.
+    seeds : int
+        The most pairs of runs on a problem.
     """
 
     base: Source
@@ -64,6 +68,8 @@ class Wanted:
     install: bool = False
     rungs: tuple[str, ...] = RUNGS
     settings: Mapping[str, Any] = field(default_factory=dict)
+    limit_s: float = LIMIT_S
+    seeds: int = MOST_SEEDS
 
 
 @dataclass
@@ -93,7 +99,7 @@ def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iter
                     install=wanted.install,
                 )
             )
-        sides = Sides(*(SideProcess(tree, folder) for tree in trees))
+        sides = Sides(*(SideProcess(tree, folder, wanted.limit_s) for tree in trees))
         try:
             yield sides
         finally:
@@ -199,7 +205,7 @@ def compare_one(
     """All rungs for one optimizer."""
     begun = time.monotonic()
     tell("maths")
-    met = both(sides.base, sides.head, Meet(target, tuple(wanted.settings.items())), START_S)
+    met = both(sides.base, sides.head, Meet(target, tuple(wanted.settings.items())))
     base, head = met
     if isinstance(base, Failure):
         also = "on both sides" if isinstance(head, Failure) else "on the base"
@@ -215,7 +221,7 @@ def compare_one(
     row = OptimizerComparison(target, maths)
     if maths.verdict is not MathsVerdict.BROKEN:
         if "convergence" in wanted.rungs and maths.verdict is MathsVerdict.CHANGED:
-            row = compare_convergence(sides, row, base, head, tell)
+            row = compare_convergence(sides, row, base, head, tell, wanted.seeds)
         if "speed" in wanted.rungs:
             tell("speed")
             row = compare_speed(sides, row, base, head)

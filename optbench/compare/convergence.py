@@ -5,8 +5,7 @@ Seeds are paired, and added while the answer is open.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,12 @@ SPECIAL = {"matrix-completion": "only matrices", "sparse-logistic": "sparse"}
 
 RATES = half_decades(1e-4, 1)
 
-SEEDS = (12, 24, 48)
-"""Pairs at each look. Twelve are the fewest that can tell anything at the level of twenty
-questions and three looks."""
+FIRST_SEEDS = 12
+"""Pairs at the first look, which doubles while the answer is open: the fewest that can tell
+anything at the level of twenty questions and a few looks."""
+
+MOST_SEEDS = 24
+"""Pairs at the last look, unless more are asked for."""
 
 TUNING_SEEDS = (1000, 1001)
 """Apart from those that are scored: the best of nine noisy numbers is too good."""
@@ -52,9 +54,6 @@ ALPHA = 0.05
 LIMIT_S = 150.0
 """Seconds that one request for training may take."""
 
-ENOUGH_S = 40.0
-"""Seconds after which no more seeds are added for an optimizer."""
-
 
 @dataclass
 class _Open:
@@ -62,6 +61,7 @@ class _Open:
 
     league: League
     budget: int
+    under: Mapping[str, Any]
     base: list[tuple[int | None, ...]] = field(default_factory=list)
     head: list[tuple[int | None, ...]] = field(default_factory=list)
     verdict: OnProblem | None = None
@@ -74,6 +74,7 @@ def compare_convergence(
     base: Description,
     head: Description,
     tell: Callable[[str], None],
+    most_seeds: int = MOST_SEEDS,
 ) -> OptimizerComparison:
     """The row with its verdict on convergence."""
     if not (base.trainable and head.trainable):
@@ -82,7 +83,14 @@ def compare_convergence(
             convergence=ConvergenceVerdict.INCONCLUSIVE,
             convergence_text="no run fits it: it has no lr, or wants create_graph",
         )
-    begun = time.monotonic()
+    under = dict(row.maths.under)
+    if not row.maths.at_defaults and not under:
+        return replace(
+            row,
+            convergence=ConvergenceVerdict.EQUIVALENT,
+            convergence_text="the same steps at its defaults; no run does what it differs in",
+        )
+    suffix = "".join(f", {name}={value}" for name, value in under.items())
     defaults = (float(base.hyperparameters["lr"]), float(head.hyperparameters["lr"]))
     names = _fitting(base)
     questions: list[_Open] = []
@@ -90,14 +98,16 @@ def compare_convergence(
     for name in names:
         tell(f"convergence: tuning on {name}")
         targets, budget = PROBLEMS[name].targets, PROBLEMS_OF[name]
-        questions.append(_Open(League(name, "default", targets, defaults), budget))
-        tuned = _tune(sides, row.name, name, budget, base)
+        questions.append(_Open(League(name, f"default{suffix}", targets, defaults), budget, under))
+        tuned = _tune(sides, row.name, name, budget, base, under)
         if isinstance(tuned, str):
             failures.append(tuned)
         else:
-            questions.append(_Open(League(name, "tuned", targets, tuned), budget))
-    alpha = ALPHA / max(1, len(questions)) / len(SEEDS)
-    for seeds in SEEDS:
+            questions.append(_Open(League(name, f"tuned{suffix}", targets, tuned), budget, under))
+    looks = _looks(most_seeds)
+    alpha = ALPHA / max(1, len(questions)) / len(looks)
+    told: list[OnProblem] = []
+    for seeds in looks:
         for each in questions:
             if each.failed or (each.verdict and not _is_open(each.verdict)):
                 continue
@@ -106,15 +116,19 @@ def compare_convergence(
             if not each.failed:
                 each.verdict = judge_steps(each.league, each.base, each.head, alpha=alpha)
         told = [each.verdict for each in questions if each.verdict]
-        if not any(map(_is_open, told)) or time.monotonic() - begun > ENOUGH_S:
-            break
-        if any(each.verdict is ConvergenceVerdict.REGRESSED for each in told):
-            break  # more seeds would not overrule it
     failures += [each.failed for each in questions if each.failed]
     verdict, text = overall(told)
     if failures:
         text += f"; {len(failures)} not run: {failures[0]}"
     return replace(row, convergence=verdict, convergence_text=text, problems=tuple(told))
+
+
+def _looks(most_seeds: int) -> list[int]:
+    """12, 24, 48, ... up to the most."""
+    looks = [min(FIRST_SEEDS, most_seeds)]
+    while looks[-1] < most_seeds:
+        looks.append(min(2 * looks[-1], most_seeds))
+    return looks
 
 
 def _is_open(each: OnProblem) -> bool:
@@ -131,14 +145,19 @@ def _fitting(description: Description) -> list[str]:
 
 
 def _tune(
-    sides: Sides, target: str, problem: str, budget: int, base: Description
+    sides: Sides,
+    target: str,
+    problem: str,
+    budget: int,
+    base: Description,
+    under: Mapping[str, Any],
 ) -> tuple[float, float] | str:
     """Each side's best learning rate, or why there is none."""
     seeds = TUNING_SEEDS if problem != "mnist-mlp" else TUNING_SEEDS[:1]
     rates = RATES if problem != "mnist-mlp" else RATES[1::2]
     # A line search is tuned by nothing so much as by itself.
     rates = rates if not base.wants.closure else rates[-3:]
-    lanes = [({"lr": rate}, seed) for rate in rates for seed in seeds]
+    lanes = [({**under, "lr": rate}, seed) for rate in rates for seed in seeds]
     answers = _train(sides, target, problem, budget, lanes, lanes)
     best = []
     for answer in answers:
@@ -152,7 +171,7 @@ def _tune(
 def _run(sides: Sides, target: str, each: _Open, seeds: int) -> None:
     """Bring a question to so many seeds."""
     new = range(len(each.base), seeds)
-    lanes = [[({"lr": rate}, seed) for seed in new] for rate in each.league.lr]
+    lanes = [[({**each.under, "lr": rate}, seed) for seed in new] for rate in each.league.lr]
     base, head = _train(sides, target, each.league.problem, each.budget, *lanes)
     if isinstance(base, str) or isinstance(head, str):
         each.failed = base if isinstance(base, str) else str(head)

@@ -16,7 +16,7 @@ from optbench.analysis.comparison import (
 from optbench.analysis.timings import judge_times
 from optbench.compare.probes import Description
 from optbench.compare.requests import Failure, Prepare, Time, Weigh
-from optbench.compare.sides import LIMIT_S, both
+from optbench.compare.sides import both
 from optbench.compare.weighing import Memory
 
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
     first = []
     # One after the other: two large ones at once would crowd each other out.
     for side in sides:
-        said = side.ask(Prepare(target, parameters), LIMIT_S)
+        said = side.ask(Prepare(target, parameters))
         if isinstance(said, Failure):
             return f"{parameters:,} parameters: {said.text}"
         first.append(said)
     typical = []
     for side in sides:
-        said = side.ask(Time(3 if max(first) < LONGEST_STEP_S else 1), LIMIT_S)
+        said = side.ask(Time(3 if max(first) < LONGEST_STEP_S else 1))
         if isinstance(said, Failure):
             return f"{parameters:,} parameters: {said.text}"
         typical.append(said)
@@ -128,7 +128,7 @@ def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
         while len(base) < rounds:
             times = []
             for side in (sides.base, sides.head, sides.head, sides.base):
-                said = side.ask(Time(steps), LIMIT_S)
+                said = side.ask(Time(steps))
                 if isinstance(said, Failure):
                     return f"{parameters:,} parameters: {said.text}"
                 times.append(said)
@@ -159,10 +159,11 @@ def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerCompariso
         state_bytes_per_parameter=(base.state_bytes, head.state_bytes),
         temporary_bytes_per_parameter=(base.temporary_bytes, head.temporary_bytes),
         growth_bytes_per_step=(base.growth_bytes, head.growth_bytes),
+        operations_after_loading=(_after_loading(base), _after_loading(head)),
         text="; ".join(filter(None, (row.cost.text, words))),
     )
     speed = row.speed
-    if speed is not None and _dearer_after_loading(head) and not _dearer_after_loading(base):
+    if _after_loading(head) > 1.25 >= _after_loading(base):
         speed = SpeedVerdict.SLOWER
         after = (
             f"{head.operations_after_loading} operations after loading, {head.operations} before"
@@ -171,8 +172,11 @@ def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerCompariso
     return replace(row, memory=verdict, cost=cost, speed=speed)
 
 
-def _dearer_after_loading(memory: Memory) -> bool:
-    return memory.operations_after_loading > 1.25 * memory.operations + 4
+def _after_loading(memory: Memory) -> float:
+    """Operations of a step after loading, over those before; one where it cannot be said."""
+    if not memory.operations or not memory.operations_after_loading:
+        return 1.0
+    return memory.operations_after_loading / memory.operations
 
 
 LEAK_BYTES = 4.0

@@ -10,7 +10,7 @@ import torch
 
 from optbench.analysis.comparison import Difference, Maths, MathsVerdict
 from optbench.compare.probes import Description, Probe, Way, plan
-from optbench.compare.requests import Failure, Walk
+from optbench.compare.requests import Failure, Hold, Kept, Walk
 from optbench.compare.sides import SideProcess, both
 from optbench.conformance.agreement import departure
 
@@ -20,6 +20,13 @@ ROUNDING = 1e-9
 Gradients are given and nothing is fed back, so a rounding stays one: rewrites of one rule end
 1e-13 to 1e-11 of the way apart. The least that another rule was seen to do is some 1e-9.
 """
+
+PROMISES = (
+    "saves_and_loads_at_step_301",
+    "a_gradient_scaler_does_not_matter",
+)
+"""Of the contract, for what float64 trajectories cannot show: a checkpoint in half precision, and
+mixed precision. Each side is held against itself, so that a rounding is none of their matter."""
 
 PATIENCE = 3
 """Probes of one optimizer that may hang or crash on a side; the rest is then not tried."""
@@ -63,6 +70,9 @@ def compare_maths(
         trouble += any(isinstance(a, Failure) and a.kind in ("timeout", "crashed") for a in answers)
         if trouble >= PATIENCE:
             break
+    else:
+        for promise in PROMISES:
+            seen.append(look_at_promise(promise, *both(base, head, Hold(target, promise))))
     return judge(seen, of_base, of_head)
 
 
@@ -94,10 +104,32 @@ def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -
         step = parted.step
     else:
         calls = (base[:length, -1] != head[:length, -1]).nonzero()[0]
-        step = int(calls[0]) if len(calls) else length
-    way = float((theirs[: step + 1] - theirs[0]).abs().nan_to_num(0.0).max())
-    apart = float((ours[step] - theirs[step]).abs().nan_to_num(torch.inf).max())
-    return Seen(probe, "changed", step, apart / way if way else (np.inf if apart else 0.0))
+        step = int(calls[0]) if len(calls) else length - 1
+    come = (theirs[: step + 1] - theirs[0]).abs()
+    way = float(torch.where(come.isfinite(), come, 0.0).max())
+    known = ours[step].isfinite() & theirs[step].isfinite()
+    alike = (ours[step] == theirs[step]) | (ours[step].isnan() & theirs[step].isnan())
+    apart = (ours[step] - theirs[step]).abs()[known]
+    if not (known | alike).all():
+        relative = np.inf
+    else:
+        largest = float(apart.max()) if len(apart) else 0.0
+        relative = largest / way if way else (np.inf if largest else 0.0)
+    return Seen(probe, "changed", step, relative)
+
+
+def look_at_promise(promise: str, base: Kept | Failure, head: Kept | Failure) -> Seen:
+    """What a promise shows that one side keeps and the other does not."""
+    probe = Probe(promise, Way.PROMISE)
+    if isinstance(base, Failure) or isinstance(head, Failure):
+        return look(probe, base, head)  # type: ignore[arg-type]
+    if base.kept and head.kept is False:
+        return Seen(
+            probe, "changed", text=f"does not keep {promise}, as the base does: {head.text}"
+        )
+    if head.kept and base.kept is False:
+        return Seen(probe, "changed", text=f"keeps {promise}, as the base does not: {base.text}")
+    return Seen(probe, "same" if base.kept is not None else "both fail", text=base.text)
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -109,69 +141,92 @@ def judge(seen: Sequence[Seen], base: Description, head: Description) -> Maths:
     """The verdict, in words."""
     compared = [each for each in seen if each.kind != "both fail"]
     broken = [each for each in compared if each.kind == "head fails"]
-    changed = [each for each in compared if each.kind in ("changed", "base fails")]
+    # What works now and did not: a change where it is ordinary use, else no one's results differ.
+    new = [each for each in compared if each.kind == "base fails"]
+    mended = [each for each in new if each.probe.is_plain]
+    changed = [each for each in compared if each.kind == "changed" or each in mended]
     differing = tuple(each.probe.name for each in compared if each in broken or each in changed)
     notes = _of_the_signature(base, head)
+    if beside := list(dict.fromkeys(each.probe.name for each in new if each not in mended)):
+        notes.append(f"now works with {'; '.join(beside[:4])}, where the base raises")
     if broken:
         first = broken[0]
-        text = f"raises with {first.probe.condition}: {first.text}"
-        if len(broken) < len(compared):
-            text = f"{text}; {_where(broken, compared)}"
         verdict = MathsVerdict.BROKEN
         difference = Difference(first.probe.name, first.step, np.inf)
+        text = f"raises with {first.probe.condition}: {first.text}"
+        if len(broken) < len(compared):
+            text += f"; {_where(broken, compared)}"
+        if changed:
+            text += f"; besides, it {_how(changed[0])}"
     elif changed:
-        first = min(changed, key=lambda each: seen.index(each))
-        verdict, difference = MathsVerdict.CHANGED, None
-        if first.kind == "base fails":
-            text = f"works with {first.probe.condition}, where the base raises: {first.text}"
-            difference = Difference(first.probe.name, 0, np.inf)
-        else:
-            difference = Difference(first.probe.name, first.step, first.relative)
-            text = (
-                f"differs from step {first.step} on, by {first.relative:.2g} of the way; "
-                f"{_where(changed, compared)}"
-            )
+        first = changed[0]
+        verdict = MathsVerdict.CHANGED
+        difference = Difference(first.probe.name, first.step, first.relative)
+        text = _how(first)
+        if first.probe.way is not Way.PROMISE:
+            text += f"; {_where(changed, compared)}"
     else:
         difference = None
         rounded = [each for each in compared if each.kind == "rounding"]
         verdict = MathsVerdict.ROUNDING if rounded else MathsVerdict.IDENTICAL
         text = f"in {len(rounded)} of {len(compared)} probes" if rounded else ""
+    lost = [each for each in seen if each.kind == "both fail" and each.probe.settings]
+    if len(lost) > len(seen) // 3:
+        notes.append(f"{len(lost)} probes fail on both sides: {lost[0].text}")
     if not compared:
         verdict, text = MathsVerdict.INCONCLUSIVE, f"both sides fail on every probe: {seen[0].text}"
+    plain = any(each.probe.is_plain for each in (*broken, *changed))
+    shown = [each.probe.settings for each in changed if _can_be_trained_with(each.probe)]
     return Maths(
-        verdict, "; ".join(filter(None, (text, *notes))), difference, len(compared), differing
+        verdict,
+        "; ".join(filter(None, (text, *notes))),
+        difference,
+        len(compared),
+        differing,
+        at_defaults=plain,
+        under=shown[0] if shown and not plain else {},
     )
 
 
+def _can_be_trained_with(probe: Probe) -> bool:
+    """Whether a run can show what the probe does: by hyperparameters, and downwards."""
+    return probe.way is Way.SHRINKING and bool(probe.settings) and "maximize" not in probe.settings
+
+
+def _how(seen: Seen) -> str:
+    """What one probe shows, as a verb."""
+    if seen.probe.way is Way.PROMISE:
+        return seen.text
+    if seen.kind == "base fails":
+        return f"works with {seen.probe.condition}, where the base raises: {seen.text}"
+    apart = f"by {seen.relative:.2g} of the way"
+    if not seen.relative:
+        apart = "in how often it asks for the loss"
+    if np.isinf(seen.relative):
+        apart = "where one side rests or is not finite"
+    return f"differs from step {seen.step} on, {apart}"
+
+
 def _where(hit: Sequence[Seen], compared: Sequence[Seen]) -> str:
-    """Under what they differ: everywhere, only with some hyperparameter, or in which probes."""
-    if len(hit) == len(compared):
+    """Under what they differ: everywhere, only with some hyperparameter, only in some way."""
+    probes = [each for each in compared if each.probe.way is not Way.PROMISE]
+    names = list(dict.fromkeys(each.probe.name for each in hit))
+    spared = list(dict.fromkeys(each.probe.name for each in probes if each not in hit))
+    if not spared:
         return "in every probe"
-    first_is_plain = not hit[0].probe.settings and hit[0].probe.way in (Way.STEADY, Way.SHRINKING)
-    if first_is_plain:
-        spared = [each.probe.condition for each in compared if each not in hit]
+    if len(hit) == 1:
+        return f"only with {hit[0].probe.condition}"
+    if hit[0].probe.is_plain:
         if len(spared) <= 3:
-            return f"in every probe but {', '.join(spared)}"
-        return f"in {len(hit)} of {len(compared)} probes, the defaults among them"
-    shared = set.intersection(*({*each.probe.settings} for each in hit))
-    if shared:
-        names = sorted(shared)
-        conditions = [each.probe.settings for each in hit]
-        if len(hit) == 1:
-            return f"only with {hit[0].probe.condition}"
-        return (
-            f"only with another {' and '.join(names)}"
-            if all(len(each) >= 1 for each in conditions)
-            else f"only with {', '.join(names)}"
-        )
-    conditions_ = list(dict.fromkeys(each.probe.condition for each in hit))
-    more = f" and {len(conditions_) - 4} more" if len(conditions_) > 4 else ""
-    return f"only with {'; '.join(conditions_[:4])}{more}"
+            return f"in every probe but {'; '.join(spared)}"
+        return f"in {len(hit)} of {len(probes)} probes, the defaults among them"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"only with {'; '.join(names[:4])}{more}"
 
 
 def _of_the_signature(base: Description, head: Description) -> list[str]:
     """What changed in the constructor: names and defaults."""
-    old, new = base.hyperparameters, head.hyperparameters
+    old, new = ({**each.opaque, **each.hyperparameters} for each in (base, head))
     notes = [
         f"the default of {name} went from {old[name]!r} to {new[name]!r}"
         for name in old

@@ -41,6 +41,7 @@ class Way(enum.StrEnum):
     SCHEDULED = "a learning rate changed on the way"
     LOADED = f"save and load at step {SAVED_AT}"
     LONG = f"{LONG:,} steps"
+    PROMISE = "a promise of the contract"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,15 @@ class Probe:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is an ordinary use, with nothing beside the defaults."""
+        return not self.settings and self.way in (Way.STEADY, Way.SHRINKING)
+
+    @property
     def condition(self) -> str:
         """Under what it shows, for "only with ..."."""
+        if self.way is Way.STEADY:
+            return self.name
         if self.settings:
             given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
             return given if self.way is Way.SHRINKING else f"{given} and {self.way.value}"
@@ -76,7 +84,9 @@ class Description:
     Attributes
     ----------
     hyperparameters : mapping
-        Arguments of the constructor and their defaults, as text where they do not travel.
+        Arguments of the constructor whose defaults are plain values, and those.
+    opaque : mapping
+        The other arguments, and in a word what their defaults are: nobody is told of them.
     accepted : tuple of mappings
         Settings beside the default that it takes.
     offers : tuple of str
@@ -98,6 +108,12 @@ class Description:
     draws: str
     trainable: bool
     code: str
+    opaque: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The names of all arguments."""
+        return frozenset((*self.hyperparameters, *self.opaque))
 
 
 def plan(base: Description, head: Description) -> list[Probe]:
@@ -119,7 +135,7 @@ def plan(base: Description, head: Description) -> list[Probe]:
     probes += [Probe(way.value, way, told) for way in ways]
     settings = _distinct((*base.accepted, *head.accepted))
     # An argument that only the head has is new: nobody's results depend on it yet.
-    settings = [each for each in settings if all(name in base.hyperparameters for name in each)]
+    settings = [each for each in settings if base.arguments.issuperset(each)]
     probes += [Probe(_title(each), Way.SHRINKING, {**told, **each}) for each in settings]
     for offer in dict.fromkeys((*base.offers, *head.offers)):
         probes.append(Probe(f"{offer}=True", Way.SHRINKING, {**told, offer: True}))
@@ -134,9 +150,11 @@ def plan(base: Description, head: Description) -> list[Probe]:
 
 def _title(settings: Mapping[str, Any]) -> str:
     """The name of a probe of disturbed settings: the hyperparameter that is disturbed."""
-    last = list(settings)[-1]
+    *company, last = settings
     value = settings[last]
-    return f"{last}={value}" if isinstance(value, bool) else last
+    title = f"{last}={value}" if isinstance(value, bool) else last
+    given = ", ".join(f"{name}={settings[name]}" for name in company)
+    return f"{title} ({given})" if given else title
 
 
 def _distinct(settings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -163,7 +181,7 @@ def walk(subject: Subject, probe: Probe) -> np.ndarray:
     elif way is Way.MISSING:
         path = path.with_gradient(1, None)
     elif way is Way.GROUPS:
-        groups = _two_groups(subject)
+        groups = _two_groups(subject, probe.settings)
     elif way in (Way.STEADY, Way.ADDED, Way.SCHEDULED):
         path = course(shapes, steps)
         groups = (lambda params: [{"params": params[:1]}]) if way is Way.ADDED else None
@@ -237,11 +255,11 @@ def _zeros_first(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
     return Course(full.starts, tuple(gradients))
 
 
-def _two_groups(subject: Subject) -> Grouping:
+def _two_groups(subject: Subject, settings: Mapping[str, Any]) -> Grouping:
     """The second half of the parameters with a learning rate and a decay of their own."""
     own: dict[str, Any] = {}
     if subject.lr is not None:
-        own["lr"] = subject.lr / 3
+        own["lr"] = settings.get("lr", subject.lr) / 3
     if subject.takes("weight_decay"):
         own["weight_decay"] = 0.05
 

@@ -43,6 +43,22 @@ class Walk:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Does an optimizer keep this promise of the contract? A `Kept`."""
+
+    target: str
+    promise: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of a promise: whether it is kept (None: it does not apply), and what broke."""
+
+    kept: bool | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Train:
     """Run an optimizer on a problem: a list of `Outcome`, one a lane.
 
@@ -111,4 +127,4 @@ class Failure:
     where: str = ""
 
 
-Request = Find | Meet | Walk | Train | Prepare | Time | Weigh
+Request = Find | Meet | Walk | Hold | Train | Prepare | Time | Weigh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from optbench.compare.requests import (
     Failure,
     Find,
     Found,
+    Hold,
+    Kept,
     Meet,
     Prepare,
     Request,
@@ -27,6 +30,8 @@ from optbench.compare.requests import (
 )
 from optbench.compare.weighing import Bench, weigh
 from optbench.conformance.acquaintance import NotConstructible, acquaint
+from optbench.conformance.contract import choose
+from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.processes import in_a_worker
@@ -78,6 +83,7 @@ class Side:
             Find: self._find,
             Meet: self._meet,
             Walk: self._walk,
+            Hold: self._hold,
             Train: self._train,
             Prepare: self._prepare,
             Time: self._time,
@@ -101,16 +107,19 @@ class Side:
         targets: list[str] = []
         refusals: list[tuple[str, str]] = []
         everything: list[str] | None = None
+        broken: list[tuple[str, str]] = []
         for pattern in request.patterns:
             try:
                 if ":" in pattern:
                     targets += self.imports.classes(pattern)
                     continue
                 if everything is None:
-                    everything, _ = self.imports.exported()
+                    everything, broken = self.imports.exported()
                 targets += by_name(pattern, everything)
             except (UnknownName, NotAdoptable) as error:
-                refusals.append((pattern, str(error.args[0])))
+                # Where modules did not import, it may well have been in one of those.
+                reasons = [f"{name} does not import: {text}" for name, text in broken]
+                refusals.append((pattern, "; ".join((str(error.args[0]), *reasons[:3]))))
         return Found(tuple(dict.fromkeys(targets)), tuple(refusals))
 
     def _meet(self, request: Meet) -> probes.Description:
@@ -123,22 +132,32 @@ class Side:
         offers = tuple(
             name for name in ("foreach", "fused") if subject.takes(name) and _works(subject, name)
         )
-        lr = subject.hyperparameters.get("lr")
+        values = subject.hyperparameters
         return probes.Description(
-            hyperparameters={
-                name: value if _travels(value) else repr(value)
-                for name, value in subject.hyperparameters.items()
-            },
+            hyperparameters={name: value for name, value in values.items() if _travels(value)},
             accepted=tuple(each for each in subject.variants if _travels(each)),
             offers=offers,
             wants=subject.wants,
             draws=subject.draws,
-            trainable=subject.row is not None and lr is not None and not subject.wants.graph,
+            trainable=subject.row is not None
+            and subject.lr is not None
+            and not subject.wants.graph,
             code=digest(self.tree.path, cls.__module__),
+            opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
         )
 
     def _walk(self, request: Walk) -> Any:
         return probes.walk(replace(self._met[request.target], wants=request.wants), request.probe)
+
+    def _hold(self, request: Hold) -> Kept:
+        (check,) = choose([request.promise], ())
+        try:
+            check.function(self._met[request.target])
+        except NotApplicable as error:
+            return Kept(None, str(error))
+        except Broken as error:
+            return Kept(False, str(error).partition("\n")[0])
+        return Kept(True)
 
     def _train(self, request: Train) -> Any:
         if request.target not in self._rows:
@@ -195,6 +214,13 @@ def _works(subject: Subject, name: str) -> bool:
     except (Exception, SystemExit):  # noqa: BLE001
         return False
     return True
+
+
+def _kind(value: Any) -> str:
+    """What a default is, in a word that is the same in every process."""
+    if isinstance(value, enum.Enum):
+        return str(value)
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _travels(value: Any) -> bool:

@@ -18,7 +18,7 @@ START_S = 120.0
 """Seconds to begin: to import torch, on a machine that does other things."""
 
 LIMIT_S = 60.0
-"""Seconds that a request may take, but for those that train."""
+"""Seconds that a request may take, but for those that import and those that train."""
 
 PINNED = {
     # Two mallocs: with temporaries of some 2 MB, a step takes one time or five, by whether they
@@ -42,10 +42,12 @@ class SideProcess:
         What goes first on its path.
     folder : Path
         For its last words.
+    limit_s : float
+        Seconds that a request may take where it does not say.
     """
 
-    def __init__(self, tree: Tree, folder: Path) -> None:
-        self.tree, self.folder = tree, folder
+    def __init__(self, tree: Tree, folder: Path, limit_s: float = LIMIT_S) -> None:
+        self.tree, self.folder, self.limit_s = tree, folder, limit_s
         self._worker: WorkerProcess | None = None
         self._numbers = itertools.count()
         self._asked = 0
@@ -53,8 +55,9 @@ class SideProcess:
         self._limit = 0.0
         self._met: dict[str, Meet] = {}
 
-    def send(self, request: Request, limit_s: float = LIMIT_S) -> None:
+    def send(self, request: Request, limit_s: float | None = None) -> None:
         """Ask; the answer is `receive`d."""
+        limit_s = self.limit_s if limit_s is None else limit_s
         if isinstance(request, Meet):
             self._met[request.target] = request
         if self._worker is None:
@@ -95,7 +98,7 @@ class SideProcess:
             if isinstance(said, Answer) and said.number == self._asked:
                 return said.content
 
-    def ask(self, request: Request, limit_s: float = LIMIT_S) -> Any:
+    def ask(self, request: Request, limit_s: float | None = None) -> Any:
         """`send` and `receive`."""
         self.send(request, limit_s)
         return self.receive()
@@ -112,7 +115,7 @@ class SideProcess:
 
 
 def both(
-    base: SideProcess, head: SideProcess, request: Request, limit_s: float = LIMIT_S
+    base: SideProcess, head: SideProcess, request: Request, limit_s: float | None = None
 ) -> tuple[Any, Any]:
     """Ask both sides the same, at the same time."""
     base.send(request, limit_s)

@@ -36,6 +36,9 @@ WAYS = tuple(
 )
 """From the most usual on."""
 
+ENOUGH = 12
+"""Steps after which it is taken to be fed as it wants. Some ask for more only every tenth step."""
+
 
 def members(target: str) -> list[str]:
     """The targets that a target stands for: ``module:*`` is every optimizer class in a module.
@@ -113,7 +116,7 @@ def acquaint(
                 "not a torch.optim.Optimizer"
             )
         try:
-            session.advance(2)
+            session.advance(ENOUGH)
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(f"cannot take a step: {_on_a_line(error)}")
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from optbench.analysis.comparison import Comparison, OptimizerComparison, SideOfComparison
@@ -40,6 +41,11 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     rows = sorted(comparison.optimizers, key=_attention)
     return {
         "comparison": comparison,
+        "where": ", ".join(
+            f"{name} {comparison.environment[key]}" if name else str(comparison.environment[key])
+            for name, key in (("torch", "torch"), ("Python", "python"), ("", "cpu"))
+            if comparison.environment.get(key)
+        ),
         "base": _side(comparison.base),
         "head": _side(comparison.head),
         "summary": summary(comparison),
@@ -61,7 +67,10 @@ def _content(comparison: Comparison) -> dict[str, Any]:
                     }
                     for each in row.problems
                 ],
-                "sizes": row.cost.sizes,
+                "sizes": [
+                    {"row": each, "tone": TONES.get(each.verdict.value, "")}
+                    for each in row.cost.sizes
+                ],
                 "cost": cost_in_words(row),
                 "state": row.cost.state_bytes_per_parameter,
             }
@@ -77,8 +86,9 @@ def _attention(row: OptimizerComparison) -> tuple[int, str]:
     """What asks for attention comes first."""
     words = [word for _, word in verdicts(row, ("maths", "convergence", "speed", "memory"))]
     tones = [TONES.get(word, "") for word in words if word not in QUIET]
-    rank = 0 if "bad" in tones else 1 if "good" in tones else 2 if "open" in tones else 3
-    return rank, row.name
+    order = ("bad", "good", "open")
+    rank = min((order.index(tone) for tone in tones if tone), default=len(order))
+    return rank - ("broken" in words), row.name
 
 
 def _effect(row: OptimizerComparison) -> str:
@@ -86,8 +96,9 @@ def _effect(row: OptimizerComparison) -> str:
     told = [each for each in row.problems if each.verdict.value in ("regressed", "improved")]
     if not told:
         return ""
-    largest = max(told, key=lambda p: max(p.ratio or 0.0, 1 / p.ratio if p.ratio else 0.0))
-    return f"{times(largest.ratio)}x on {largest.problem}"
+    largest = max(told, key=lambda p: abs(math.log(p.ratio)) if p.ratio else math.inf)
+    word = "slower" if largest.verdict.value == "regressed" else "faster"
+    return f"{word}: {times(largest.ratio)} times the steps, {largest.problem}, {largest.league}"
 
 
 def _side(side: SideOfComparison) -> dict[str, str]:

@@ -69,15 +69,13 @@ def verdicts(row: OptimizerComparison, rungs: Sequence[str]) -> list[tuple[str, 
 def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[str, str]]:
     """What is to be said about an optimizer beside its verdicts: (rung, text)."""
     told = []
-    if (row.maths.text and (verbose or row.maths.verdict.value not in QUIET)) or (
-        row.maths.text and ";" not in row.maths.text and "now takes" in row.maths.text
-    ):
+    if row.maths.text:
         told.append(("maths", row.maths.text))
     if row.convergence is not None and row.convergence_text:
         told.append(("convergence", row.convergence_text))
     loud = any(v and v.value not in QUIET for v in (row.speed, row.memory))
-    if loud or (verbose and (row.cost.text or row.cost.sizes)):
-        told.append(("cost", cost_in_words(row)))
+    if (loud or verbose) and (text := cost_in_words(row)):
+        told.append(("cost", text))
     return told
 
 
@@ -95,11 +93,11 @@ def cost_in_words(row: OptimizerComparison) -> str:
 
 
 def on_problem(each: OnProblem) -> str:
-    """``rosenbrock-2d, default: regressed, 1.31x [1.22, 1.40] to 1e-6, 0 of 16 seeds won``."""
+    """A question and its answer: the ratio, its interval, the target, how many seeds were won."""
     head = f"{each.problem}, {each.league}: {each.verdict.value}"
     if each.ratio is None or each.low is None or each.high is None or each.target is None:
         return f"{head}; {each.text}"
-    rates = "" if each.league == "default" else f", lr {each.lr[0]:g} and {each.lr[1]:g}"
+    rates = "" if each.league.startswith("default") else f", lr {each.lr[0]:g} and {each.lr[1]:g}"
     more = f"; {each.more_seeds:,} more seeds would settle it" if each.more_seeds else ""
     return (
         f"{head}, {times(each.ratio)} [{times(each.low)}, {times(each.high)}] the steps to a gap "
@@ -111,7 +109,7 @@ def times(ratio: float | None) -> str:
     """1.31, or a word for who does not arrive."""
     if ratio is None:
         return MISSING
-    return "inf" if math.isinf(ratio) else f"{ratio:.2f}"
+    return "∞" if math.isinf(ratio) else f"{ratio:.2f}"
 
 
 def summary(comparison: Comparison) -> str:
@@ -124,7 +122,8 @@ def summary(comparison: Comparison) -> str:
         if counts:
             parts.append(f"{rung} " + ", ".join(f"{n} {word}" for word, n in counts.items()))
     s = "s" * (len(rows) != 1)
-    return f"{len(rows)} optimizer{s}: {'; '.join(parts)}; in {comparison.seconds:.0f} s"
+    counted = ": ".join(filter(None, (f"{len(rows)} optimizer{s}", "; ".join(parts))))
+    return f"{counted}; in {comparison.seconds:.0f} s"
 
 
 def without_infinities(value: Any) -> Any:

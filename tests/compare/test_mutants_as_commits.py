@@ -1,0 +1,94 @@
+"""Every historical bug, put in by a commit, is seen, and the probe that shows it is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command, Said
+from mutants.catalogue import MUTANTS, Mutant
+from repositories import Repository
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parents[1] / "mutants"
+
+NAMED = {
+    1: "only with foreach=True, amsgrad=True",
+    2: "in every probe",
+    3: "from step 2 on",
+    4: "from step 1 on",
+    5: "from step 1 on",
+    6: "weight_decay",
+    7: "weight_decay",
+    8: "only with maximize=True",
+    9: "in every probe",
+    10: "differs from step 1 on",
+    11: "from step 1 on",
+    12: "from step 1 on",
+    13: "from step 2 on",
+    14: "from step 1 on",
+    15: "in every probe but nesterov=False",
+    16: "in every probe but a parameter without a gradient",
+    17: "saves_and_loads_at_step_301",
+    18: "only with foreach=True and sparse gradients",
+    19: "a_gradient_scaler_does_not_matter",
+    22: "from step 3 on",
+    23: "from step 8 on",
+    24: "from step 2 on",
+}
+"""What the verdict says of each; 20 and 21 compute the same, and cost more."""
+
+
+def export(repository: Repository, which: str) -> None:
+    """A package that exports a class a bug, broken or correct."""
+    lines = []
+    for each in MUTANTS:
+        module, _, name = getattr(each, which).partition(":")
+        lines.append(f"from {module} import {name} as Bug{each.number:02d}\n")
+    names = ", ".join(f'"Bug{each.number:02d}"' for each in MUTANTS)
+    folder = repository.root / "src" / "suspects"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").write_text("".join(lines) + f"__all__ = [{names}]\n", "utf-8")
+
+
+@pytest.fixture(scope="module")
+def said(optbench: Command, make_repository: Callable[[], Repository]) -> Said:
+    repository = make_repository()
+    shutil.copytree(
+        HERE, repository.root / "src" / "mutants",
+        ignore=shutil.ignore_patterns("__pycache__", "test_*", "__main__.py", "proof.py"),
+    )  # fmt: skip
+    export(repository, "correct")
+    repository.commit("correct")
+    export(repository, "broken")
+    repository.commit("broken")
+    return optbench(
+        "compare", "HEAD~1", "HEAD", "-o", "suspects:*", "--rung", "maths", "--rung", "memory",
+        folder=repository.root,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.number}-{m.broken}")
+def test_a_bug_is_seen_and_the_probe_named(said: Said, mutant: Mutant) -> None:
+    row = said.of(f"Bug{mutant.number:02d}")
+    if mutant.number in NAMED:
+        assert row["maths"] in ("changed", "broken")
+        assert NAMED[mutant.number] in row["maths_text"]
+        assert row["first_difference"]["probe"] in row["differing_probes"]
+    else:
+        assert row["maths"] == "identical"
+    if mutant.number == 20:
+        assert row["memory"] == "more"
+    if mutant.number == 21:
+        # Counted, not timed: operations of a step before and after loading.
+        assert row["speed"] == "slower"
+        assert row["cost"]["operations_after_loading"][1] > 1.25
+
+
+def test_nothing_was_left_out(said: Said) -> None:
+    assert len(said.verdicts) == len(MUTANTS) == 24
+    assert said.content["not_constructible"] == []
+    assert said.code == 1

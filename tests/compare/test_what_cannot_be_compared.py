@@ -1,0 +1,125 @@
+"""Bad input: a clear message or row for each, and never a success that compared nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from repositories import Repository
+
+pytestmark = pytest.mark.slow
+
+
+def refused(optbench: Command, *arguments: str, folder: Path) -> str:
+    """What is said when the exit status is 2."""
+    said = optbench("compare", *arguments, folder=folder)
+    assert said.code == 2, (said.out, said.errors)
+    assert said.errors.startswith("error: ")
+    assert said.content == {}
+    return said.errors
+
+
+def test_an_unknown_revision_is_met_with_the_nearest_name(
+    repository: Repository, optbench: Command
+) -> None:
+    said = refused(optbench, "mian", folder=repository.root)
+    assert "'mian' is no commit" in said
+    assert "did you mean main?" in said
+
+
+def test_a_shallow_clone_is_told_how_to_deepen(repository: Repository, optbench: Command) -> None:
+    repository.commit("second")
+    shallow = repository.root.parent / "shallow"
+    url = repository.root.as_uri()
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", url, str(shallow)], check=True)
+    said = refused(optbench, "HEAD~1", folder=shallow)
+    assert "shallow clone" in said
+    assert "git fetch --unshallow" in said
+
+
+def test_outside_a_repository_other_sources_are_named(tmp_path: Path, optbench: Command) -> None:
+    said = refused(optbench, "main", folder=tmp_path)
+    assert "is in no git repository" in said
+    assert "dir:PATH" in said
+
+
+def test_a_package_that_cannot_be_installed(tmp_path: Path, optbench: Command) -> None:
+    wheel = tmp_path / "broken-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"no archive")
+    said = refused(optbench, f"pip:{wheel}", "dir:.", folder=tmp_path)
+    assert "pip cannot install" in said
+
+
+def test_where_there_is_no_optimizer_nothing_was_compared(
+    tmp_path: Path, optbench: Command
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plain.py").write_text("VALUE = 1\n")
+    said = refused(optbench, "dir:one", "dir:other", folder=tmp_path)
+    assert "nothing was compared" in said
+    said = refused(optbench, "dir:one", "dir:other", "-o", "plain:Adam", folder=tmp_path)
+    assert "has no 'Adam'" in said
+
+
+def test_what_comes_from_elsewhere_is_not_taken_for_the_tree_s(
+    repository: Repository, optbench: Command
+) -> None:
+    said = refused(optbench, "HEAD", "-o", "torch.optim:Adam", folder=repository.root)
+    assert "torch.optim is not in" in said
+
+
+def test_a_side_that_does_not_import_says_why(repository: Repository, optbench: Command) -> None:
+    init = repository.file("__init__")
+    init.write_text("import nothing_of_that_name\n", "utf-8")
+    said = optbench("compare", "HEAD", "-o", "tinyopt:Adam", folder=repository.root)
+    assert said.of("Adam")["maths"] == "broken"
+    assert "No module named 'nothing_of_that_name'" in said.out
+    assert said.code == 1
+    said_of_all = refused(optbench, "HEAD", folder=repository.root)
+    assert "No module named 'nothing_of_that_name'" in said_of_all
+
+
+def test_a_wrong_key_in_the_table_is_named_by_its_path(
+    repository: Repository, optbench: Command
+) -> None:
+    pyproject = repository.root / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text + "\n[tool.optbench]\noptimisers = ['tinyopt:Adam']\n", "utf-8")
+    said = refused(optbench, "HEAD", folder=repository.root)
+    assert "tool.optbench.optimisers" in said
+    assert "known are optimizers" in said
+
+
+def test_the_table_says_which_are_compared_and_what_fails(
+    repository: Repository, optbench: Command
+) -> None:
+    pyproject = repository.root / "pyproject.toml"
+    table = "\n[tool.optbench]\noptimizers = ['tinyopt:Ad*']\nfail-on = ['changed']\n"
+    pyproject.write_text(pyproject.read_text("utf-8") + table, "utf-8")
+    repository.change("adam", ("eps=1e-8", "eps=1e-7"))
+    said = optbench("compare", "HEAD", "--rung", "maths", folder=repository.root)
+    assert set(said.verdicts) == {"Adadelta", "Adagrad", "Adam", "AdamW", "Adamax"}
+    assert said.code == 1
+    assert "found: changed" in said.errors
+
+
+def test_one_that_cannot_be_constructed_is_listed_with_the_reason(
+    repository: Repository, optbench: Command
+) -> None:
+    repository.change("lion", ("lr=1e-4", "horizon, lr=1e-4"))
+    repository.commit("needs a horizon")
+    said = optbench(
+        "compare", "HEAD", "-o", "Lion", "-o", "Adam", "--rung", "maths", folder=repository.root
+    )
+    (refusal,) = said.content["not_constructible"]
+    assert refusal["name"] == "tinyopt:Lion"
+    assert "its constructor needs horizon" in refusal["reason"]
+    assert said.verdicts == {"Adam": "identical"}
+    said = optbench(
+        "compare", "HEAD", "-o", "Lion", "--set", "horizon=3", "--rung", "maths",
+        folder=repository.root,
+    )  # fmt: skip
+    assert said.verdicts == {"Lion": "identical"}
