@@ -35,7 +35,7 @@ LONGEST_STEP_S = 0.5
 ROUNDS = (16, 32, 64, 128)
 """Turns at each look."""
 
-BUDGET_S = 2.5
+BUDGET_S = 4.0
 """Seconds after which the timing of one size ends with the round that it is in."""
 
 
@@ -58,26 +58,33 @@ def compare_speed(
         return replace(row, speed=SpeedVerdict.INCONCLUSIVE, cost=replace(row.cost, text=text))
     sizes: list[AtSize] = []
     left_out = ""
+    confirmed = None
     for parameters in SIZES:
         measured = _at_size(sides, row.name, parameters)
         if isinstance(measured, str):
-            left_out = left_out or measured
+            left_out = measured
             break
-        if measured.verdict in (SpeedVerdict.FASTER, SpeedVerdict.SLOWER):
-            for side in sides:
-                side.end()
-            again = _at_size(sides, row.name, parameters)
-            if isinstance(again, AtSize) and again.verdict is not measured.verdict:
-                text = (
-                    SpeedVerdict.INCONCLUSIVE
-                    if again.verdict is not SpeedVerdict.SAME
-                    else again.verdict
-                )
-                again = replace(again, verdict=text)
-            measured = again if isinstance(again, AtSize) else measured
+        if measured.verdict in _FINDINGS and measured.verdict is not confirmed:
+            measured = _again(sides, row.name, measured)
+            confirmed = measured.verdict if measured.verdict in _FINDINGS else confirmed
         sizes.append(measured)
     speed, cost = _concluded(row.cost, sizes, left_out)
     return replace(row, speed=speed, cost=cost)
+
+
+_FINDINGS = frozenset((SpeedVerdict.FASTER, SpeedVerdict.SLOWER))
+
+
+def _again(sides: Sides, target: str, found: AtSize) -> AtSize:
+    """The same size in fresh processes: a finding that does not show again is none."""
+    for side in sides:
+        side.end()
+    again = _at_size(sides, target, found.parameters)
+    if isinstance(again, str) or again.verdict is found.verdict:
+        return found
+    if again.verdict is SpeedVerdict.SAME:
+        return again
+    return replace(again, verdict=SpeedVerdict.INCONCLUSIVE)
 
 
 def _concluded(cost: Cost, sizes: list[AtSize], left_out: str) -> tuple[SpeedVerdict, Cost]:
