@@ -200,15 +200,10 @@ def _search(folder: Path, good: str, bad: str, look: Callable[[str], Tried]) -> 
 
 
 def _left(folder: Path) -> list[str]:
-    """The commits that may still be the first bad one, but for those known to be good."""
-    bad = git.git(folder, "rev-parse", "refs/bisect/bad")
+    """The commits that may still be the first bad one, newest first: one where it is found."""
     refs = git.git(folder, "for-each-ref", "--format=%(refname)", "refs/bisect").splitlines()
     good = [f"^{ref}" for ref in refs if "/good-" in ref]
-    skipped = {git.git(folder, "rev-parse", ref) for ref in refs if "/skip-" in ref}
-    every = git.git(folder, "rev-list", bad, *good).splitlines()
-    untried = [each for each in every if each not in skipped and each != bad]
-    # The newest is bad; below it are those that nobody could try, as long as none is untried.
-    return every if untried or len(every) > 1 else [bad]
+    return git.git(folder, "rev-list", "refs/bisect/bad", *good).splitlines()
 
 
 def _drive(folder: Path, *arguments: str) -> tuple[int, str]:
