@@ -37,7 +37,8 @@ WAYS = tuple(
 """From the most usual on."""
 
 ENOUGH = 12
-"""Steps after which it is taken to be fed as it wants. Some ask for more only every tenth step."""
+"""Steps after which it is taken to be fed as it wants. Some ask for more only every tenth step;
+one that raises on the way in every way is taken as it stands after two."""
 
 
 def members(target: str) -> list[str]:
@@ -102,6 +103,7 @@ def acquaint(
         subject.reference = OPTIMIZERS[reference]
     _fill_required(subject)
     refusals: list[str] = []
+    begun: Wants | None = None
     for wants in WAYS:
         subject.wants = wants
         try:
@@ -115,27 +117,40 @@ def acquaint(
                 f"{subject.name} makes a {type(session.optimizer).__name__}, "
                 "not a torch.optim.Optimizer"
             )
+        steps = 0
         try:
-            session.advance(ENOUGH)
+            for steps in range(ENOUGH):  # noqa: B007
+                session.advance(1)
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(f"cannot take a step: {_on_a_line(error)}")
+            if begun is None and steps >= 2:
+                begun = wants
             continue
         if wants.closure and not session.closure_calls:
             refusals.append("step(closure) never calls the closure")
             continue
-        if subject.row is not None:
-            needs = {"sparse"} if wants.sparse else set()
-            needs |= {"only matrices"} if wants.matrices else set()
-            subject.row = replace(
-                subject.row,
-                closure=wants.closure,
-                sparse_gradients=wants.sparse,
-                needs=subject.row.needs | needs,
-                defaults={**subject.row.defaults, **subject.settings},
-            )
-        return subject
+        return _fed(subject, wants)
+    if begun is not None:
+        # It steps, and raises later however it is fed: that is for the checks to say.
+        return _fed(subject, begun)
     # The first is what it says to ordinary use.
     raise NotConstructible(refusals[0] + _narrow(subject))
+
+
+def _fed(subject: Subject, wants: Wants) -> Subject:
+    """The subject, fed as it wants, and its row with it."""
+    subject.wants = wants
+    if subject.row is not None:
+        needs = {"sparse"} if wants.sparse else set()
+        needs |= {"only matrices"} if wants.matrices else set()
+        subject.row = replace(
+            subject.row,
+            closure=wants.closure,
+            sparse_gradients=wants.sparse,
+            needs=subject.row.needs | needs,
+            defaults={**subject.row.defaults, **subject.settings},
+        )
+    return subject
 
 
 def _on_a_line(error: BaseException) -> str:

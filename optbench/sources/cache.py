@@ -26,8 +26,9 @@ def cache_folder() -> Path:
     own = os.environ.get("OPTBENCH_CACHE")
     if own:
         return Path(own).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "optbench"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification of these variables wants a relative one ignored.
+    return (base if base.is_absolute() else Path.home() / ".cache") / "optbench"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ into that one, no worktree, no ref, no index, so that there is nothing to clean 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from optbench.sources.source import SourceError
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:
-    """What git answers in a folder, stripped.
+    """What git answers in a folder, without the line's end.
 
     Raises
     ------
@@ -30,23 +31,26 @@ def git(folder: Path, *arguments: str, check: bool = True) -> str:
 
 def run_git(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
     """Exit status, output and errors of git in a folder."""
+    answer = _answer(folder, arguments)
+    out, error = (part.decode("utf-8", errors="replace") for part in (answer.stdout, answer.stderr))
+    # Of what it answers only the line's end: a path may begin and end with a space.
+    return answer.returncode, out.rstrip("\n"), error.strip()
+
+
+def _answer(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     # Without prompts and large files; and whoever calls from a hook has set variables that
     # would send us to the user's index.
     environment = {k: v for k, v in os.environ.items() if k not in _POINTERS}
     environment |= {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C",
                     "GIT_OPTIONAL_LOCKS": "0"}  # fmt: skip
     try:
-        answer = subprocess.run(
+        return subprocess.run(
             ["git", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null",
              "-C", str(folder), *arguments],
             capture_output=True, check=False, env=environment,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise SourceError("git is not installed, or not on the PATH") from error
-    text = [
-        part.decode("utf-8", errors="replace").strip() for part in (answer.stdout, answer.stderr)
-    ]
-    return answer.returncode, text[0], text[1]
 
 
 _POINTERS = frozenset(
@@ -84,13 +88,17 @@ def resolve(repository: Path, revision: str) -> str:
     SourceError
         With the nearest names, or the way to deepen a shallow clone.
     """
+    # What follows ``:/`` is sought in the subjects to its end, and finds only commits.
+    asked = revision if revision.startswith(":/") else f"{revision}^{{commit}}"
     code, out, _ = run_git(
-        repository,
-        ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"),
+        repository, ("rev-parse", "--verify", "--quiet", "--end-of-options", asked)
     )
-    if not code and out:
+    # Of what is excluded git gives the hash too, with the ^ before it.
+    if not code and out and not out.startswith("^"):
         return out.splitlines()[0]
     text = f"{revision!r} is no commit of {repository}"
+    if _is_range(revision):
+        raise SourceError(f"{text}: a range is not a revision, give BASE and HEAD apart")
     if is_shallow(repository):
         raise SourceError(
             f"{text}, which is a shallow clone and may lack it: git fetch --unshallow gets the "
@@ -111,6 +119,13 @@ def resolve(repository: Path, revision: str) -> str:
         full = next(name for name in names if name.endswith(f"/{revision}"))
         hint = f"; did you mean {full}? (there is no local branch of that name)"
     raise SourceError(text + hint)
+
+
+def _is_range(revision: str) -> bool:
+    """Whether it is what git takes for several commits: ``a..b``, ``^a``; no path, no search."""
+    if revision.startswith(":/") or "^{/" in revision:
+        return False
+    return revision.startswith("^") or bool(re.search(r"(?<![/.])\.{2,3}(?![/.])", revision))
 
 
 def is_shallow(repository: Path) -> bool:
@@ -152,6 +167,17 @@ def check_out(checkout: Path, commit: str) -> None:
             else ""
         )
         raise SourceError(f"cannot check out {commit[:12]}{hint}\n{error}")
+
+
+def listed(checkout: Path) -> list[Path]:
+    """The files of a checkout that are tracked, or are neither tracked nor ignored; relative."""
+    answer = _answer(checkout, ("ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+    if answer.returncode:
+        said = answer.stderr.decode("utf-8", errors="replace").strip()
+        raise SourceError(f"git ls-files: {said or f'exit status {answer.returncode}'}")
+    # While a merge has conflicts, a file is named once for each version of it.
+    names = dict.fromkeys(answer.stdout.split(b"\0"))
+    return [Path(os.fsdecode(name)) for name in names if name]
 
 
 def status_note(repository: Path) -> str:

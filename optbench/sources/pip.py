@@ -6,6 +6,7 @@ second torch would make two environments of what ought to be one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from optbench.sources.cache import cache_folder
-from optbench.sources.source import SourceError
+from optbench.sources.source import SourceError, existing
 
 JUDGE = frozenset(("torch", "numpy", "scipy"))
 """What both sides compute with, and so cannot be compared here."""
+
+HALF = ".half-"
+DAY_S = 24 * 3600
 
 
 def installed(requirement: str, scratch: Path) -> Path:
@@ -46,7 +51,8 @@ def installed(requirement: str, scratch: Path) -> Path:
     if home.is_dir():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".half-") as half:
+    _remove_left_over(home.parent)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=HALF) as half:
         done = _install(where, Path(half) / "site")
         try:
             done.rename(home)
@@ -56,20 +62,32 @@ def installed(requirement: str, scratch: Path) -> Path:
     return home
 
 
-def built(checkout: Path, scratch: Path) -> Path:
-    """The folder that a checkout is built and installed in."""
-    return _install(str(checkout), scratch)
+def built(checkout: Path, scratch: Path, *, called: str = "") -> Path:
+    """The folder that a checkout is built and installed in.
+
+    What pip says of the checkout is said of what it is ``called``: its folder may be a run's.
+    """
+    return _install(str(checkout), scratch, called)
+
+
+def _remove_left_over(home: Path) -> None:
+    """Remove what killed installs left half-made; none takes as long as that."""
+    for half in home.glob(f"{HALF}*"):
+        with contextlib.suppress(OSError):  # another run removed it first
+            if time.time() - half.stat().st_mtime > DAY_S:
+                shutil.rmtree(half, ignore_errors=True)
 
 
 def _read(requirement: str) -> tuple[str, bool]:
     """What pip is given, and whether it always gives the same."""
     if requirement.startswith("-"):
         raise SourceError(f"pip:{requirement} is no requirement but an option of pip's")
-    if Path(requirement).expanduser().exists() and not re.fullmatch(r"[\w.-]+", requirement):
-        path = Path(requirement).expanduser().resolve()
+    path = existing(requirement)
+    # A bare name is the package, also beside a folder of that name; dots alone name none.
+    if path is not None and not re.fullmatch(r"[\w.-]*\w[\w.-]*", requirement):
         if path.is_dir():
             raise SourceError(f"pip:{requirement} is a folder: write dir:{requirement} --install")
-        return str(path), False
+        return str(path.resolve()), False
     try:
         read = Requirement(requirement)
     except InvalidRequirement as error:
@@ -86,7 +104,7 @@ def _read(requirement: str) -> tuple[str, bool]:
     return requirement, bool(pins) and read.url is None
 
 
-def _install(what: str, target: Path) -> Path:
+def _install(what: str, target: Path, called: str = "") -> Path:
     environment = {k: v for k, v in os.environ.items() if k != "PIP_CONSTRAINT"}
     command = [
         *(sys.executable, "-m", "pip", "install", "--no-deps", "--no-compile", "--quiet"),
@@ -97,14 +115,44 @@ def _install(what: str, target: Path) -> Path:
     )
     if answer.returncode:
         shutil.rmtree(target, ignore_errors=True)
-        said = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
         if "No module named pip" in answer.stderr:
             raise SourceError(f"{sys.executable} has no pip: python -m ensurepip gives it one")
-        errors = [line for line in said if line.lstrip().startswith(("ERROR:", "error:"))] or said
-        raise SourceError(f"pip cannot install {what}: " + "\n".join(errors[-4:]))
-    if not target.is_dir():
-        raise SourceError(f"pip installed nothing of {what}")
+        why = _reason(answer.stderr) or f"exit status {answer.returncode}"
+        text = f"pip cannot install {what}: {why}"
+        raise SourceError(text.replace(what, called) if called else text)
+    if not target.is_dir() or not any(target.iterdir()):
+        shutil.rmtree(target, ignore_errors=True)
+        condition = "; what follows the semicolon is not so in this Python" if ";" in what else ""
+        raise SourceError(f"pip installed nothing of {called or what}{condition}")
     return target
+
+
+def _reason(said: str) -> str:
+    """The lines of pip's errors that say why, four at most, and what helps where that is known."""
+    lines = [line.rstrip()[:300] for line in said.splitlines() if line.strip()]
+    output = _output(lines)
+    if output:
+        # Of the builder: what compilers and exceptions say, and in any case its last word.
+        errors = [
+            line for line in output[:-1] if re.search(r"(?i)error\b.*:|\w(Error|Exception):", line)
+        ]
+        hint = "a build finds only what [build-system] requires in pyproject.toml names"
+        missing = output[-1].startswith("ModuleNotFoundError:")
+        return "\n".join([*errors[-3:], output[-1], *([hint] if missing else [])])
+    if "Traceback (most recent call last):" in said:
+        return lines[-1]
+    return "\n".join(
+        [line for line in lines if re.match(r"\s*(ERROR|error):", line)][-4:] or lines[-4:]
+    )
+
+
+def _output(lines: list[str]) -> list[str]:
+    """What the failed build has said, as pip repeats it; of nested ones the innermost."""
+    end = next((n for n, line in enumerate(lines) if line.strip() == "[end of output]"), 0)
+    begins = [
+        n for n, line in enumerate(lines[:end]) if re.search(r"\[\d+ lines? of output\]$", line)
+    ]
+    return [line.strip() for line in lines[begins[-1] + 1 : end]] if begins else []
 
 
 def what_was_installed(site: Path) -> tuple[str, tuple[str, ...]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from optbench.sources import git, pip
-from optbench.sources.source import Kind, Source, SourceError
+from optbench.sources.source import Kind, Source, SourceError, existing
 from optbench.sources.tree import Tree, importable, packages_in
 
 
@@ -41,7 +44,12 @@ def prepare(
         return Tree(str(source), site, packages, version)
     checkout, version, note = _checkout(source, folder, repository)
     if install:
-        site = pip.built(checkout, folder.with_name(f"{folder.name}-site"))
+        if source.kind is not Kind.REVISION:
+            try:
+                checkout = _copied(checkout, folder.resolve())
+            except OSError as error:
+                raise SourceError(f"{source} cannot be copied to be built: {error}") from error
+        site = pip.built(checkout, folder.with_name(f"{folder.name}-site"), called=str(source))
         _, packages = pip.what_was_installed(site)
         return Tree(str(source), site, packages, version, note)
     on_path = importable(checkout, path)
@@ -56,10 +64,10 @@ def prepare(
 def _checkout(source: Source, folder: Path, repository: Path | None) -> tuple[Path, str, str]:
     """The folder with the files, the commit, and what is to be said about it."""
     if source.kind is Kind.FOLDER:
-        checkout = Path(source.what).expanduser().resolve()
-        if not checkout.is_dir():
+        checkout = existing(source.what)
+        if checkout is None or not checkout.is_dir():
             raise SourceError(f"{source}: no such folder")
-        return checkout, "", ""
+        return checkout.resolve(), "", ""
     home = git.top_level(repository or Path.cwd())
     if source.kind is Kind.WORKING_TREE:
         return home, git.git(home, "rev-parse", "HEAD", check=False), git.status_note(home)
@@ -67,3 +75,60 @@ def _checkout(source: Source, folder: Path, repository: Path | None) -> tuple[Pa
     git.check_out(git.borrow(home, folder), commit)
     note = "submodules are left out" if (folder / ".gitmodules").exists() else ""
     return folder, commit, note
+
+
+def _copied(checkout: Path, folder: Path) -> Path:
+    """The user's folder, copied into ``folder``: a build leaves files where it is run.
+
+    Gives the copy of the checkout, below ``folder`` where the checkout is a part of a repository.
+    """
+    try:
+        home = git.top_level(checkout).resolve()
+        files = git.listed(home)
+    except SourceError:
+        home, files = checkout, []
+    # A folder that the repository ignores is as good as one without a repository.
+    own = checkout.relative_to(home) if checkout.is_relative_to(home) else None
+    if own is None or not any(file.is_relative_to(own) for file in files):
+        shutil.copytree(checkout, folder, symlinks=True, ignore=_left_out(checkout, folder))
+        return folder
+    _borrow_with_index(home, folder)
+    for file in files:
+        _copy(home / file, folder / file, folder)
+    return folder / own
+
+
+def _borrow_with_index(home: Path, folder: Path) -> None:
+    """A repository that takes its files for changes: builders ask git for versions and files."""
+    git.borrow(home, folder)
+    commit = git.git(home, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
+    if commit:
+        git.git(folder, "update-ref", "--no-deref", "HEAD", commit)
+        git.git(folder, "read-tree", commit)
+
+
+def _copy(file: Path, target: Path, folder: Path) -> None:
+    if not os.path.lexists(file) or file.is_relative_to(folder):
+        return  # deleted and not yet committed; or the copy itself
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir() and not file.is_symlink():  # a submodule, or a repository that is none yet
+        shutil.copytree(file, target, symlinks=True, ignore=_left_out(file, folder))
+    else:
+        shutil.copy2(file, target, follow_symlinks=False)
+
+
+def _left_out(top: Path, folder: Path) -> Callable[[str, list[str]], set[str]]:
+    """What is not copied: the copy itself, repositories, environments, what builds have left."""
+
+    def left_out(directory: str, names: list[str]) -> set[str]:
+        here = Path(directory)
+        made = {"build", "dist"} if here == top else set()
+        return {
+            name
+            for name in names
+            if name in {".git", "__pycache__", ".tox", ".nox", *made}
+            or (here / name / "pyvenv.cfg").exists()
+            or here / name == folder
+        }
+
+    return left_out

@@ -44,6 +44,16 @@ class Source:
 WORKING_TREE = Source(Kind.WORKING_TREE)
 
 
+def existing(text: str) -> Path | None:
+    """The path that a text names, with ``~`` for the home; None where nothing is there."""
+    try:
+        path = Path(text).expanduser()
+        return path if path.exists() else None
+    # Too long for a name, a home of nobody's, a zero byte: then it names no path.
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def parse(text: str) -> Source:
     """Read ``REVISION``, ``pip:REQUIREMENT`` or ``dir:PATH``.
 
@@ -65,6 +75,6 @@ def parse(text: str) -> Source:
         raise SourceError("an empty source: name a git revision, pip:REQUIREMENT or dir:PATH")
     if text.startswith("-"):
         raise SourceError(f"{text!r} is no revision: one does not begin with a dash")
-    if text in (".", "..") or (text.startswith(("./", "../", "~", "/")) and Path(text).exists()):
+    if text in (".", "..") or (text.startswith(("./", "../", "~", "/")) and existing(text)):
         raise SourceError(f"{text!r} is a folder: write dir:{text}")
     return Source(Kind.REVISION, text)

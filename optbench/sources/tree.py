@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optbench.sources.source import SourceError
+from optbench.sources.source import SourceError, existing
 
 NOT_THE_PACKAGE = frozenset(
     (
@@ -18,6 +18,15 @@ NOT_THE_PACKAGE = frozenset(
     )
 )
 """Names beside a package that are no part of what it gives to others."""
+
+NO_NAMESPACE = frozenset(
+    (
+        *("data", "dataset", "datasets", "assets", "config", "configs", "conf", "results"),
+        *("experiments", "figures", "images", "templates", "csrc", "src", "lib", "python"),
+        *("third_party", "vendor", "venv", "env", "ci", "__pycache__"),
+    )
+)
+"""Names of folders that, without an ``__init__.py``, are of files and not of modules."""
 
 
 @dataclass(frozen=True)
@@ -54,34 +63,66 @@ def importable(checkout: Path, path: str | None = None) -> Path:
     Raises
     ------
     SourceError
-        Where ``path`` is no folder of the checkout.
+        Where ``path`` is no folder of the checkout, or one outside of it.
     """
     if path is not None:
         chosen = checkout / path
-        if not chosen.is_dir():
+        if not _is_inside(chosen, checkout):
+            raise SourceError(
+                f"--path {path} leads out of {checkout}: it names the folder that packages are in, "
+                "from the top of each side's own checkout, such as src"
+            )
+        if existing(str(chosen)) is None or not chosen.is_dir():
             raise SourceError(f"--path {path}: no such folder in {checkout}")
         return chosen
-    for candidate in (*_declared(_pyproject(checkout)), "src"):
+    for candidate in _declared(_pyproject(checkout)):
         folder = checkout / candidate
-        if folder.is_dir() and list(modules_in(folder)):
+        if _is_inside(folder, checkout) and (modules_in(folder) or namespaces_in(folder)):
             return folder
-    return checkout
+    src = checkout / "src"
+    return src if _is_inside(src, checkout) and _is_source(src, checkout) else checkout
+
+
+def _is_inside(folder: Path, checkout: Path) -> bool:
+    """Whether it is the checkout's own: else both sides might be the same files."""
+    return folder.resolve().is_relative_to(checkout.resolve())
+
+
+def _is_source(src: Path, checkout: Path) -> bool:
+    """Whether a ``src`` is where the packages are: also in C there are folders of that name."""
+    if modules_in(src) or _namespace_named(src, _own_name(checkout)):
+        return True
+    return bool(namespaces_in(src)) and not _offered(checkout)
 
 
 def packages_in(path: Path, checkout: Path) -> tuple[str, ...]:
     """The top-level packages and modules of a folder, but for tests, documents and the like.
 
-    Where one has the project's own name, it is the only one.
+    Where one has the project's own name, it is the only one; so is the ``company`` of a
+    ``company-tinyopt`` that has ``company/tinyopt``. Other folders without an ``__init__.py`` are
+    packages only where there is nothing else.
     """
-    found = [name for name in modules_in(path) if name.lower() not in NOT_THE_PACKAGE]
+    found = _offered(path)
+    own = _own_name(checkout)
+    named = [n for n in found if n.lower() == own] or _namespace_named(path, own)
+    return tuple(named or found or namespaces_in(path))
+
+
+def _offered(folder: Path) -> list[str]:
+    return [name for name in modules_in(folder) if name.lower() not in NOT_THE_PACKAGE]
+
+
+def _own_name(checkout: Path) -> str:
+    """The project's, as a module of that name would be written."""
     project = _pyproject(checkout).get("project", {})
     name = project.get("name", "") if isinstance(project, dict) else ""
-    own = re.sub(r"[-_.]+", "_", str(name)).lower()
-    return tuple(n for n in found if n.lower() == own) or tuple(found)
+    return re.sub(r"[-_.]+", "_", str(name)).lower()
 
 
 def modules_in(folder: Path) -> list[str]:
-    """Names that ``import`` would find in a folder."""
+    """Names that ``import`` would find in a folder; of namespaces, those of packages only."""
+    if not folder.is_dir():
+        return []
     names = []
     for each in sorted(folder.iterdir()):
         if each.is_dir() and _is_package(each):
@@ -89,6 +130,46 @@ def modules_in(folder: Path) -> list[str]:
         elif each.suffix == ".py" and each.stem.isidentifier() and each.name != "__init__.py":
             names.append(each.stem)
     return names
+
+
+def namespaces_in(folder: Path) -> list[str]:
+    """Folders that have modules in them, however deep, and no ``__init__.py``."""
+    return [each.name for each in _inner(folder) if _holds_modules(each)]
+
+
+DEPTH = 4
+"""As in ``google/cloud/x/y``. What lies deeper is data, and takes long to go through."""
+
+
+def _holds_modules(folder: Path, depth: int = DEPTH) -> bool:
+    return bool(_offered(folder)) or (
+        depth > 1 and any(_holds_modules(each, depth - 1) for each in _inner(folder))
+    )
+
+
+def _namespace_named(folder: Path, own: str) -> list[str]:
+    """The folder in which the rest of the project's name is a module."""
+    for each in _inner(folder):
+        rest = own.removeprefix(f"{each.name.lower()}_")
+        if rest != own and (
+            rest in (name.lower() for name in modules_in(each)) or _namespace_named(each, rest)
+        ):
+            return [each.name]
+    return []
+
+
+def _inner(folder: Path) -> list[Path]:
+    """The folders in one that might be namespaces."""
+    if not folder.is_dir():
+        return []
+    return [
+        each
+        for each in sorted(folder.iterdir())
+        if each.name.isidentifier()
+        and each.name.lower() not in NOT_THE_PACKAGE | NO_NAMESPACE
+        and each.is_dir()
+        and not (each / "pyvenv.cfg").exists()
+    ]
 
 
 def _is_package(folder: Path) -> bool:
@@ -121,6 +202,7 @@ def _declared(pyproject: dict[str, Any]) -> list[str]:
     found += where if isinstance(where, list) else []
     found.append(read("setuptools", "package-dir", ""))
     poetry = read("poetry", "packages")
-    found += [each.get("from") for each in poetry or [] if isinstance(each, dict)]
+    poetry = poetry if isinstance(poetry, list) else []
+    found += [each.get("from") for each in poetry if isinstance(each, dict)]
     found.append(read("pdm", "build", "package-dir"))
     return [each for each in found if isinstance(each, str) and each]

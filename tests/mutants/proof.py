@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mutants.catalogue import MUTANTS, Mutant
+from optbench.conformance.contract import CONTRACT
 from optbench.conformance.verdict import BAD, UNCHECKED, Verdict
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
@@ -25,17 +26,23 @@ class Proof:
         return bool({*self.caught_by} & {*self.mutant.caught_by})
 
 
-def prove() -> list[Proof]:
-    """Run the whole contract over all of them, each in a worker process."""
-    questions = [
-        Question(target, mutant.reference)
-        for mutant in MUTANTS
-        for target in (mutant.correct, mutant.broken)
-    ]
-    broken: dict[str, list[str]] = {question.target: [] for question in questions}
-    for said in examine_all(questions, jobs=default_jobs()):
-        if isinstance(said, Verdict) and said.status in BAD | UNCHECKED:
-            broken[said.target].append(said.check or said.status.value)
+def prove(*, whole: bool = True) -> list[Proof]:
+    """Run the whole contract over all of them, each in a worker process.
+
+    Where not ``whole``, the bugs meet only the checks that ought to catch one or another of them;
+    the twins meet all in any case.
+    """
+    twins, bugs = (
+        [Question(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
+        for which in ("correct", "broken")
+    )
+    named = {name for mutant in MUTANTS for name in mutant.caught_by}
+    some = [check for check in CONTRACT if whole or check.name in named]
+    broken: dict[str, list[str]] = {question.target: [] for question in (*twins, *bugs)}
+    for questions, checks in ((twins, CONTRACT), (bugs, some)):
+        for said in examine_all(questions, checks, jobs=default_jobs()):
+            if isinstance(said, Verdict) and said.status in BAD | UNCHECKED:
+                broken[said.target].append(said.check or said.status.value)
     return [
         Proof(mutant, tuple(sorted(broken[mutant.broken])), tuple(sorted(broken[mutant.correct])))
         for mutant in MUTANTS

@@ -22,7 +22,7 @@ def proofs() -> dict[int, Proof]:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, before)))
     try:
-        return {proof.mutant.number: proof for proof in prove()}
+        return {proof.mutant.number: proof for proof in prove(whole=False)}
     finally:
         os.environ.pop("PYTHONPATH")
         if before is not None:
