@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import ModuleType
@@ -36,9 +37,12 @@ WAYS = tuple(
 )
 """From the most usual on."""
 
-ENOUGH = 12
+ENOUGH = 10
 """Steps after which it is taken to be fed as it wants. Some ask for more only every tenth step;
 one that raises on the way in every way is taken as it stands after two."""
+
+PATIENCE_S = 0.5
+"""Seconds that are spent on those steps: one that takes its time is not kept waiting for."""
 
 
 def members(target: str) -> list[str]:
@@ -117,10 +121,11 @@ def acquaint(
                 f"{subject.name} makes a {type(session.optimizer).__name__}, "
                 "not a torch.optim.Optimizer"
             )
-        steps = 0
+        steps, start = 0, time.monotonic()
         try:
-            for steps in range(ENOUGH):  # noqa: B007
+            while steps < 2 or (steps < ENOUGH and time.monotonic() - start < PATIENCE_S):
                 session.advance(1)
+                steps += 1
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(f"cannot take a step: {_on_a_line(error)}")
             if begun is None and steps >= 2:
