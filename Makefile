@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Test files at a time. Many of them wait for processes of their own; two fill two cores.
+JOBS ?= 2
+
 .PHONY: report test quick-test mutants format clean
 .DELETE_ON_ERROR:
 
@@ -17,7 +20,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 quick-test: $(VENV)/.installed-test
 	$(BIN)/pytest -m "not slow"

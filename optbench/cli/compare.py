@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,6 +124,9 @@ def compare(
     optbench compare main says what the working tree changed; optbench compare v1.0 v1.1 compares
     two revisions, optbench compare pip:tinyopt==1.0 pip:tinyopt==1.1 two releases.
 
+    A fast answer: --rung maths. What each verdict means, [tool.optbench] and a recipe for CI are in
+    docs/comparing.md of optbench.
+
     Both versions are imported, which runs their code. Exit status: 0, 1 something of --fail-on
     was found, 2 wrong use, or nothing that could be compared.
     """
@@ -139,9 +143,11 @@ def compare(
         from optbench.cli.mistakes import WrongUse
 
         raise WrongUse("only one of --json, --markdown and --html can go to the screen")
-    from optbench.report.comparison_text import Teller, summary
+    from optbench.report.comparison_text import Teller, sides, summary, told_apart
 
     quiet = any(str(file) == "-" for file in files)
+    # A CI that cancels a job asks politely first: what was concluded until then is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     teller = Teller(verbose=verbose, rungs=wanted.rungs)
     with errors.status("starting", spinner="dots") as status:
         comparison = contest(
@@ -149,11 +155,13 @@ def compare(
             done=lambda row: None if quiet else typer.echo(teller.line(row)),
             tell=status.update,
         )
-    _write(comparison, *files)
     if not quiet:
         for line in teller.rest(comparison):
             typer.echo(line)
+    say(sides(comparison))
     say(summary(comparison))
+    # Last, so that a full disk does not take the answer with it.
+    _write(comparison, *files)
     if not comparison.complete:
         say("interrupted: what is above is whole, the rest was not compared")
         raise typer.Exit(INTERRUPTED)
@@ -161,6 +169,8 @@ def compare(
     if found:
         say(f"found: {', '.join(found)} (--fail-on {','.join(sorted(words))})")
         raise typer.Exit(1)
+    if apart := told_apart(comparison):
+        say(f"{apart} (none of it in --fail-on {','.join(sorted(words)) or 'none'}: exit status 0)")
 
 
 def read_wanted(
@@ -250,4 +260,9 @@ def _put(file: Path, text: str) -> None:
     if str(file) == "-":
         typer.echo(text)
     else:
-        file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        from optbench.cli.mistakes import WrongUse
+
+        try:
+            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        except OSError as error:
+            raise WrongUse(f"{file} cannot be written: {error.strerror}") from error

@@ -24,7 +24,7 @@ from optbench.compare.probes import Description
 from optbench.compare.requests import Failure, Find, Found, Meet
 from optbench.compare.sides import LIMIT_S, START_S, SideProcess, both
 from optbench.engine.environment import environment
-from optbench.sources import Source, Tree, prepare
+from optbench.sources import Source, Tree, git, prepare
 from optbench.sources.cache import run_folder
 
 RUNGS = ("maths", "convergence", "speed", "memory")
@@ -99,7 +99,15 @@ def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iter
                     install=wanted.install,
                 )
             )
-        sides = Sides(*(SideProcess(tree, folder, wanted.limit_s) for tree in trees))
+        # Nothing of one version may be imported into the other, nor from the user's checkout.
+        home = git.run_git(wanted.repository or Path.cwd(), ("rev-parse", "--show-toplevel"))[1]
+        places = [tree.path for tree in trees] + ([Path(home)] if home else [])
+        sides = Sides(
+            *(
+                SideProcess(replace(tree, foreign=tuple(places)), folder, wanted.limit_s)
+                for tree in trees
+            )
+        )
         try:
             yield sides
         finally:
@@ -191,12 +199,22 @@ def find(sides: Sides, patterns: Sequence[str]) -> Matched:
         ]
         same = len({each.get(pattern) for each in refused}) == 1
         reasons.append(Refusal(pattern, refused[0][pattern] if same else "; ".join(words)))
+    gone = [each for each in base if each not in head]
+    # Of a module that does not import any more, the classes are not gone but broken.
+    lost = {each: text for each in gone if (text := _reason(each, refused[1]))}
     return Matched(
-        tuple(each for each in head if each in base),
-        tuple(each for each in base if each not in head),
+        tuple(each for each in (*head, *lost) if each in base),
+        tuple(each for each in gone if each not in lost),
         tuple(each for each in head if each not in base),
         tuple(reasons),
     )
+
+
+def _reason(target: str, refused: Mapping[str, str]) -> str:
+    """Why the module of a target, or a package that it is in, does not import; or nothing."""
+    parts = target.partition(":")[0].split(".")
+    above = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    return next((refused[name] for name in above if name in refused), "")
 
 
 def compare_one(
@@ -204,6 +222,8 @@ def compare_one(
 ) -> OptimizerComparison | Refusal:
     """All rungs for one optimizer."""
     begun = time.monotonic()
+    for side in sides:
+        side.refresh()
     tell("maths")
     met = both(sides.base, sides.head, Meet(target, tuple(wanted.settings.items())))
     base, head = met

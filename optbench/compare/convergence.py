@@ -87,8 +87,8 @@ def compare_convergence(
     if not row.maths.at_defaults and not under:
         return replace(
             row,
-            convergence=ConvergenceVerdict.EQUIVALENT,
-            convergence_text="the same steps at its defaults; no run does what it differs in",
+            convergence_text="not trained: at its defaults it goes the same way, and where it "
+            "differs no run can tell",
         )
     suffix = "".join(f", {name}={value}" for name, value in under.items())
     defaults = (float(base.hyperparameters["lr"]), float(head.hyperparameters["lr"]))

@@ -30,13 +30,17 @@ class Importer:
         own = set(tree.packages)
         self._clashing = {name for name in own if name in sys.modules}
         self._theirs: dict[str, types.ModuleType] = {}
-        here = str(Path.cwd())
-        judge = str(Path(__file__).parents[2])
-        # What is only in the user's folder must not look as if it were in the tree.
-        sys.path[:] = [
-            str(tree.path),
-            *(each for each in sys.path if each == judge or each not in ("", here)),
-        ]
+        self._judges = frozenset(sys.modules)
+        # What is only in the user's folder, or was put on the path from another version (by
+        # PYTHONPATH, by an editable install), must not look as if it were in the tree.
+        sys.path[:] = [str(tree.path), *(each for each in sys.path if self._may_stay(each))]
+
+    def _may_stay(self, entry: str) -> bool:
+        judge = Path(__file__).parents[2]
+        place = Path(entry or ".").resolve()
+        if place == judge:
+            return True
+        return place != Path.cwd() and not self.tree.is_foreign(place)
 
     def attribute(self, target: str) -> Any:
         """What ``package.module:Name`` names.
@@ -78,17 +82,23 @@ class Importer:
         A package that exports any has said which ones it means; of one that does not, its modules
         are looked into. A class is named by the shortest path that leads to it.
         """
-        found: dict[type, str] = {}
+        found: dict[str, type] = {}
         broken: list[tuple[str, str]] = []
         with _Places(self):
             for package in self.tree.packages:
                 for name in self._modules(package, broken):
-                    for attribute, cls in optimizer_classes(sys.modules[name]):
-                        if self._is_own(sys.modules.get(cls.__module__)):
-                            found.setdefault(cls, f"{name}:{attribute}")
-                    if name == package and found:
+                    own = [
+                        (f"{name}:{attribute}", cls)
+                        for attribute, cls in optimizer_classes(sys.modules[name])
+                        if self._is_own(sys.modules.get(cls.__module__))
+                    ]
+                    # Every name in a module: one that is new must not hide the old one. But a
+                    # module deeper down adds no name to a class that has one.
+                    known = set(found.values())
+                    found |= {path: cls for path, cls in own if cls not in known}
+                    if name == package and own:
                         break
-        return sorted(found.values()), broken
+        return sorted(found), broken
 
     def _modules(self, package: str, broken: list[tuple[str, str]]) -> Iterator[str]:
         """Import a package and all below it, the shallow ones first; gives those that import."""
@@ -108,10 +118,17 @@ class Importer:
 
     def _is_own(self, module: types.ModuleType | None) -> bool:
         file = _file(module)
-        return file is not None and file.is_relative_to(self.tree.path.resolve())
+        return file is not None and self.tree.has(file)
 
     def _require_own(self, name: str) -> None:
         """A module from elsewhere would be the same on both sides: nothing would be compared."""
+        for other in set(sys.modules) - self._judges:
+            strange = _file(sys.modules[other])
+            if strange is not None and self.tree.is_foreign(strange):
+                raise UnknownName(
+                    f"{name} imports {other}, which is not in {self.tree.label}: it came from "
+                    f"{strange}, another version of the code"
+                )
         module = sys.modules.get(name)
         if self._is_own(module):
             return

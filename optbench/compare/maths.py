@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from optbench.analysis.comparison import Difference, Maths, MathsVerdict
 from optbench.compare.probes import Description, Probe, Way, plan
 from optbench.compare.requests import Failure, Hold, Kept, Walk
 from optbench.compare.sides import SideProcess, both
-from optbench.conformance.agreement import departure
+from optbench.conformance.agreement import FLOAT32, departure
 
 ROUNDING = 1e-9
 """Of the way: what another order of the same operations stays under.
@@ -39,7 +39,8 @@ class Seen:
     Attributes
     ----------
     kind : str
-        ``same``, ``rounding``, ``changed``, ``base fails``, ``head fails``, or ``both fail``.
+        ``same``, ``rounding``, ``changed``, ``base fails``, ``head fails``, ``both fail``, or
+        ``does not repeat``, where a side differs from itself.
     """
 
     probe: Probe
@@ -54,26 +55,25 @@ def compare_maths(
 ) -> Maths:
     """Lead both sides along every probe, and say what they make of it."""
     wants = of_base.wants
-    first, *rest = plan(of_base, of_head)
-    again = base.ask(Walk(target, first, wants))
     seen: list[Seen] = []
     trouble = 0
-    for probe in (first, *rest):
+    probes = plan(of_base, of_head)
+    for probe in probes:
         answers = both(base, head, Walk(target, probe, wants))
-        if probe is first and not _repeats(again, answers[0]):
-            return Maths(
-                MathsVerdict.INCONCLUSIVE,
-                "the base does not repeat its own steps: it draws numbers that no seed rules",
-                probes=1,
-            )
-        seen.append(look(probe, *answers))
+        shown = look(probe, *answers)
+        if shown.kind == "changed":
+            # Whose steps do not repeat differs from itself: that is no difference between two.
+            again = both(base, head, Walk(target, probe, wants))
+            if not all(map(_repeats, answers, again)):
+                shown = replace(shown, kind="does not repeat")
+        seen.append(shown)
         trouble += any(isinstance(a, Failure) and a.kind in ("timeout", "crashed") for a in answers)
         if trouble >= PATIENCE:
             break
     else:
         for promise in PROMISES:
             seen.append(look_at_promise(promise, *both(base, head, Hold(target, promise))))
-    return judge(seen, of_base, of_head)
+    return judge(seen, of_base, of_head, untried=max(0, len(probes) - len(seen)))
 
 
 def _repeats(one: np.ndarray | Failure, other: np.ndarray | Failure) -> bool:
@@ -98,9 +98,20 @@ def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -
     length = min(len(base), len(head))
     ours, theirs = (torch.from_numpy(each[:length, :-1]) for each in (head, base))
     if base.shape == head.shape and np.array_equal(base[:, -1], head[:, -1]):
-        parted = departure(ours[1:], theirs[1:], start=theirs[0], relative=ROUNDING)
+        narrow = probe.way is Way.FLOAT32
+        parted = departure(
+            ours[1:],
+            theirs[1:],
+            start=theirs[0],
+            relative=FLOAT32 if narrow else ROUNDING,
+            dtype=torch.float32 if narrow else torch.float64,
+        )
         if parted is None:
-            return Seen(probe, "rounding")
+            far, off = (
+                float(each.abs().nan_to_num(0.0, 0.0, 0.0).max())
+                for each in (theirs - theirs[0], ours - theirs)
+            )
+            return Seen(probe, "rounding", relative=off / far if far else 0.0)
         step = parted.step
     else:
         calls = (base[:length, -1] != head[:length, -1]).nonzero()[0]
@@ -137,15 +148,17 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=True))
 
 
-def judge(seen: Sequence[Seen], base: Description, head: Description) -> Maths:
-    """The verdict, in words."""
-    compared = [each for each in seen if each.kind != "both fail"]
+def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried: int = 0) -> Maths:
+    """The verdict, in words; ``untried`` are probes that hangs and crashes left no time for."""
+    compared = [each for each in seen if each.kind not in ("both fail", "does not repeat")]
     broken = [each for each in compared if each.kind == "head fails"]
     # What works now and did not: a change where it is ordinary use, else no one's results differ.
     new = [each for each in compared if each.kind == "base fails"]
     mended = [each for each in new if each.probe.is_plain]
     changed = [each for each in compared if each.kind == "changed" or each in mended]
-    differing = tuple(each.probe.name for each in compared if each in broken or each in changed)
+    differing = tuple(
+        dict.fromkeys(each.probe.name for each in compared if each in broken or each in changed)
+    )
     notes = _of_the_signature(base, head)
     if beside := list(dict.fromkeys(each.probe.name for each in new if each not in mended)):
         notes.append(f"now works with {'; '.join(beside[:4])}, where the base raises")
@@ -165,15 +178,34 @@ def judge(seen: Sequence[Seen], base: Description, head: Description) -> Maths:
         text = _how(first)
         if first.probe.way is not Way.PROMISE:
             text += f"; {_where(changed, compared)}"
+        if differing == ("defaults",) and "the base's defaults" not in differing:
+            text += "; told the base's defaults, it goes the same way"
     else:
         difference = None
         rounded = [each for each in compared if each.kind == "rounding"]
         verdict = MathsVerdict.ROUNDING if rounded else MathsVerdict.IDENTICAL
-        text = f"in {len(rounded)} of {len(compared)} probes" if rounded else ""
+        # In float32 a rounding is a larger one; what is told is of float64.
+        wide = [each.relative for each in rounded if each.probe.way is not Way.FLOAT32]
+        largest = max(wide, default=0.0)
+        text = (
+            f"by at most {largest:.1g} of the way, in {len(rounded)} of {len(compared)} probes"
+            if rounded
+            else ""
+        )
     lost = [each for each in seen if each.kind == "both fail" and each.probe.settings]
     if len(lost) > len(seen) // 3:
         notes.append(f"{len(lost)} probes fail on both sides: {lost[0].text}")
-    if not compared:
+    restless = [each for each in seen if each.kind == "does not repeat"]
+    if restless:
+        names = "; ".join(dict.fromkeys(each.probe.name for each in restless[:4]))
+        notes.append(f"does not repeat its own steps with {names}: it draws what no seed rules")
+    if untried:
+        notes.append(f"{untried} probes were not tried, for {PATIENCE} hang or crash")
+    if verdict in (MathsVerdict.IDENTICAL, MathsVerdict.ROUNDING) and (
+        untried or any(each.probe.is_plain for each in restless)
+    ):
+        verdict = MathsVerdict.INCONCLUSIVE
+    if not compared and not restless:
         verdict, text = MathsVerdict.INCONCLUSIVE, f"both sides fail on every probe: {seen[0].text}"
     plain = any(each.probe.is_plain for each in (*broken, *changed))
     shown = [each.probe.settings for each in changed if _can_be_trained_with(each.probe)]
@@ -190,7 +222,9 @@ def judge(seen: Sequence[Seen], base: Description, head: Description) -> Maths:
 
 def _can_be_trained_with(probe: Probe) -> bool:
     """Whether a run can show what the probe does: by hyperparameters, and downwards."""
-    return probe.way is Way.SHRINKING and bool(probe.settings) and "maximize" not in probe.settings
+    # Decay moves the minimum, and the gap is that to the minimum without it.
+    untold = {"maximize", "weight_decay"} & {*probe.settings}
+    return probe.way is Way.SHRINKING and bool(probe.settings) and not untold
 
 
 def _how(seen: Seen) -> str:
@@ -238,4 +272,6 @@ def _of_the_signature(base: Description, head: Description) -> list[str]:
         notes.append(f"takes no {', '.join(gone)} any more")
     if added:
         notes.append(f"now takes {', '.join(added)}")
+    if base.open_ended and head.open_ended:
+        notes.append("takes **kwargs, of which none was disturbed")
     return notes

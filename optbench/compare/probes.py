@@ -7,11 +7,13 @@ probe is a value: it travels to both sides, and its name is what a difference is
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from optbench.conformance.course import Course, course, shrinking, tiny
 from optbench.conformance.session import Grouping, Session
@@ -39,6 +41,11 @@ class Way(enum.StrEnum):
     GROUPS = "two groups"
     ADDED = "a group added on the way"
     SCHEDULED = "a learning rate changed on the way"
+    CHANGED = "a hyperparameter changed on the way"
+    SHAPES = "a convolution's weight, a scalar and a long vector"
+    HOLES = "gradients with zeros in them"
+    CLOSURE = "step(closure)"
+    FLOAT32 = "float32 parameters"
     LOADED = f"save and load at step {SAVED_AT}"
     LONG = f"{LONG:,} steps"
     PROMISE = "a promise of the contract"
@@ -55,11 +62,14 @@ class Probe:
     way : Way
     settings : mapping
         Hyperparameters beside the defaults.
+    second : mapping
+        Of two groups: what the second one has of its own; of a change: what is changed to.
     """
 
     name: str
     way: Way = Way.SHRINKING
     settings: Mapping[str, Any] = field(default_factory=dict)
+    second: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_plain(self) -> bool:
@@ -69,7 +79,7 @@ class Probe:
     @property
     def condition(self) -> str:
         """Under what it shows, for "only with ..."."""
-        if self.way is Way.STEADY:
+        if self.way in (Way.STEADY, Way.GROUPS, Way.CHANGED):
             return self.name
         if self.settings:
             given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
@@ -99,6 +109,8 @@ class Description:
         Whether it has a learning rate and needs nothing that a run does not give.
     code : str
         A digest of its source and of what that imports; empty where it is not known.
+    open_ended : bool
+        Whether it takes arguments by names that its signature does not tell.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -109,6 +121,7 @@ class Description:
     trainable: bool
     code: str
     opaque: Mapping[str, str] = field(default_factory=dict)
+    open_ended: bool = False
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -131,12 +144,24 @@ def plan(base: Description, head: Description) -> list[Probe]:
     if told:
         probes.append(Probe("the base's defaults", Way.STEADY, told))
     ways = [Way.SHRINKING, Way.TINY, Way.ZERO, Way.MISSING, Way.SPARSE, Way.GROUPS, Way.ADDED,
-            Way.SCHEDULED, Way.LOADED, Way.LONG]  # fmt: skip
+            Way.SCHEDULED, Way.SHAPES, Way.HOLES, Way.CLOSURE, Way.FLOAT32, Way.LOADED,
+            Way.LONG]  # fmt: skip
     probes += [Probe(way.value, way, told) for way in ways]
     settings = _distinct((*base.accepted, *head.accepted))
     # An argument that only the head has is new: nobody's results depend on it yet.
     settings = [each for each in settings if base.arguments.issuperset(each)]
     probes += [Probe(_title(each), Way.SHRINKING, {**told, **each}) for each in settings]
+    # A group must go by its own value of everything, not by the first group's: one at a time.
+    own = {name: value for each in reversed(settings) for name, value in [list(each.items())[-1]]}
+    probes += [
+        Probe(f"two groups, the second with another {name}", Way.GROUPS, told, {name: value})
+        for name, value in reversed(own.items())
+    ]
+    probes += [
+        Probe(f"another {name} from step 5 on", Way.CHANGED, told, {name: value})
+        for name, value in reversed(own.items())
+        if not isinstance(value, bool)  # a switch may need a state that was never made
+    ]
     for offer in dict.fromkeys((*base.offers, *head.offers)):
         probes.append(Probe(f"{offer}=True", Way.SHRINKING, {**told, offer: True}))
         probes.append(Probe(f"{offer}=True, sparse", Way.SPARSE, {**told, offer: True}))
@@ -150,6 +175,8 @@ def plan(base: Description, head: Description) -> list[Probe]:
 
 def _title(settings: Mapping[str, Any]) -> str:
     """The name of a probe of disturbed settings: the hyperparameter that is disturbed."""
+    if len(settings) > 3:
+        return "all numbers at once"
     *company, last = settings
     value = settings[last]
     title = f"{last}={value}" if isinstance(value, bool) else last
@@ -180,17 +207,26 @@ def walk(subject: Subject, probe: Probe) -> np.ndarray:
         path = _zeros_first(shapes, steps)
     elif way is Way.MISSING:
         path = path.with_gradient(1, None)
+    elif way is Way.SHAPES:
+        several = ((2, 3, 3, 3), (), (150,))
+        path = shrinking(((30, 4), (4, 30), (1, 5)) if subject.wants.matrices else several, steps)
+    elif way is Way.HOLES:
+        path = _with_holes(shapes, steps)
+    elif way is Way.CLOSURE:
+        subject = replace(subject, wants=replace(subject.wants, closure=True))
+        steps = 15
     elif way is Way.GROUPS:
-        groups = _two_groups(subject, probe.settings)
-    elif way in (Way.STEADY, Way.ADDED, Way.SCHEDULED):
+        groups = _two_groups(subject, probe)
+    elif way in (Way.STEADY, Way.ADDED, Way.SCHEDULED, Way.CHANGED):
         path = course(shapes, steps)
         groups = (lambda params: [{"params": params[:1]}]) if way is Way.ADDED else None
     elif way in (Way.LOADED, Way.LONG):
         path = course(shapes, 60).select([0, 2])
         steps = LONG if way is Way.LONG else SAVED_AT + 10
-    session = Session(subject, path, probe.settings, groups=groups)
+    dtype = torch.float32 if way is Way.FLOAT32 else torch.float64
+    session = Session(subject, path, probe.settings, groups=groups, dtype=dtype)
     rows = [_row(session)]
-    for start, end, interfere in _stretches(way, steps):
+    for start, end, interfere in _stretches(probe, steps):
         session = interfere(session)
         rows.append(_stretch(session, end - start))
     return np.concatenate(rows)
@@ -199,13 +235,16 @@ def walk(subject: Subject, probe: Probe) -> np.ndarray:
 Interference = Callable[[Session], Session]
 
 
-def _stretches(way: Way, steps: int) -> list[tuple[int, int, Interference]]:
+def _stretches(probe: Probe, steps: int) -> list[tuple[int, int, Interference]]:
     """From which step to which, and what is done before each stretch."""
+    way = probe.way
     breaks: dict[int, Interference] = {}
     if way is Way.LOADED:
         breaks = {SAVED_AT: Session.resumed}
     elif way is Way.SCHEDULED:
         breaks = dict.fromkeys((5, 10, 15), _halve_the_rate)
+    elif way is Way.CHANGED:
+        breaks = {5: functools.partial(_set, values=probe.second)}
     elif way is Way.ADDED:
         breaks = {5: _add_a_group}
     starts = [0, *(step for step in breaks if step < steps)]
@@ -238,6 +277,12 @@ def _halve_the_rate(session: Session) -> Session:
     return session
 
 
+def _set(session: Session, values: Mapping[str, Any]) -> Session:
+    for group in session.optimizer.param_groups:
+        group.update({name: value for name, value in values.items() if name in group})
+    return session
+
+
 def _add_a_group(session: Session) -> Session:
     session.optimizer.add_param_group({"params": session.params[1:]})
     return session
@@ -255,13 +300,26 @@ def _zeros_first(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
     return Course(full.starts, tuple(gradients))
 
 
-def _two_groups(subject: Subject, settings: Mapping[str, Any]) -> Grouping:
-    """The second half of the parameters with a learning rate and a decay of their own."""
-    own: dict[str, Any] = {}
-    if subject.lr is not None:
-        own["lr"] = settings.get("lr", subject.lr) / 3
-    if subject.takes("weight_decay"):
-        own["weight_decay"] = 0.05
+def _with_holes(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
+    """Every third element of a gradient is zero, another third at each step."""
+    full = course(shapes, steps)
+    gradients = []
+    for each in full.gradients:
+        assert each is not None
+        changed = each.copy()
+        for step in range(steps):
+            changed[step].reshape(-1)[step % 3 :: 3] = 0.0
+        gradients.append(changed)
+    return Course(full.starts, tuple(gradients))
+
+
+def _two_groups(subject: Subject, probe: Probe) -> Grouping:
+    """The second half of the parameters with hyperparameters of their own: a rate and a decay."""
+    own = dict(probe.second)
+    if not own and subject.lr is not None:
+        own["lr"] = probe.settings.get("lr", subject.lr) / 3
+        if subject.takes("weight_decay"):
+            own["weight_decay"] = 0.05
 
     def groups(params: list[Any]) -> list[dict[str, Any]]:
         half = len(params) // 2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -34,6 +35,7 @@ from optbench.conformance.contract import choose
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
+from optbench.conformance.worker_process import shared_by_all
 from optbench.engine.processes import in_a_worker
 from optbench.engine.work import describe, torch_as_found
 from optbench.optimizers import Optimizer
@@ -44,10 +46,15 @@ from optbench.sources.closure import digest
 
 @dataclass(frozen=True)
 class Answer:
-    """To the request of a number: a process that an optimizer forked answers as well."""
+    """To the request of a number: a process that an optimizer forked answers as well.
+
+    Tainted is a process in which something was changed that all optimizers share, such as a
+    method of torch.Tensor: it must meet no other one.
+    """
 
     number: int
     content: Any
+    tainted: bool = False
 
 
 def serve(pipe: Connection, trail: str, tree: Tree) -> None:
@@ -61,10 +68,13 @@ def serve(pipe: Connection, trail: str, tree: Tree) -> None:
                 number, request = pipe.recv()
             except EOFError:
                 return
+            before = shared_by_all()
             content = side.answer(request)
             if os.getpid() != own:
                 os._exit(0)  # a copy that the optimizer made of this process
-            pipe.send(Answer(number, content))
+            # What a package patches when it is imported, it always patches.
+            tainted = shared_by_all() != before and not isinstance(request, Find)
+            pipe.send(Answer(number, content, tainted))
 
 
 class Side:
@@ -135,7 +145,7 @@ class Side:
         values = subject.hyperparameters
         return probes.Description(
             hyperparameters={name: value for name, value in values.items() if _travels(value)},
-            accepted=tuple(each for each in subject.variants if _travels(each)),
+            accepted=tuple(each for each in _settings(subject) if _travels(each)),
             offers=offers,
             wants=subject.wants,
             draws=subject.draws,
@@ -144,6 +154,7 @@ class Side:
             and not subject.wants.graph,
             code=digest(self.tree.path, cls.__module__),
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
+            open_ended=_takes_anything(subject),
         )
 
     def _walk(self, request: Walk) -> Any:
@@ -205,6 +216,23 @@ LONGEST = 300
 def _in_a_line(error: BaseException) -> str:
     first = describe(error.with_traceback(None)).partition("\n")[0]
     return first if len(first) <= LONGEST else f"{first[:LONGEST]} ..."
+
+
+def _settings(subject: Subject) -> list[Mapping[str, Any]]:
+    """Settings that it takes: each hyperparameter disturbed, decay with momentum, all at once."""
+    found = list(subject.variants)
+    numbers = [each for each in found if len(each) == 1]
+    first = {name: value for each in reversed(numbers) for name, value in each.items()}
+    everything = {n: v for n, v in first.items() if not isinstance(v, bool) and n != "lr"}
+    for together in ({"weight_decay": 0.1, "momentum": 0.9}, everything):
+        if len(together) > 1 and all(map(subject.takes, together)) and subject.accepts(together):
+            found.append(together)
+    return found
+
+
+def _takes_anything(subject: Subject) -> bool:
+    parameters = inspect.signature(subject.factory).parameters.values()
+    return any(each.kind is each.VAR_KEYWORD for each in parameters)
 
 
 def _works(subject: Subject, name: str) -> bool:

@@ -54,6 +54,7 @@ class SideProcess:
         self._deadline = 0.0
         self._limit = 0.0
         self._met: dict[str, Meet] = {}
+        self._tainted = False
 
     def send(self, request: Request, limit_s: float | None = None) -> None:
         """Ask; the answer is `receive`d."""
@@ -96,6 +97,7 @@ class SideProcess:
                 self._worker = None
                 return Failure("crashed", worker.how_it_ended())
             if isinstance(said, Answer) and said.number == self._asked:
+                self._tainted |= said.tainted
                 return said.content
 
     def ask(self, request: Request, limit_s: float | None = None) -> Any:
@@ -107,8 +109,14 @@ class SideProcess:
         trail = self.folder / f"{os.getpid()}-{next(self._numbers)}"
         self._worker = WorkerProcess.begin(serve, trail, self.tree, environment=PINNED)
 
+    def refresh(self) -> None:
+        """Before another optimizer is met: end a process that one of them changed for all."""
+        if self._tainted:
+            self.end()
+
     def end(self) -> None:
         """End the process; the next request begins another."""
+        self._tainted = False
         if self._worker is not None:
             self._worker.end()
             self._worker = None

@@ -94,7 +94,7 @@ def serve(pipe: Connection, trail: str) -> None:
             pipe.send(Answer(number, content, tainted))
 
 
-def _shared() -> tuple[object, ...]:
+def shared_by_all() -> tuple[object, ...]:
     """What one optimizer could change for all: who is who in torch."""
     classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
     contents = [
@@ -109,7 +109,7 @@ def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple
     """The answer to a job, and whether the doing changed what all optimizers share."""
     begun = time.perf_counter()
     content: Content = None
-    before = _shared()
+    before = shared_by_all()
     try:
         with torch_as_found():
             if job.kind == "members":
@@ -117,7 +117,7 @@ def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple
             if ":" in job.target:
                 import_attribute(job.target)
             # What a package patches when it is imported, it always patches.
-            before = _shared()
+            before = shared_by_all()
             if job.kind == "meet":
                 begin()
             subject = _met(job.question, known)
@@ -130,7 +130,7 @@ def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple
     except BaseException as error:  # noqa: BLE001
         text = str(error) if isinstance(error, NotConstructible) else describe(error)
         content = job.verdict(Status.NOT_CONSTRUCTIBLE, text, time.perf_counter() - begun)
-    return content, _shared() != before
+    return content, shared_by_all() != before
 
 
 def _held(subject: Subject, job: Job, begun: float) -> Verdict:

@@ -20,9 +20,11 @@ from optbench.report.templating import templates
 
 TONES = {
     **dict.fromkeys(("regressed", "broken", "slower", "more", "leak"), "bad"),
+    "changed": "changed",
     **dict.fromkeys(("improved", "faster", "less"), "good"),
-    **dict.fromkeys(("changed", "inconclusive", "rounding"), "open"),
+    **dict.fromkeys(("inconclusive", "rounding"), "open"),
 }
+"""How a verdict is shown, what asks for attention most first."""
 
 
 def page(comparison: Comparison) -> str:
@@ -86,7 +88,7 @@ def _attention(row: OptimizerComparison) -> tuple[int, str]:
     """What asks for attention comes first."""
     words = [word for _, word in verdicts(row, ("maths", "convergence", "speed", "memory"))]
     tones = [TONES.get(word, "") for word in words if word not in QUIET]
-    order = ("bad", "good", "open")
+    order = list(dict.fromkeys(TONES.values()))
     rank = min((order.index(tone) for tone in tones if tone), default=len(order))
     return rank - ("broken" in words), row.name
 

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.analysis.comparison import Comparison, OnProblem, OptimizerComparison
+from optbench.analysis.comparison import (
+    Comparison,
+    OnProblem,
+    OptimizerComparison,
+    SideOfComparison,
+)
 from optbench.report.numerals import MISSING, significant
 
 QUIET = frozenset(("identical", "equivalent", "same"))
@@ -71,7 +76,7 @@ def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[st
     told = []
     if row.maths.text:
         told.append(("maths", row.maths.text))
-    if row.convergence is not None and row.convergence_text:
+    if row.convergence_text:
         told.append(("convergence", row.convergence_text))
     loud = any(v and v.value not in QUIET for v in (row.speed, row.memory))
     if (loud or verbose) and (text := cost_in_words(row)):
@@ -87,6 +92,8 @@ def cost_in_words(row: OptimizerComparison) -> str:
         assert cost.low is not None
         assert cost.high is not None
         parts.append(f"{cost.step_ratio:.2f}x [{cost.low:.2f}, {cost.high:.2f}] the time a step")
+        if row.speed is not None and row.speed.value == "inconclusive":
+            parts[-1] += " (the same is within 10 %)"
     if cost.text:
         parts.append(cost.text)
     return " ".join(parts)
@@ -124,6 +131,30 @@ def summary(comparison: Comparison) -> str:
     s = "s" * (len(rows) != 1)
     counted = ": ".join(filter(None, (f"{len(rows)} optimizer{s}", "; ".join(parts))))
     return f"{counted}; in {comparison.seconds:.0f} s"
+
+
+def sides(comparison: Comparison) -> str:
+    """``base main 1a2b3c4d5e, head working tree 1a2b3c4d5e (2 uncommitted changes)``."""
+    base, head = comparison.base, comparison.head
+    text = f"base {_side(base)}, head {_side(head)}"
+    if base.commit and base.commit == head.commit and not head.note:
+        text += ": the same commit on both sides, with nothing uncommitted"
+    return text
+
+
+def _side(side: SideOfComparison) -> str:
+    commit = side.commit[:10] if len(side.commit) >= 40 else side.commit
+    shown = side.source if commit in side.source else f"{side.source} {commit}"
+    return f"{shown} ({side.note})" if side.note else shown
+
+
+def told_apart(comparison: Comparison) -> str:
+    """Who is not the same: ``changed: Adam, SGD; slower: Lion``; the empty string where all are."""
+    words: dict[str, list[str]] = {}
+    for row in comparison.optimizers:
+        for word in sorted(row.findings - QUIET - {"rounding", "inconclusive"}):
+            words.setdefault(word, []).append(row.name.partition(":")[2] or row.name)
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in sorted(words.items()))
 
 
 def without_infinities(value: Any) -> Any:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from optbench.sources.source import SourceError
+
 # Not on Windows: there nobody can tell the living from the dead, and nothing is removed.
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 
@@ -35,7 +37,13 @@ def cache_folder() -> Path:
 def run_folder() -> Iterator[Path]:
     """A folder for this run, removed at its end; what killed runs left is removed first."""
     runs = cache_folder() / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(
+            f"no folder can be made in {cache_folder()} ({error.strerror}): $OPTBENCH_CACHE names "
+            "another one"
+        ) from error
     # One at a time: a folder that has no lock yet would look like one of the dead.
     with (runs / LOCK).open("w") as door:
         _take(door)

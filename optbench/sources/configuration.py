@@ -32,6 +32,13 @@ class Configuration(BaseModel):
     install: bool = False
     fail_on: tuple[str, ...] | None = Field(default=None, alias="fail-on")
 
+    @field_validator("optimizers", "fail_on", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f'a list is wanted: ["{value}"]')
+        return value
+
     @field_validator("optimizers")
     @classmethod
     def _named(cls, targets: tuple[str, ...]) -> tuple[str, ...]:

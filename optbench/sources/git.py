@@ -143,12 +143,21 @@ def borrow(repository: Path, folder: Path) -> Path:
     objects = objects if objects.is_absolute() else (repository / objects)
     info = folder / ".git" / "objects" / "info"
     info.mkdir(parents=True, exist_ok=True)
-    (info / "alternates").write_text(f"{objects.resolve()}\n", encoding="utf-8")
+    (info / "alternates").write_text(f"{_quoted(objects.resolve())}\n", encoding="utf-8")
     shallow = Path(git(repository, "rev-parse", "--git-path", "shallow"))
     shallow = shallow if shallow.is_absolute() else (repository / shallow)
     if shallow.exists():
         (folder / ".git" / "shallow").write_bytes(shallow.read_bytes())
     return folder
+
+
+def _quoted(path: Path) -> str:
+    """A path as a line: as C quotes it where it would be more than one, or a comment."""
+    text = str(path)
+    if "\n" not in text and not text.startswith(('"', "#")):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def check_out(checkout: Path, commit: str) -> None:

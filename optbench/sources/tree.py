@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Tree:
         The full commit hash, the version that was installed, or the empty string.
     note : str
         What a reader has to know: changes that are not committed, submodules left out.
+    foreign : tuple of Path
+        Folders with other versions of the same code, which nothing may be imported from.
     """
 
     label: str
@@ -52,6 +55,22 @@ class Tree:
     packages: tuple[str, ...]
     version: str = ""
     note: str = ""
+    foreign: tuple[Path, ...] = ()
+
+    def has(self, file: Path) -> bool:
+        """Whether a file is this tree's."""
+        return file.is_relative_to(self.path.resolve())
+
+    def is_foreign(self, file: Path) -> bool:
+        """Whether it is of another version of this tree.
+
+        What is installed is not, also where the environment lies in the user's checkout.
+        """
+        if self.has(file) or {"site-packages", "dist-packages"} & {*file.parts}:
+            return False
+        if any(file.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
+            return False
+        return any(file.is_relative_to(folder.resolve()) for folder in self.foreign)
 
 
 def importable(checkout: Path, path: str | None = None) -> Path:

@@ -50,8 +50,10 @@ def test_the_most_ordinary_comes_first_and_every_way_is_tried() -> None:
     tried = {each.way for each in probes}
     assert tried >= {way for way in Way if way.name != "PROMISE"}
     # First the defaults, under whatever happens; then what is set, one after another.
-    bare = [not each.settings for each in probes]
+    bare = [not each.settings and not each.second for each in probes]
     assert bare == sorted(bare, reverse=True)
+    second = {name for each in probes if each.way is Way.GROUPS for name in each.second}
+    assert second == {name for each in description().accepted for name in each}
     assert [dict(each.settings) for each in probes if each.settings] == list(ACCEPTED)
 
 
@@ -178,12 +180,12 @@ WALKED = [way for way in Way if way.name not in ("PROMISE", "SPARSE")]
 @pytest.mark.parametrize("way", WALKED)
 def test_a_walk_begins_at_the_start_and_has_a_row_a_step(adam: Subject, way: Way) -> None:
     rows = walk(adam, Probe("x", way))
-    steps = {Way.LONG: LONG, Way.LOADED: SAVED_AT + 10}.get(way, STEPS)
+    steps = {Way.LONG: LONG, Way.LOADED: SAVED_AT + 10, Way.CLOSURE: 15}.get(way, STEPS)
     assert len(rows) == 1 + steps
     assert rows.dtype == np.float64
     assert np.isfinite(rows).all()
-    # Nobody evaluated a loss; and something moved, in the end.
-    assert not rows[:, -1].any()
+    # Nobody evaluated a loss that was not asked to; and something moved, in the end.
+    assert rows[-1, -1] == (15 if way is Way.CLOSURE else 0)
     assert not np.array_equal(rows[0], rows[-1])
 
 

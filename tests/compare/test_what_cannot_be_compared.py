@@ -78,8 +78,9 @@ def test_a_side_that_does_not_import_says_why(repository: Repository, optbench: 
     assert said.of("Adam")["maths"] == "broken"
     assert "No module named 'nothing_of_that_name'" in said.out
     assert said.code == 1
-    said_of_all = refused(optbench, "HEAD", folder=repository.root)
-    assert "No module named 'nothing_of_that_name'" in said_of_all
+    repository.commit("imports nothing")
+    said_of_the_base = refused(optbench, "HEAD", "-o", "tinyopt:Adam", folder=repository.root)
+    assert "No module named 'nothing_of_that_name'" in said_of_the_base
 
 
 def test_a_wrong_key_in_the_table_is_named_by_its_path(
