@@ -233,7 +233,10 @@ def compare_one(
     assert isinstance(base, Description)
     if isinstance(head, Failure):
         where = f" ({head.where})" if head.where else ""
-        text = f"cannot be constructed any more: {head.text}{where}"
+        what = "cannot be constructed any more"
+        if head.kind in ("timeout", "crashed"):
+            what = "hangs or crashes as its hyperparameters are tried"
+        text = f"{what}: {head.text}{where}"
         maths = Maths(MathsVerdict.BROKEN, text, differing=("defaults",))
         return OptimizerComparison(target, maths, seconds=time.monotonic() - begun)
     assert isinstance(head, Description)
