@@ -83,7 +83,7 @@ class Maths:
     differing : tuple of str
         The probes that differ by more than rounding, or break.
     at_defaults : bool
-        Whether an ordinary use at the defaults is among them.
+        Whether an ordinary use at the defaults is among them, and raises nothing.
     under : mapping
         Where it is not: hyperparameters under which it shows in ordinary use, if there are any.
     """

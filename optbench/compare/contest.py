@@ -242,9 +242,12 @@ def compare_one(
     assert isinstance(head, Description)
     maths = compare_maths(sides.base, sides.head, target, base, head)
     row = OptimizerComparison(target, maths)
+    trainable = maths.verdict is MathsVerdict.CHANGED or (
+        maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
+    )
+    if "convergence" in wanted.rungs and trainable:
+        row = compare_convergence(sides, row, base, head, tell, wanted.seeds)
     if maths.verdict is not MathsVerdict.BROKEN:
-        if "convergence" in wanted.rungs and maths.verdict is MathsVerdict.CHANGED:
-            row = compare_convergence(sides, row, base, head, tell, wanted.seeds)
         if "speed" in wanted.rungs:
             tell("speed")
             row = compare_speed(sides, row, base, head)

@@ -207,7 +207,10 @@ def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried
         verdict = MathsVerdict.INCONCLUSIVE
     if not compared and not restless:
         verdict, text = MathsVerdict.INCONCLUSIVE, f"both sides fail on every probe: {seen[0].text}"
-    plain = any(each.probe.is_plain for each in (*broken, *changed))
+    # One that raises at its defaults cannot be trained; one that raises elsewhere may.
+    plain = any(each.probe.is_plain for each in changed) and not any(
+        each.probe.is_plain for each in broken
+    )
     shown = [each.probe.settings for each in changed if _can_be_trained_with(each.probe)]
     return Maths(
         verdict,

@@ -136,7 +136,7 @@ class Side:
         cls = self.imports.attribute(request.target)
         if not isinstance(cls, type):
             raise NotAdoptable(f"{request.target!r} is no class: optimizers are compared by class")
-        subject = acquaint(cls, settings=dict(request.settings))
+        subject = acquaint(cls, settings=dict(request.settings), steps=ACQUAINTED)
         subject.name = request.target
         self._met[request.target] = subject
         offers = tuple(
@@ -208,6 +208,9 @@ def by_name(pattern: str, targets: list[str]) -> list[str]:
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise UnknownName(f"no optimizer {pattern!r} here{hint} (or package.module:Class)")
 
+
+ACQUAINTED = 10
+"""Steps after which an optimizer is taken to be fed as it wants: some ask for a graph only then."""
 
 LONGEST = 300
 """Characters of an exception that are told: some list every backend there is."""

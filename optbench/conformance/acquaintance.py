@@ -37,12 +37,11 @@ WAYS = tuple(
 )
 """From the most usual on."""
 
-ENOUGH = 10
-"""Steps after which it is taken to be fed as it wants. Some ask for more only every tenth step;
-one that raises on the way in every way is taken as it stands after two."""
+STEPS = 2
+"""Steps after which it is taken to be fed as it wants."""
 
 PATIENCE_S = 0.5
-"""Seconds that are spent on those steps: one that takes its time is not kept waiting for."""
+"""Seconds that are spent on more steps than those: one that takes its time is not waited for."""
 
 
 def members(target: str) -> list[str]:
@@ -91,8 +90,12 @@ def acquaint(
     *,
     reference: str = "",
     settings: Mapping[str, Any] | None = None,
+    steps: int = STEPS,
 ) -> Subject:
     """Make a subject of a target: construct it, find out how it wants to be fed.
+
+    With more ``steps`` those are found out, too, who ask for more only every tenth step; one that
+    raises on the way however it is fed is taken as it stands.
 
     Raises
     ------
@@ -121,14 +124,14 @@ def acquaint(
                 f"{subject.name} makes a {type(session.optimizer).__name__}, "
                 "not a torch.optim.Optimizer"
             )
-        steps, start = 0, time.monotonic()
+        taken, start = 0, time.monotonic()
         try:
-            while steps < 2 or (steps < ENOUGH and time.monotonic() - start < PATIENCE_S):
+            while taken < STEPS or (taken < steps and time.monotonic() - start < PATIENCE_S):
                 session.advance(1)
-                steps += 1
+                taken += 1
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(f"cannot take a step: {_on_a_line(error)}")
-            if begun is None and steps >= 2:
+            if begun is None and taken >= STEPS:
                 begun = wants
             continue
         if wants.closure and not session.closure_calls:
