@@ -275,6 +275,7 @@ def _of_the_signature(base: Description, head: Description) -> list[str]:
         notes.append(f"takes no {', '.join(gone)} any more")
     if added:
         notes.append(f"now takes {', '.join(added)}")
-    if base.open_ended and head.open_ended:
+    # Beside named ones **kwargs are mostly for swallowing; alone they are all there is.
+    if base.open_ended and head.open_ended and len(base.arguments) <= 1:
         notes.append("takes **kwargs, of which none was disturbed")
     return notes
