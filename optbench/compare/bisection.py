@@ -18,7 +18,7 @@ from optbench.analysis.comparison import (
 )
 from optbench.compare.contest import NothingCompared, Sides, Wanted, compare_one, find
 from optbench.compare.sides import SideProcess
-from optbench.sources import Source, SourceError, git, prepare
+from optbench.sources import Source, SourceError, git
 from optbench.sources.cache import run_folder
 from optbench.sources.source import Kind
 
@@ -137,10 +137,7 @@ def bisect(
     with run_folder() as folder:
         searching = git.borrow(repository, folder / "bisect")
         tell(f"preparing {good}")
-        tree = prepare(
-            Source(Kind.REVISION, first), folder / "good", repository=repository,
-            path=wanted.path, install=wanted.install,
-        )  # fmt: skip
+        tree = wanted.tree(Source(Kind.REVISION, first), folder / "good")
         base = SideProcess(tree, folder, wanted.limit_s)
         tried: list[Tried] = []
 
@@ -225,10 +222,7 @@ def _try(
     short = f"{commit[:10]} {subject}"
     tell(f"trying {short}")
     try:
-        tree = prepare(
-            Source(Kind.REVISION, commit), folder, repository=repository,
-            path=wanted.path, install=wanted.install,
-        )  # fmt: skip
+        tree = wanted.tree(Source(Kind.REVISION, commit), folder)
     except SourceError as error:
         return Tried(commit, subject, "skip", str(error))
     head = SideProcess(tree, folder.parent, wanted.limit_s)

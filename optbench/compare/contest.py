@@ -71,6 +71,16 @@ class Wanted:
     limit_s: float = LIMIT_S
     seeds: int = MOST_SEEDS
 
+    def tree(self, source: Source, folder: Path) -> Tree:
+        """A source made importable, as is wanted of both."""
+        return prepare(
+            source,
+            folder,
+            repository=self.repository,
+            path=self.path,
+            install=self.install,
+        )
+
 
 @dataclass
 class Sides:
@@ -90,15 +100,7 @@ def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iter
         trees = []
         for name, source in (("base", wanted.base), ("head", wanted.head)):
             tell(f"preparing {source}")
-            trees.append(
-                prepare(
-                    source,
-                    folder / name,
-                    repository=wanted.repository,
-                    path=wanted.path,
-                    install=wanted.install,
-                )
-            )
+            trees.append(wanted.tree(source, folder / name))
         # Nothing of one version may be imported into the other, nor from the user's checkout.
         home = git.run_git(wanted.repository or Path.cwd(), ("rev-parse", "--show-toplevel"))[1]
         places = [tree.path for tree in trees] + ([Path(home)] if home else [])

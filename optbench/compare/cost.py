@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,6 @@ def _concluded(cost: Cost, sizes: list[AtSize], left_out: str) -> tuple[SpeedVer
 
 def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
     """Times at one size, or why there are none."""
-    import time
-
     first = []
     # One after the other: two large ones at once would crowd each other out.
     for side in sides:

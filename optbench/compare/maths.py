@@ -178,7 +178,7 @@ def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried
         text = _how(first)
         if first.probe.way is not Way.PROMISE:
             text += f"; {_where(changed, compared)}"
-        if differing == ("defaults",) and "the base's defaults" not in differing:
+        if differing == ("defaults",):
             text += "; told the base's defaults, it goes the same way"
     else:
         difference = None

@@ -103,8 +103,6 @@ class Description:
         ``foreach``, ``fused``, ... that work here.
     wants : Wants
         How it has to be fed.
-    draws : str
-        Why its steps are random, or the empty string.
     trainable : bool
         Whether it has a learning rate and needs nothing that a run does not give.
     code : str
@@ -117,7 +115,6 @@ class Description:
     accepted: tuple[Mapping[str, Any], ...]
     offers: tuple[str, ...]
     wants: Wants
-    draws: str
     trainable: bool
     code: str
     opaque: Mapping[str, str] = field(default_factory=dict)
@@ -204,14 +201,14 @@ def walk(subject: Subject, probe: Probe) -> np.ndarray:
     elif way is Way.TINY:
         path = tiny(shapes, steps)
     elif way is Way.ZERO:
-        path = _zeros_first(shapes, steps)
+        path = _edited(course(shapes, steps), _zeros_first)
     elif way is Way.MISSING:
         path = path.with_gradient(1, None)
     elif way is Way.SHAPES:
         several = ((2, 3, 3, 3), (), (150,))
         path = shrinking(((30, 4), (4, 30), (1, 5)) if subject.wants.matrices else several, steps)
     elif way is Way.HOLES:
-        path = _with_holes(shapes, steps)
+        path = _edited(course(shapes, steps), _with_holes)
     elif way is Way.CLOSURE:
         subject = replace(subject, wants=replace(subject.wants, closure=True))
         steps = 15
@@ -288,29 +285,28 @@ def _add_a_group(session: Session) -> Session:
     return session
 
 
-def _zeros_first(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
-    full = course(shapes, steps)
-    gradients = []
-    for each in full.gradients:
-        assert each is not None
-        changed = each.copy()
-        changed[: steps // 4] = 0.0
-        changed[steps // 2 : 3 * steps // 4] = 0.0
-        gradients.append(changed)
-    return Course(full.starts, tuple(gradients))
+def _zeros_first(gradient: np.ndarray) -> None:
+    """Zero in the first quarter of the steps, and again in the third."""
+    steps = len(gradient)
+    gradient[: steps // 4] = 0.0
+    gradient[steps // 2 : 3 * steps // 4] = 0.0
 
 
-def _with_holes(shapes: tuple[tuple[int, ...], ...], steps: int) -> Course:
+def _with_holes(gradient: np.ndarray) -> None:
     """Every third element of a gradient is zero, another third at each step."""
-    full = course(shapes, steps)
+    for step, each in enumerate(gradient):
+        each.reshape(-1)[step % 3 :: 3] = 0.0
+
+
+def _edited(plain: Course, edit: Callable[[np.ndarray], None]) -> Course:
+    """A course whose gradients, [steps, ...] of each tensor, were changed in place."""
     gradients = []
-    for each in full.gradients:
+    for each in plain.gradients:
         assert each is not None
         changed = each.copy()
-        for step in range(steps):
-            changed[step].reshape(-1)[step % 3 :: 3] = 0.0
+        edit(changed)
         gradients.append(changed)
-    return Course(full.starts, tuple(gradients))
+    return Course(plain.starts, tuple(gradients))
 
 
 def _two_groups(subject: Subject, probe: Probe) -> Grouping:

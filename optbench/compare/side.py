@@ -33,7 +33,6 @@ from optbench.compare.weighing import Bench, weigh
 from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.promise import Broken, NotApplicable
-from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.conformance.worker_process import shared_by_all
 from optbench.engine.processes import in_a_worker
@@ -140,7 +139,9 @@ class Side:
         subject.name = request.target
         self._met[request.target] = subject
         offers = tuple(
-            name for name in ("foreach", "fused") if subject.takes(name) and _works(subject, name)
+            name
+            for name in ("foreach", "fused")
+            if subject.takes(name) and subject.accepts({name: True})
         )
         values = subject.hyperparameters
         return probes.Description(
@@ -148,7 +149,6 @@ class Side:
             accepted=tuple(each for each in _settings(subject) if _travels(each)),
             offers=offers,
             wants=subject.wants,
-            draws=subject.draws,
             trainable=subject.row is not None
             and subject.lr is not None
             and not subject.wants.graph,
@@ -236,15 +236,6 @@ def _settings(subject: Subject) -> list[Mapping[str, Any]]:
 def _takes_anything(subject: Subject) -> bool:
     parameters = inspect.signature(subject.factory).parameters.values()
     return any(each.kind is each.VAR_KEYWORD for each in parameters)
-
-
-def _works(subject: Subject, name: str) -> bool:
-    try:
-        Session(subject, subject.course(), {name: True}).advance(1)
-    # Refusing is its right.
-    except (Exception, SystemExit):  # noqa: BLE001
-        return False
-    return True
 
 
 def _kind(value: Any) -> str:

@@ -16,7 +16,7 @@ from optbench.conformance.counted_work import cheapest_step, temporaries
 from optbench.conformance.course import course
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
-from optbench.engine.state import leaves_of
+from optbench.engine.state import bytes_of, leaves_of
 
 TENSORS = 10
 """That the parameters of a timed step are cut into: all of one shape, near square."""
@@ -107,7 +107,7 @@ def weigh(subject: Subject) -> Memory:
     shape = (25, 40) if subject.wants.matrices else (1000,)
     large = Session(subject, course((shape,) * 20, 4), dtype=torch.float32).advance(3)
     count = sum(p.numel() for p in large.params)
-    state = sum(_bytes(leaf) for leaf in _held_by(large.optimizer))
+    state = sum(bytes_of(leaf) for leaf in _held_by(large.optimizer))
     session = Session(subject, subject.course())
     growth = _growth(session)
     operations = 0 if subject.wants.closure else cheapest_step(session, 5).operations
@@ -164,7 +164,3 @@ def _after_loading(session: Session) -> int:
     # Another question, which the maths answers.
     except Exception:  # noqa: BLE001
         return 0
-
-
-def _bytes(tensor: Tensor) -> int:
-    return int(tensor.numel() * tensor.element_size())

@@ -11,6 +11,8 @@ from optbench.report.comparison_text import (
     cost_in_words,
     details,
     on_problem,
+    short,
+    speaks,
     summary,
     times,
     verdicts,
@@ -95,7 +97,7 @@ def _attention(row: OptimizerComparison) -> tuple[int, str]:
 
 def _effect(row: OptimizerComparison) -> str:
     """The largest effect on convergence, in a few characters."""
-    told = [each for each in row.problems if each.verdict.value in ("regressed", "improved")]
+    told = [each for each in row.problems if speaks(each)]
     if not told:
         return ""
     largest = max(told, key=lambda p: abs(math.log(p.ratio)) if p.ratio else math.inf)
@@ -104,5 +106,4 @@ def _effect(row: OptimizerComparison) -> str:
 
 
 def _side(side: SideOfComparison) -> dict[str, str]:
-    short = side.commit[:10] if len(side.commit) >= 40 else side.commit
-    return {"source": side.source, "commit": short, "note": side.note}
+    return {"source": side.source, "commit": short(side.commit), "note": side.note}

@@ -40,7 +40,7 @@ class Teller:
         words = "  ".join(f"{rung} {word:<12}" for rung, word in verdicts(row, self.rungs))
         lines = [f"{row.name:<36}  {words}".rstrip()]
         lines += [f"    {name}: {text}" for name, text in details(row, verbose=self.verbose)]
-        shown = row.problems if self.verbose else [p for p in row.problems if _speaks(p)]
+        shown = row.problems if self.verbose else [p for p in row.problems if speaks(p)]
         lines += [f"      {on_problem(each)}" for each in shown]
         return "\n".join(lines)
 
@@ -56,7 +56,8 @@ class Teller:
             yield f"not compared: {each.name}: {each.reason}"
 
 
-def _speaks(each: OnProblem) -> bool:
+def speaks(each: OnProblem) -> bool:
+    """Whether it found a difference."""
     return each.verdict.value in ("improved", "regressed")
 
 
@@ -142,8 +143,13 @@ def sides(comparison: Comparison) -> str:
     return text
 
 
+def short(version: str) -> str:
+    """A commit's first ten digits; a release's version as it is."""
+    return version[:10] if len(version) >= 40 else version
+
+
 def _side(side: SideOfComparison) -> str:
-    commit = side.commit[:10] if len(side.commit) >= 40 else side.commit
+    commit = short(side.commit)
     shown = side.source if commit in side.source else f"{side.source} {commit}"
     return f"{shown} ({side.note})" if side.note else shown
 

@@ -158,7 +158,6 @@ def description(hyperparameters: Mapping[str, Any] = DEFAULTS) -> Description:
         accepted=({"lr": 2e-3}, {"eps": 1e-4}, {"weight_decay": 0.1}, {"amsgrad": True}),
         offers=("foreach",),
         wants=Wants(),
-        draws="",
         trainable=True,
         code="",
     )

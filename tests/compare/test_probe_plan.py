@@ -38,7 +38,6 @@ def description(
         accepted=accepted,
         offers=offers,
         wants=Wants(),
-        draws="",
         trainable=True,
         code="",
     )
