@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Test files at a time. Many of them wait for processes of their own; two fill two cores.
 JOBS ?= 2
 
-.PHONY: report test quick-test mutants format clean
+.PHONY: report test quick-test mutants asv nightly definitions format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
@@ -29,6 +29,25 @@ quick-test: $(VENV)/.installed-test
 mutants: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m mutants
 
+# asv for what is checked out, and its pages; results stay in .asv. asv finds Python by its version.
+# asv runs pip in folders of its own.
+asv nightly: export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+
+asv: $(VENV)/.installed-track
+	$(BIN)/asv machine --yes
+	$(BIN)/asv run --record-samples --skip-existing HEAD^!
+	$(BIN)/asv publish
+
+# Everything that the nightly CI does: `make nightly SUITE=smoke ARGUMENTS=--no-asv` is a small one.
+SUITE ?= nightly
+ARGUMENTS ?=
+nightly: $(VENV)/.installed-track
+	$(BIN)/optbench nightly --suite $(SUITE) $(ARGUMENTS)
+
+# After a problem's version went up: what the tests and asv's results hold it to.
+definitions: $(VENV)/.installed
+	$(BIN)/python scripts/freeze_definitions.py
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -44,6 +63,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-track: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[track]'
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -34,6 +34,10 @@ class NothingCompared(Exception):
     """There is no optimizer that stands on both sides; the text says what was looked at."""
 
 
+class NotImportable(NothingCompared):
+    """A side whose packages do not import; the text says which, and why."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What to compare.
@@ -186,7 +190,7 @@ def find(sides: Sides, patterns: Sequence[str]) -> Matched:
     refused: list[dict[str, str]] = []
     for name, answer in zip(("base", "head"), answers, strict=True):
         if isinstance(answer, Failure):
-            raise NothingCompared(f"the {name} cannot be imported: {answer.text}")
+            raise NotImportable(f"the {name} cannot be imported: {answer.text}")
         assert isinstance(answer, Found)
         lists.append(answer.targets)
         refused.append(dict(answer.refused))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.conformance.acquaintance import optimizer_classes
-from optbench.engine.work import describe
+from optbench.engine.error_text import describe
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
 from optbench.sources import Tree
 

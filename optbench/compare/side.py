@@ -29,14 +29,17 @@ from optbench.compare.requests import (
     Walk,
     Weigh,
 )
-from optbench.compare.weighing import Bench, weigh
+from optbench.compare.weighing import weigh
 from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.conformance.worker_process import shared_by_all
+from optbench.engine.bench import Bench
+from optbench.engine.certify import fastest_route
+from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
-from optbench.engine.work import describe, torch_as_found
+from optbench.engine.work import torch_as_found
 from optbench.optimizers import Optimizer
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.sources import Tree
@@ -174,12 +177,18 @@ class Side:
         if request.target not in self._rows:
             row = self._met[request.target].row
             assert row is not None
-            self._rows[request.target] = training.with_its_fastest_route(row)
+            self._rows[request.target] = fastest_route(row)
         return training.train(self._rows[request.target], request)
 
     def _prepare(self, request: Prepare) -> float:
         self._bench = None  # first, so that two never stand in memory at once
-        self._bench = Bench(self._met[request.target], request.parameters)
+        subject = self._met[request.target]
+        self._bench = Bench(
+            subject.make,
+            request.parameters,
+            sparse=subject.wants.sparse,
+            closure=subject.wants.closure,
+        )
         return self._bench.first
 
     def _time(self, request: Time) -> float:

@@ -9,20 +9,14 @@ import torch
 
 from optbench.compare.requests import Outcome, Train
 from optbench.engine import outcome
-from optbench.engine.certify import fastest_route
+from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status, frozen
-from optbench.engine.work import describe
 from optbench.optimizers import Optimizer
 from optbench.problems import PROBLEMS
 
 Lane = tuple[Mapping[str, Any], int]
 """Settings and seed."""
-
-
-def with_its_fastest_route(row: Optimizer) -> Optimizer:
-    """The row on the fastest route that is certified for this very version of the class."""
-    return row if row.closure or row.sparse_gradients else fastest_route(row)
 
 
 def train(row: Optimizer, request: Train) -> list[Outcome]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import math
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,65 +13,7 @@ from optbench.conformance.counted_work import cheapest_step, temporaries
 from optbench.conformance.course import course
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
-from optbench.engine.state import bytes_of, leaves_of
-
-TENSORS = 10
-"""That the parameters of a timed step are cut into: all of one shape, near square."""
-
-
-class Bench:
-    """An optimizer over so many float32 parameters, ready to be timed.
-
-    The gradient is put back before every step, outside of what is timed: some write into it, and
-    what grows without bounds is slower to compute with.
-    """
-
-    def __init__(self, subject: Subject, parameters: int) -> None:
-        each = parameters // TENSORS
-        rows = max(1, int(math.sqrt(each)))
-        columns = each // rows
-        generator = torch.Generator().manual_seed(0)
-        self.params = [
-            torch.nn.Parameter(torch.randn(rows, columns, generator=generator) * 0.05)
-            for _ in range(TENSORS)
-        ]
-        self._gradients = [torch.randn(rows, columns, generator=generator) for _ in self.params]
-        self._sparse = subject.wants.sparse
-        self._closure = self._loss if subject.wants.closure else None
-        self.optimizer = subject.make(self.params)
-        self.first = self.time(1)
-
-    def time(self, steps: int) -> float:
-        """Seconds a step: the least of so many, for what interferes only ever adds."""
-        seconds = []
-        gc.disable()
-        try:
-            for _ in range(steps):
-                self._give()
-                begun = time.perf_counter()
-                self.optimizer.step(self._closure)  # type: ignore[arg-type]
-                seconds.append(time.perf_counter() - begun)
-        finally:
-            gc.enable()
-        return min(seconds)
-
-    def _give(self) -> None:
-        for parameter, gradient in zip(self.params, self._gradients, strict=True):
-            if self._sparse:
-                parameter.grad = gradient.to_sparse(1)
-            elif parameter.grad is None or parameter.grad.is_sparse:
-                parameter.grad = gradient.clone()
-            else:
-                parameter.grad.copy_(gradient)
-
-    def _loss(self) -> Tensor:
-        """A quadratic about the given gradients, for those who ask for the loss themselves."""
-        total = torch.zeros(())
-        with torch.no_grad():
-            for parameter, gradient in zip(self.params, self._gradients, strict=True):
-                parameter.grad = parameter + gradient
-                total += ((0.5 * parameter + gradient) * parameter).sum()
-        return total
+from optbench.engine.state import state_bytes
 
 
 @dataclass(frozen=True)
@@ -107,7 +46,7 @@ def weigh(subject: Subject) -> Memory:
     shape = (25, 40) if subject.wants.matrices else (1000,)
     large = Session(subject, course((shape,) * 20, 4), dtype=torch.float32).advance(3)
     count = sum(p.numel() for p in large.params)
-    state = sum(bytes_of(leaf) for leaf in _held_by(large.optimizer))
+    state = state_bytes(large.optimizer)
     session = Session(subject, subject.course())
     growth = _growth(session)
     operations = 0 if subject.wants.closure else cheapest_step(session, 5).operations
@@ -118,16 +57,6 @@ def weigh(subject: Subject) -> Memory:
         operations=operations,
         operations_after_loading=_after_loading(session) if operations else 0,
     )
-
-
-def _held_by(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
-    """Tensors in the state and in any other attribute, but for the parameters and gradients."""
-    own = {k: v for k, v in vars(optimizer).items() if k not in ("param_groups", "defaults")}
-    seen: set[int] = set()
-    for _, leaf in leaves_of({**own, "state": dict(optimizer.state)}):
-        if isinstance(leaf, Tensor) and id(leaf) not in seen:
-            seen.add(id(leaf))
-            yield leaf
 
 
 def _growth(session: Session) -> float:

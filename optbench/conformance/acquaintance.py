@@ -13,7 +13,7 @@ import torch
 
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants
-from optbench.engine.work import describe
+from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import optimizer_class
 from optbench.optimizers.textbook_optimizers import ORACLES

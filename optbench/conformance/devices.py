@@ -10,7 +10,7 @@ from optbench.conformance.agreement import require_agreement, require_same_bits
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
-from optbench.engine.work import describe
+from optbench.engine.error_text import describe
 
 STEPS = 30
 

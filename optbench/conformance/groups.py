@@ -14,7 +14,7 @@ from optbench.conformance.neighbours import neighbours
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
-from optbench.engine.work import describe
+from optbench.engine.error_text import describe
 
 STEPS = 60
 

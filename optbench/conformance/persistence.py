@@ -13,7 +13,7 @@ from optbench.conformance.agreement import dtype_name, require_same_bits
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
-from optbench.engine.work import describe
+from optbench.engine.error_text import describe
 
 ODD = 301
 """Past 256, where bfloat16 stops counting, and odd: a rounded counter is off by one."""

@@ -9,8 +9,8 @@ from optbench.conformance.agreement import dtype_name
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
+from optbench.engine.error_text import describe
 from optbench.engine.state import leaves_of
-from optbench.engine.work import describe
 
 MUST = (torch.float64, torch.float32, torch.bfloat16)
 

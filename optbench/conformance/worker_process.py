@@ -17,8 +17,9 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
+from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
-from optbench.engine.work import describe, torch_as_found
+from optbench.engine.work import torch_as_found
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
 BEGUN = "begun"

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
-from optbench.engine.work import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.problems import PROBLEMS, Problem
 
@@ -120,10 +120,14 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 def fastest_route(optimizer: Optimizer | str) -> Optimizer:
     """The row with the fastest route that is certified for it: STACK, GROUPS, or INSTANCE.
 
+    A row that asks for gradients itself, or takes sparse ones, keeps its own.
+
     >>> fastest_route("torch.optim:Adam").route
     <Route.STACK: 'stack'>
     """
     row = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    if row.closure or row.sparse_gradients:
+        return row
     for route in (Route.STACK, Route.GROUPS):
         if certify(row, route).certified:
             return replace(row, route=route)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 
 def leaves_of(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -31,3 +32,14 @@ def leaves_of(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def bytes_of(tensor: Tensor) -> int:
     """Bytes of all elements, also of those that a sparse tensor does not hold."""
     return tensor.numel() * tensor.element_size()
+
+
+def state_bytes(optimizer: Optimizer) -> int:
+    """Bytes of the tensors in its state and in any other attribute of it.
+
+    The parameters and gradients are not among them; a tensor held in two places counts once.
+    """
+    own = {k: v for k, v in vars(optimizer).items() if k not in ("param_groups", "defaults")}
+    held = leaves_of({**own, "state": dict(optimizer.state)})
+    tensors = {id(leaf): leaf for _, leaf in held if isinstance(leaf, Tensor)}
+    return sum(map(bytes_of, tensors.values()))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
-import re
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from optbench.engine import cost, outcome
+from optbench.engine.certify import fastest_route
+from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status, canonical
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
@@ -22,9 +23,17 @@ from optbench.problems import PROBLEMS, Problem
 
 @dataclass(frozen=True)
 class Unit:
-    """Runs of one optimizer on one problem that advance together; names only, so it travels."""
+    """Runs of one optimizer on one problem that advance together; names only, so it travels.
+
+    Attributes
+    ----------
+    certify : bool
+        Drive the lanes by the fastest route that is certified for the optimizer where it stands,
+        not by the one that its row names.
+    """
 
     runs: tuple[Run, ...]
+    certify: bool = False
 
     @property
     def title(self) -> str:
@@ -32,8 +41,8 @@ class Unit:
         return f"{self.runs[0].optimizer} on {self.runs[0].problem}"
 
 
-def pack(runs: Iterable[Run]) -> list[Unit]:
-    """Group runs into units, the dearest first.
+def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
+    """Group runs into units, the dearest first; ``certify`` as in `Unit`.
 
     Lanes of one setting stand together, and a lane's bits do not depend on its company, so how
     runs are packed changes nothing but the time.
@@ -46,8 +55,8 @@ def pack(runs: Iterable[Run]) -> list[Unit]:
     for group in together.values():
         optimizer, problem = OPTIMIZERS[group[0].optimizer], PROBLEMS[group[0].problem]
         group.sort(key=lambda run: (canonical(run.settings), run.seed))
-        size = max_lanes(optimizer, problem)
-        units += [Unit(tuple(group[i : i + size])) for i in range(0, len(group), size)]
+        size = problem.max_lanes if certify else max_lanes(optimizer, problem)
+        units += [Unit(tuple(group[i : i + size]), certify) for i in range(0, len(group), size)]
     return sorted(units, key=estimated_cost, reverse=True)
 
 
@@ -78,12 +87,14 @@ def estimated_cost(unit: Unit) -> float:
 def perform(unit: Unit) -> list[Result]:
     """Do the runs of a unit; an exception becomes the result of its runs."""
     with torch_as_found():
-        return _perform(list(unit.runs))
+        return _perform(list(unit.runs), unit.certify)
 
 
-def _perform(runs: list[Run]) -> list[Result]:
+def _perform(runs: list[Run], certify: bool) -> list[Result]:
     try:
         optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
+        if certify:
+            optimizer = _certified(runs[0].optimizer)
         dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
         price = _price(optimizer, problem, runs[0], dtype, device)
         # Lanes of a closure cannot advance together: they ask for gradients when they like.
@@ -115,8 +126,13 @@ def _perform(runs: list[Run]) -> list[Result]:
             raise
         if len(runs) > 1:
             # One lane may have brought the others down: each alone, so that only it fails.
-            return [result for run in runs for result in _perform([run])]
+            return [result for run in runs for result in _perform([run], certify)]
         return [Result(runs[0], Status.FAILED, error=describe(error))]
+
+
+@functools.cache
+def _certified(name: str) -> Optimizer:
+    return fastest_route(OPTIMIZERS[name])
 
 
 def _price(
@@ -131,31 +147,6 @@ def _price(
         return cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
     except (Exception, SystemExit):  # noqa: BLE001
         return None
-
-
-LONGEST_ERROR = 4000
-"""Characters of an error that are kept."""
-
-
-def describe(error: BaseException) -> str:
-    """An exception as text that a database, a page and a terminal can hold: what, and where."""
-    text = "".join(traceback.format_exception_only(error)).strip()
-    if len(text) > LONGEST_ERROR:
-        text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return printable(text + where)
-
-
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
-
-
-def printable(text: str) -> str:
-    """A stranger's text without colours, with half characters and control codes written out."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in COLOUR.sub("", text)
-    )
 
 
 @contextlib.contextmanager

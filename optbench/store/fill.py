@@ -47,6 +47,7 @@ def fill(
     *,
     jobs: int = 1,
     again: bool = False,
+    certify: bool = False,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Run what the store lacks, and keep each unit's results in one transaction.
@@ -64,11 +65,13 @@ def fill(
         Worker processes; with 1 this process works.
     again : bool
         Run also what is there, and replace it.
+    certify : bool
+        As in `optbench.engine.work.Unit`.
     watch : callable
         Called with the progress, at the start and after each unit.
     """
     missing = list(runs) if again else store.missing(runs)
-    units: list[Unit] = pack(missing)
+    units: list[Unit] = pack(missing, certify=certify)
     progress = Progress(
         len(runs), len(runs) - len(missing), len(missing), sum(map(estimated_cost, units))
     )

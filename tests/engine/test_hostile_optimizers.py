@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from optbench.engine.error_text import LONGEST_ERROR
 from optbench.engine.lanes import advance, has_diverged
 from optbench.engine.runs import Run, Status, frozen
-from optbench.engine.work import LONGEST_ERROR, Unit, perform
+from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.problems import PROBLEMS
 

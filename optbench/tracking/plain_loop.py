@@ -1,9 +1,4 @@
-"""The engine against the loop that a person would write: ``python benchmarks/THIS.py``.
-
-Both run stock ``torch.optim.Adam`` on one thread, in one process, in turns (plain, engine,
-plain), and what is printed is the ratio of their speeds in runs x steps a second: the median of
-the rounds, with the least and the largest. Absolute speeds of a shared machine mean little;
-ratios of neighbours in time mean something.
+"""The loop that a person would write, beside the engine: stock ``torch.optim.Adam``, one thread.
 
 Both sides keep the loss of every step. On the networks neither looks at held-out data, so that
 training is compared with training.
@@ -11,9 +6,7 @@ training is compared with training.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optbench.engine.lanes import advance, one_thread
+from optbench.engine.lanes import advance
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS, Problem, mnist
 from optbench.problems.batches import index_batches, rows
@@ -33,9 +26,10 @@ Plain = Callable[[int], None]
 
 
 def plain_rosenbrock() -> Plain:
+    """Rosenbrock's function, by hand."""
     x = torch.tensor([-1.2, 1.0], requires_grad=True)
     optimizer = torch.optim.Adam([x])
-    losses = []
+    losses: list[float] = []
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -49,10 +43,11 @@ def plain_rosenbrock() -> Plain:
 
 
 def plain_quadratic() -> Plain:
+    """A hundred dimensions, condition 10, by hand."""
     eigenvalues = torch.logspace(-1, 0, 100)
     x = torch.randn(100, requires_grad=True)
     optimizer = torch.optim.Adam([x])
-    losses = []
+    losses: list[float] = []
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -66,10 +61,10 @@ def plain_quadratic() -> Plain:
 
 
 def plain_network(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Plain:
+    """A network in mini-batches, by hand."""
     optimizer = torch.optim.Adam(model.parameters())
     criterion = nn.CrossEntropyLoss()
-    losses = []
-    order = iter(())
+    losses: list[float] = []
 
     def batches() -> Iterator[Tensor]:
         while True:
@@ -112,6 +107,7 @@ class SmallMlp(Problem):
         return index_batches(rng, 2000, 32)
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
+        assert batch is not None
         hidden = torch.relu(dense(params, 0, rows(self.tensors["x"], batch)))
         return mnist.cross_entropy(dense(params, 1, hidden), self.tensors["y"].take(batch))
 
@@ -121,19 +117,30 @@ class SmallMlp(Problem):
 
 @dataclass(frozen=True)
 class Case:
-    name: str
+    """A problem for the engine, and the loop of a person on the same."""
+
     problem: Problem
     plain: Callable[[], Plain]
+    lanes: int
     steps: int
-    lanes: tuple[int, ...]
-    wanted: float
 
 
-def cases() -> list[Case]:
+CASES = {
+    "rosenbrock-2d": (64, 1500),
+    "quadratic": (64, 1500),
+    "mlp-64-32-10": (64, 1200),
+    "mnist-mlp": (4, 120),
+}
+"""Problem to lanes and steps of a round."""
+
+
+def case(name: str) -> Case:
+    """A problem by name, with its plain loop."""
+
     def plain_small() -> Plain:
-        problem = SmallMlp()
+        small = SmallMlp()
         model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-        return plain_network(model, torch.from_numpy(problem.x), torch.from_numpy(problem.y), 32)
+        return plain_network(model, torch.from_numpy(small.x), torch.from_numpy(small.y), 32)
 
     def plain_mnist() -> Plain:
         digits = mnist.load()
@@ -141,65 +148,35 @@ def cases() -> list[Case]:
         x, y = torch.from_numpy(digits.train_x), torch.from_numpy(digits.train_y)
         return plain_network(model, x, y, 64)
 
-    mnist_mlp = copy.copy(PROBLEMS["mnist-mlp"])
-    mnist_mlp.observe_every, mnist_mlp.held_out = 10**6, 64
-    return [
-        Case("rosenbrock-2d", PROBLEMS["rosenbrock-2d"], plain_rosenbrock, 1500, (64,), 50),
-        Case("quadratic 100-d", PROBLEMS["quadratic"], plain_quadratic, 1500, (64,), 30),
-        Case("mlp 64-32-10", SmallMlp(), plain_small, 1200, (64,), 8),
-        Case("mnist-mlp", mnist_mlp, plain_mnist, 120, (2, 4, 8), 1.2),
-    ]
+    lanes, steps = CASES[name]
+    if name == "mlp-64-32-10":
+        return Case(SmallMlp(), plain_small, lanes, steps)
+    if name == "mnist-mlp":
+        problem = copy.copy(PROBLEMS[name])
+        problem.observe_every, problem.held_out = 10**6, 64  # type: ignore[attr-defined]
+        return Case(problem, plain_mnist, lanes, steps)
+    plain = plain_rosenbrock if name == "rosenbrock-2d" else plain_quadratic
+    return Case(PROBLEMS[name], plain, lanes, steps)
 
 
-def timed(function: Callable[[], object]) -> float:
-    before = time.perf_counter()
-    function()
-    return time.perf_counter() - before
+class Contest:
+    """The engine with so many lanes and the plain loop, ready to be timed."""
 
+    def __init__(self, which: Case, lanes: int) -> None:
+        self._adam = OPTIMIZERS["adam"]
+        self._problem, self._steps, self._lanes = which.problem, which.steps, lanes
+        self._plain = which.plain()
+        self.by_hand(), self.engine()  # warm-up
 
-def ratios(case: Case, lanes: int, rounds: int) -> list[float]:
-    """Speed of the engine over that of the plain loop, round by round."""
-    plain = case.plain()
-    adam = OPTIMIZERS["adam"]
-    steps = case.steps
-    settings, seeds = [dict(adam.defaults)] * lanes, list(range(lanes))
+    def engine(self) -> float:
+        """Seconds of a step of one lane."""
+        settings = [dict(self._adam.defaults)] * self._lanes
+        begun = time.perf_counter()
+        advance(self._adam, self._problem, settings, list(range(self._lanes)), self._steps)
+        return (time.perf_counter() - begun) / (self._steps * self._lanes)
 
-    def engine() -> None:
-        advance(adam, case.problem, settings, seeds, steps)
-
-    def by_hand() -> None:
-        plain(case.steps)
-
-    by_hand(), engine()  # warm-up
-    found = []
-    before = timed(by_hand)
-    for _ in range(rounds):
-        ours = timed(engine)
-        after = timed(by_hand)
-        found.append((lanes * steps / ours) / (case.steps / ((before + after) / 2)))
-        before = after
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", default="", help="cases whose name holds this")
-    options = parser.parse_args()
-    print(f"{'problem':18}{'lanes':>6}{'median':>9}{'least':>9}{'most':>9}{'wanted':>9}")
-    with one_thread():
-        for case in cases():
-            if options.only not in case.name:
-                continue
-            for lanes in (1, *case.lanes):
-                found = ratios(case, lanes, options.rounds)
-                wanted = 0.9 if lanes == 1 else case.wanted
-                print(
-                    f"{case.name:18}{lanes:6}{statistics.median(found):8.2f}x{min(found):8.2f}x"
-                    f"{max(found):8.2f}x{wanted:8.2f}x",
-                    flush=True,
-                )
-
-
-if __name__ == "__main__":
-    main()
+    def by_hand(self) -> float:
+        """Seconds of a step of the plain loop."""
+        begun = time.perf_counter()
+        self._plain(self._steps)
+        return (time.perf_counter() - begun) / self._steps

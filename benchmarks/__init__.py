@@ -1,0 +1,1 @@
+"""What asv tracks from commit to commit; docs/tracking.md says how to run and to read it."""

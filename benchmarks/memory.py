@@ -1,0 +1,10 @@
+"""What an optimizer holds."""
+
+from benchmarks.convergence import OPTIMIZERS
+from optbench import tracking
+
+
+class Memory(tracking.Memory):
+    """Bytes of state a parameter, and the peak of a step."""
+
+    params = ((*OPTIMIZERS, "sparseadam", "lbfgs", "adam-swarm"),)

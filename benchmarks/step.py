@@ -1,0 +1,27 @@
+"""Does a step still cost the same."""
+
+from optbench import tracking
+
+IMPLEMENTATIONS = (
+    *("adam", "adam[foreach]", "adam[fused]"),
+    *("momentum", "momentum[foreach]", "momentum[fused]"),
+)
+"""A plain name is the loop over tensors."""
+
+OURS = ("lion", "signum", "muon", "adafactor", "adamw", "nadam", "rmsprop", "adagrad")
+
+
+class Step(tracking.Step):
+    """Seconds, by implementation, size, and number of tensors."""
+
+    params = (IMPLEMENTATIONS, (1_000, 100_000, 10_000_000), (1, 100))
+
+
+class RelativeStep(tracking.RelativeStep):
+    """By a step of SGD: what the load of the machine moves least."""
+
+    params = ((*IMPLEMENTATIONS, *OURS), (1_000, 1_000_000))
+
+
+class MemoryBound(tracking.MemoryBound):
+    """Fused Adam's distance from what the memory's bandwidth allows."""

@@ -1,0 +1,93 @@
+"""The metrics of a store by commit, as `optbench.analysis.history` takes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from optbench.analysis.history import COLUMNS
+from optbench.analysis.results import Results
+from optbench.analysis.summary import MACHINE
+from optbench.analysis.tracked import tracked
+
+LEAST = {"float64": 0.01, "float32": 0.05}
+"""By dtype: the part by which a value has to be worse. In float32 a sum in another order moves what
+a long or noisy training ends on."""
+
+ALIKE = ["machine", "environment_label", "problem_version", "data", "dtype", "device", "budget"]
+
+
+def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a metric and commit, with the columns of `optbench.analysis.history.COLUMNS`.
+
+    Metrics: ``steps_to_target`` and ``failed_seeds`` of the tuned league, ``final_gap`` of the
+    default one. A run is kept under the code that made it, and not made again while that stands:
+    its value is that of every commit with this code. Runs of a checkout with changes that were
+    not committed belong to no commit, and are left out.
+
+    Parameters
+    ----------
+    results : Results
+        Of a store.
+    nights : DataFrame or None
+        ``commit``, ``optimizer``, ``code``: which code each night found. Without, a code's values
+        are those of the commits at which its runs were made, and a revert goes unseen.
+    """
+    environments = results.environments
+    clean = environments[environments["commit"].notna() & ~_true(environments["dirty"])]
+    where = clean[["environment", "commit"]].assign(
+        machine=clean["cpu"] + ", " + clean["threads"].astype(str) + " thread, " + clean["os"],
+        environment_label=[
+            f"python {row.python}, torch {row.torch}, numpy {row.numpy}, {row.device}"
+            for row in clean[[*MACHINE[3:], "numpy"]].itertuples()
+        ],
+    )
+    runs = results.runs.drop(columns="commit", errors="ignore").merge(where, on="environment")
+    if runs.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    made = runs.groupby(["optimizer", "code", "commit"])["run"].max().reset_index()
+    if nights is not None and len(nights):
+        seen = nights.assign(run=0)
+        made = pd.concat([made, seen[["optimizer", "code", "commit", "run"]]])
+        made = made.drop_duplicates(["optimizer", "code", "commit"])
+    frames = []
+    # The codes of an optimizer in the order of age, so that leagues never mix two of them.
+    runs["generation"] = runs.groupby("optimizer")["code"].transform(
+        lambda codes: codes.map({code: n for n, code in enumerate(codes.unique())})
+    )
+    for key, alike in runs.groupby([*ALIKE, "generation"], sort=True, dropna=False):
+        named = dict(zip(ALIKE, key, strict=False))
+        code = dict(alike[["optimizer", "code"]].drop_duplicates().itertuples(index=False))
+        frames += [
+            asdict(row)
+            | _labels(named)
+            | {"code": code[row.optimizer], "value": float(np.median(row.samples))}
+            for row in tracked(alike, str(named["dtype"]))
+        ]
+    scored = pd.DataFrame(frames)
+    placed = scored.merge(made, on=["optimizer", "code"]).rename(columns={"run": "order"})
+    return placed[list(COLUMNS)]
+
+
+def _true(column: pd.Series[bool]) -> pd.Series[bool]:
+    return column.fillna(False).astype(bool)
+
+
+def _labels(alike: dict[str, object]) -> dict[str, object]:
+    dtype = str(alike["dtype"])
+    parameters = f"budget={alike['budget']}, {dtype}"
+    if alike["device"] != "cpu":
+        parameters += f", {alike['device']}"
+    return {
+        "source": "store",
+        "machine": alike["machine"],
+        "environment": alike["environment_label"],
+        "benchmark": "store",
+        "parameters": parameters,
+        "exact": True,
+        "least": LEAST.get(dtype, LEAST["float32"]),
+        "version": f"{alike['problem_version']} {alike['data']}".strip(),
+        "status": "measured",
+    }

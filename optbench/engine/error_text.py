@@ -1,0 +1,30 @@
+"""What a stranger's code raises, as text that a database, a page and a terminal can hold."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+LONGEST_ERROR = 4000
+"""Characters of an error that are kept."""
+
+
+def describe(error: BaseException) -> str:
+    """An exception as text that a database, a page and a terminal can hold: what, and where."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    if len(text) > LONGEST_ERROR:
+        text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return printable(text + where)
+
+
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+def printable(text: str) -> str:
+    """A stranger's text without colours, with half characters and control codes written out."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in COLOUR.sub("", text)
+    )

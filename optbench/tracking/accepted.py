@@ -1,0 +1,177 @@
+"""Changes that are wanted: a file in the repository, so that who reviews the code reviews them."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from optbench.analysis.history import WORSE, History
+
+FILE = "accepted.toml"
+
+HEADING = """\
+# Changes for the worse that are wanted, and why: `optbench accept COMMIT METRIC --why TEXT`.
+# `optbench history --fail-on-new` and `optbench nightly` fail for what came after them alone.
+"""
+
+
+class WrongAcceptance(ValueError):
+    """A file of accepted changes that cannot be read; the text says where."""
+
+
+class Accepted(BaseModel):
+    """A change that is wanted.
+
+    Attributes
+    ----------
+    commit : str
+        Its full hash. What is older is accepted with it: it is the new normal.
+    metric : str
+        As `optbench history` calls it, or maths, convergence, speed, memory; a glob.
+    optimizer, problem : str
+        Whose, and where; globs.
+    why : str
+        The reason.
+    on : date
+        When it was accepted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    commit: str = Field(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")
+    metric: str = Field(min_length=1)
+    optimizer: str = "*"
+    problem: str = "*"
+    why: str = Field(min_length=1)
+    on: datetime.date
+
+    def is_about(self, metric: str, optimizer: str, problem: str) -> bool:
+        """Whether it speaks of this metric of this optimizer on this problem."""
+        return all(
+            fnmatch.fnmatchcase(told, pattern.replace("[", "[[]"))
+            for told, pattern in (
+                (metric, self.metric),
+                (optimizer, self.optimizer),
+                (problem, self.problem),
+            )
+        )
+
+
+def read_accepted(repository: Path) -> tuple[Accepted, ...]:
+    """What the repository accepts; nothing where there is no file.
+
+    Raises
+    ------
+    WrongAcceptance
+        With the place in the file.
+    """
+    path = repository / FILE
+    if not path.exists():
+        return ()
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongAcceptance(f"{path}: {error}") from error
+    rows = content.pop("accepted", [])
+    if content or not isinstance(rows, list):
+        raise WrongAcceptance(f"{path}: only tables [[accepted]] are wanted")
+    found = []
+    for place, row in enumerate(rows, 1):
+        try:
+            found.append(Accepted.model_validate(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise WrongAcceptance(
+                f"{path}: [[accepted]] number {place}: {where}: {first['msg']}"
+            ) from error
+    return tuple(found)
+
+
+def add_accepted(repository: Path, row: Accepted) -> bool:
+    """Add a row; False where the file says so already.
+
+    What stands in the file stays as it is, comments too. It is written beside and moved into
+    place, so that whatever ends this early leaves the old file whole.
+    """
+    said = read_accepted(repository)
+    if any(row.model_copy(update={"on": old.on, "why": old.why}) == old for old in said):
+        return False
+    path = repository / FILE
+    text = path.read_text("utf-8") if path.exists() else HEADING
+    fields = row.model_dump(exclude_defaults=True)
+    lines = [f"{key} = {_toml(value)}" for key, value in fields.items()]
+    text = f"{text.rstrip()}\n\n[[accepted]]\n" + "\n".join(lines) + "\n"
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=repository, prefix=f".{FILE}.", delete=False
+    ) as file:
+        file.write(text)
+    beside = Path(file.name)
+    try:
+        beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.replace(beside, path)  # noqa: PTH105 - of one folder: it is one step
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _toml(value: object) -> str:
+    """A basic string of TOML is one of JSON, but for the character that JSON need not escape."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def with_accepted(
+    found: History, accepted: tuple[Accepted, ...], places: Mapping[str, int]
+) -> History:
+    """The history with the reason on every change for the worse that is wanted.
+
+    A change is accepted by a row about it whose commit is as new as the oldest that it may be.
+
+    Parameters
+    ----------
+    found : History
+    accepted : tuple of Accepted
+    places : mapping
+        Commit to its place on the line.
+    """
+    changes = []
+    for change in found.changes:
+        why = ""
+        if change.kind in WORSE:
+            why = reason(
+                accepted, change.metric, change.optimizer, change.problem, change.first, places
+            )
+        changes.append(replace(change, accepted=why) if why else change)
+    return replace(found, changes=tuple(changes))
+
+
+def reason(
+    accepted: tuple[Accepted, ...],
+    metric: str,
+    optimizer: str,
+    problem: str,
+    first: str,
+    places: Mapping[str, int],
+) -> str:
+    """Why a change of a metric, of this commit or a later one, is wanted; empty if it is not."""
+    for row in reversed(accepted):
+        known = row.commit in places and first in places
+        if (
+            known
+            and row.is_about(metric, optimizer, problem)
+            and (places[row.commit] >= places[first])
+        ):
+            return row.why
+    return ""

@@ -1,0 +1,152 @@
+"""Changes along a line of commits: where, how large, and whether they still stand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from optbench.analysis.history import COLUMNS, Kind, history
+
+LINE = [f"{n:040x}" for n in range(1, 31)]
+
+
+def rows(values, *, exact=True, metric="steps_to_target", line=LINE, least=0.01, **more):
+    """One series; a value may be a number, samples, "failed" or "skipped"."""
+    made = []
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        drawn = value if isinstance(value, tuple) else ()
+        status = value if isinstance(value, str) else "measured"
+        number = math.nan if isinstance(value, str) else float(np.median(value))
+        made.append(
+            {
+                "source": "asv", "machine": "here", "environment": "env", "benchmark": "b",
+                "metric": metric, "optimizer": "a:Adam", "problem": "beale", "parameters": "",
+                "unit": "u", "exact": exact, "least": least, "version": "1",
+                "commit": line[place], "order": float(place), "value": number,
+                "samples": drawn, "status": status, **more,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(made, columns=list(COLUMNS))
+
+
+def told(values, **more):
+    return history(rows(values, **more), LINE).changes
+
+
+def test_nothing_changes_where_nothing_does():
+    assert told([100, 100, 100]) == ()
+    # Rounding of another order of sums is no change.
+    assert told([100, 100 * (1 + 1e-9), 100]) == ()
+
+
+def test_an_exact_metric_names_the_very_commit():
+    (change,) = told([100, 100, 130, 130])
+    assert change.kind is Kind.REGRESSED
+    assert change.first == change.commit == change.likely == LINE[2]
+    assert change.ratio == pytest.approx(1.3)
+    assert change.stands
+
+
+def test_commits_that_were_not_measured_are_a_range():
+    (change,) = told([100, None, None, 130])
+    assert (change.first, change.commit) == (LINE[1], LINE[3])
+
+
+def test_small_changes_are_said_and_are_no_regressions():
+    (change,) = told([1000, 1005])
+    assert change.kind is Kind.CHANGED
+    (change,) = told([1000, 1005], least=0.001)
+    assert change.kind is Kind.REGRESSED
+
+
+def test_samples_are_compared_seed_by_seed():
+    # The medians are equal; every seed but one takes a tenth longer.
+    before = tuple(100.0 * 2**k for k in range(8))
+    after = tuple(v * 1.1 for v in before[:4]) + before[4:5] + tuple(v * 1.1 for v in before[5:])
+    (change,) = told([before, after])
+    assert change.kind is Kind.REGRESSED
+    assert change.ratio == pytest.approx(1.1 ** (7 / 8))
+
+
+def test_what_was_mended_does_not_stand():
+    worse, better = told([100, 130, 100])
+    assert (worse.kind, better.kind) == (Kind.REGRESSED, Kind.IMPROVED)
+    assert not worse.stands
+    found = history(rows([100, 130, 100]), LINE)
+    assert found.regressions == ()
+    assert len(history(rows([100, 130, 120]), LINE).regressions) == 1
+
+
+def test_to_fail_is_a_regression_until_it_works_again():
+    (change,) = told([100, "failed"])
+    assert change.kind is Kind.FAILS
+    assert change.stands
+    fails, works = told([100, "failed", 100])
+    assert (fails.kind, works.kind) == (Kind.FAILS, Kind.WORKS)
+    assert not fails.stands
+
+
+def test_what_failed_from_the_first_accuses_nobody():
+    assert told(["failed", "failed"]) == ()
+
+
+def test_what_is_no_longer_measured_is_gone():
+    (change,) = told([100, 100, "skipped", "skipped"])
+    assert change.kind is Kind.GONE
+    assert change.likely == LINE[2]
+    assert told(["skipped", "skipped"]) == ()
+
+
+@pytest.mark.parametrize("column", ["machine", "environment", "version", "parameters"])
+def test_series_are_never_mixed(column):
+    first = rows([100, 100])
+    other = rows([None, None, 200, 200], **{column: "other"})
+    assert history(pd.concat([first, other]), LINE).changes == ()
+
+
+def test_commits_beside_the_line_are_kept_apart():
+    aside = rows([500], line=["f" * 40])
+    found = history(pd.concat([rows([100, 100]), aside]), LINE)
+    assert found.changes == ()
+    assert sum(found.aside.values()) == 1
+    assert len(found.values) == 2
+
+
+def test_of_two_measurements_of_a_commit_the_later_counts():
+    again = rows([None, 100]).assign(order=99.0)
+    assert history(pd.concat([rows([100, 130]), again]), LINE).changes == ()
+
+
+def noisy(levels, seed=0, noise=0.02):
+    rng = np.random.default_rng(seed)
+    return [float(level * math.exp(rng.normal(0, noise))) for level in levels]
+
+
+def test_a_timing_is_judged_by_change_points():
+    values = noisy([1.0] * 12 + [1.5] * 10)
+    (change,) = told(values, exact=False, metric="time_step")
+    assert change.kind is Kind.REGRESSED
+    assert change.likely == LINE[12]
+    assert change.low < 1.5 < change.high
+    assert told(noisy([1.0] * 20), exact=False) == ()
+
+
+def test_a_slowdown_that_was_mended_does_not_stand():
+    changes = told(noisy([1.0] * 9 + [1.5] * 9 + [1.0] * 9), exact=False)
+    assert [change.kind for change in changes] == [Kind.REGRESSED, Kind.IMPROVED]
+    assert not changes[0].stands
+
+
+def test_too_short_a_series_is_counted_and_not_judged():
+    found = history(rows([1.0, 2.0, 3.0], exact=False), LINE)
+    assert found.changes == ()
+    assert found.too_short == 1
+
+
+def test_an_empty_frame_has_no_history():
+    found = history(pd.DataFrame(columns=list(COLUMNS)), LINE)
+    assert found.changes == ()
+    assert found.frame().empty

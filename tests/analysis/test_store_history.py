@@ -1,0 +1,71 @@
+"""A store's metrics by commit: of which code, at which commits."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+from synthetic import synthetic_results
+
+from optbench.analysis.history import Kind, history
+from optbench.analysis.store_history import store_values
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+def results(commit=A, code="one", slower=1.0, dirty=False, environment=1, first=0):
+    made = synthetic_results(optimizers=("adam",), problems=("quadratic",), seeds=16)
+    runs = made.runs.assign(code=code, environment=environment)
+    runs["steps_to_target"] = runs["steps_to_target"] * slower
+    runs["run"] += first
+    where = made.environments.assign(commit=commit, dirty=dirty, environment=environment)
+    return dataclasses.replace(made, runs=runs, environments=where)
+
+
+def joined(*several):
+    return dataclasses.replace(
+        several[0],
+        runs=pd.concat([each.runs for each in several], ignore_index=True),
+        environments=pd.concat([each.environments for each in several], ignore_index=True),
+    )
+
+
+def test_metrics_of_a_commit():
+    frame = store_values(results())
+    assert set(frame["metric"]) == {"steps_to_target", "failed_seeds", "final_gap"}
+    assert set(frame["commit"]) == {A}
+    assert (frame["value"] > 0).all()
+    assert frame["exact"].all()
+    assert frame["samples"].map(len).min() >= 8
+
+
+def test_another_code_is_another_commit_of_the_same_series():
+    both = joined(results(), results(B, "two", 1.5, environment=2, first=10_000))
+    changes = history(store_values(both), [A, B]).changes
+    regressed = [change for change in changes if change.metric == "steps_to_target"]
+    assert [change.kind for change in regressed] == [Kind.REGRESSED]
+    assert regressed[0].likely == B
+    assert regressed[0].ratio == pytest.approx(1.5, rel=0.05)
+
+
+def test_a_revert_is_seen_where_nights_say_which_code_they_found():
+    both = joined(results(), results(B, "two", 1.5, environment=2, first=10_000))
+    nights = pd.DataFrame(
+        [(A, "adam", "one"), (B, "adam", "two"), (C, "adam", "one")],
+        columns=["commit", "optimizer", "code"],
+    )
+    found = history(store_values(both, nights), [A, B, C])
+    assert found.regressions == ()
+    assert {change.likely for change in found.changes} == {B, C}
+
+
+def test_runs_of_changes_that_were_not_committed_belong_to_no_commit():
+    assert store_values(results(dirty=True)).empty
+    assert store_values(results(commit=None)).empty
+
+
+def test_another_machine_is_another_series():
+    there = results(B, "two", 1.5, environment=2, first=10_000)
+    there = dataclasses.replace(there, environments=there.environments.assign(cpu="Other CPU"))
+    frame = store_values(joined(results(), there))
+    assert frame["machine"].nunique() == 2
+    assert history(frame, [A, B]).changes == ()
