@@ -8,7 +8,22 @@ from pathlib import Path
 
 import typer
 
-from optbench.cli import bisect, catalogues, check, compare, data, export, report, run
+from optbench.cli import (
+    accept,
+    announce,
+    bisect,
+    catalogues,
+    check,
+    compare,
+    data,
+    export,
+    history,
+    init,
+    nightly,
+    report,
+    results,
+    run,
+)
 from optbench.cli.console import say
 
 app = typer.Typer(
@@ -26,7 +41,13 @@ app.command(name="export")(export.export)
 app.command(name="check")(check.check)
 app.command(name="compare")(compare.compare)
 app.command(name="bisect")(bisect.bisect)
+app.command(name="history")(history.history)
+app.command(name="accept")(accept.accept)
+app.command(name="nightly")(nightly.nightly)
+app.command(name="init")(init.init)
 app.add_typer(data.app, name="data")
+app.add_typer(results.app, name="results")
+app.command(name="announce")(announce.announce)
 
 
 @app.callback()

@@ -8,10 +8,14 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from optbench.compare.bisection import NothingToFind
 from optbench.compare.contest import NothingCompared
 from optbench.engine.plan import NoSuchDevice, NothingToRun
+from optbench.nightly.announcement import NotANight
+from optbench.nightly.data_branch import DataBranchError
+from optbench.nightly.github_issues import GhError
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingToReport, UnknownBaseline
+from optbench.scaffold.mistake import ScaffoldError
 from optbench.sources import SourceError
 from optbench.store import StoreError
 
@@ -34,6 +38,10 @@ MISTAKES = (
     SourceError,
     NothingCompared,
     NothingToFind,
+    ScaffoldError,
+    DataBranchError,
+    NotANight,
+    GhError,
 )
 
 

@@ -29,6 +29,13 @@ def report(
     ),
 ) -> None:
     """Write a report: one index.html that opens anywhere, report.md, figures and tables."""
+    page = write(store, out, baseline=baseline)
+    say("the report:")
+    typer.echo(page.resolve())
+
+
+def write(store: str, out: Path, *, baseline: str = "adam") -> Path:
+    """Write the report of a store to a folder; gives the page."""
     from sqlalchemy.engine import make_url
 
     from optbench import load
@@ -46,11 +53,9 @@ def report(
     shown = make_url(store).render_as_string() if "://" in store else store
     command = f"optbench report --store {shlex.quote(shown)} --baseline {shlex.quote(baseline)}"
     try:
-        page = write_report(results, out, baseline=baseline, landscapes=drawn, command=command)
+        return write_report(results, out, baseline=baseline, landscapes=drawn, command=command)
     except OSError as error:
         raise WrongUse(f"cannot write the report to {out}: {error}") from error
-    say("the report:")
-    typer.echo(page.resolve())
 
 
 def landscape(problem: Problem, points: int = 161) -> pd.DataFrame:

@@ -1,0 +1,80 @@
+"""``optbench accept``: a regression that is wanted."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optbench.cli.compare import RepoOption
+from optbench.cli.console import say
+from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
+
+
+def accept(
+    commit: Annotated[
+        str, typer.Argument(help="The commit that changed it, or a later one.", show_default=False)
+    ],
+    metric: Annotated[
+        str,
+        typer.Argument(
+            help="As optbench history calls it, or maths, convergence, speed, memory; a glob.",
+            show_default=False,
+        ),
+    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason.")],
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", "-o", metavar="NAME", help="Whose; a glob.")
+    ] = "*",
+    problem: Annotated[
+        str, typer.Option("--problem", "-p", metavar="NAME", help="On which problem; a glob.")
+    ] = "*",
+    repo: RepoOption = None,
+) -> None:
+    """Say that a change for the worse is wanted, and why: a row in accepted.toml, to be committed.
+
+    It holds for this commit and for all before it; what comes after fails the night again.
+    """
+    from optbench.cli.mistakes import WrongUse
+    from optbench.sources import git
+    from optbench.tracking.accepted import FILE, Accepted, add_accepted
+
+    top = git.top_level(repo or Path.cwd())
+    code, full, _ = git.run_git(top, ("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"))
+    if code or not full:
+        raise WrongUse(f"there is no commit {commit!r} in {top}")
+    if not why.strip():
+        raise WrongUse("--why is empty: who reads it in a year wants the reason")
+    _require_known(metric, top)
+    row = Accepted(
+        commit=full,
+        metric=metric,
+        optimizer=optimizer,
+        problem=problem,
+        why=why.strip(),
+        on=datetime.datetime.now(datetime.UTC).date(),
+    )
+    if add_accepted(top, row):
+        say(f"written to {top / FILE}: commit it")
+    else:
+        say(f"{top / FILE} says so already")
+
+
+def _require_known(metric: str, top: Path) -> None:
+    """Refuse a name that nothing has: it would accept nothing, and nobody would see it."""
+    from optbench.cli.mistakes import WrongUse
+    from optbench.compare.contest import RUNGS
+    from optbench.tracking.past import metrics
+
+    if any(each in metric for each in "*?"):
+        return
+    store, asv = top / DEFAULT_STORE, top / ASV_RESULTS
+    found = metrics(str(store) if store.exists() else None, asv if asv.is_dir() else None)
+    known = sorted({*RUNGS, *found})
+    if found and metric not in known:
+        near = difflib.get_close_matches(metric, known, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else f": known are {', '.join(known)}"
+        raise WrongUse(f"no result has the metric {metric!r}{hint}")

@@ -1,0 +1,118 @@
+"""``optbench history``: which commit changed which metric."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optbench.cli.compare import RepoOption
+from optbench.cli.console import say
+from optbench.cli.options import require_writable
+from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Pattern = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Name or glob. Repeat.")]
+
+
+def history(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            envvar="OPTBENCH_STORE",
+            metavar="URL",
+            help="Of optbench run or nightly.",
+            show_default=f"{DEFAULT_STORE}, where it is",
+        ),
+    ] = None,
+    asv: Annotated[
+        Path | None,
+        typer.Option(
+            "--asv",
+            metavar="DIR",
+            help="asv's results.",
+            show_default=f"{ASV_RESULTS}, where it is",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option("--optimizer", "-o", metavar="NAME", help="Name or glob. Repeat."),
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option("--problem", "-p", metavar="NAME", help="Name or glob. Repeat."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", metavar="NAME", help="Name or glob. Repeat."),
+    ] = None,
+    repo: RepoOption = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="The frame: a row a metric and commit."),
+    ] = None,
+    fail_on_new: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-new", help="Exit with 1 for a regression that stands and is not accepted."
+        ),
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every change, not the first few.")] = False,
+) -> None:
+    """Which commit changed which metric: asv's results and the store's, as one picture.
+
+    Deterministic metrics are compared exactly with the commit measured before; timings by change
+    points, from eight commits on. Results of another machine, environment or definition are
+    series of their own. docs/tracking.md of optbench says how to read it.
+
+    A wanted regression: optbench accept COMMIT METRIC --why TEXT. Exit status: 0, 1 with
+    --fail-on-new, 2 wrong use or nothing to tell.
+    """
+    from optbench.nightly.records import codes_of_nights
+    from optbench.report.history_text import lines, summary
+    from optbench.tracking.past import past
+
+    if csv is not None:
+        require_writable(csv, "--csv")
+    where = repo or Path.cwd()
+    used_store = store or (DEFAULT_STORE if Path(DEFAULT_STORE).exists() else None)
+    used_asv = asv or (Path(ASV_RESULTS) if Path(ASV_RESULTS).is_dir() else None)
+    wanted = {"optimizer": optimizer, "problem": problem, "metric": metric}
+
+    def chosen(values: pd.DataFrame) -> pd.Series[bool]:
+        keep = values["metric"].notna()
+        for column, patterns in wanted.items():
+            if patterns:
+                literal = [each.replace("[", "[[]") for each in patterns]
+                keep &= values[column].map(
+                    lambda name, literal=literal: any(
+                        fnmatch.fnmatchcase(name, each) for each in literal
+                    )
+                )
+        return keep
+
+    told = past(
+        where,
+        store=used_store,
+        asv=used_asv,
+        nights=codes_of_nights(used_store),
+        chosen=chosen,
+    )
+    for name, reason in told.skipped:
+        say(f"not read: {name} {reason}")
+    subjects = dict(told.commits.itertuples(index=False))
+    for line in lines(told.history, subjects, every=every):
+        typer.echo(line)
+    say(summary(told.history, len(told.commits)))
+    if csv is not None:
+        frame = told.history.values.drop(columns=["order"])
+        frame.assign(samples=frame["samples"].map(lambda s: " ".join(map(repr, s)))).to_csv(
+            csv, index=False
+        )
+    if fail_on_new and told.history.regressions:
+        raise typer.Exit(1)

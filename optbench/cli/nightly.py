@@ -1,0 +1,170 @@
+"""``optbench nightly``: everything that a night does, in one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
+from optbench.cli.console import say
+from optbench.cli.options import DataOption, StoreOption, use_data
+from optbench.cli.run import INTERRUPTED
+from optbench.defaults import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from optbench.nightly.night import WantedNight
+
+EXIT = {"good": 0, "regressed": 1, "not measured": 2}
+
+
+def nightly(
+    suite: Annotated[
+        str, typer.Option("--suite", "-s", help="What to run: optbench list suites.")
+    ] = "nightly",
+    store: StoreOption = DEFAULT_STORE,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="REV",
+            help="The revision to compare with.",
+            show_default="the last good night's",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for what is to be read.")
+    ] = Path("reports/nightly"),
+    optimizer: TargetOption = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many (8), or which.", show_default="the suite's"),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
+        ),
+    ] = None,
+    asv: Annotated[
+        bool, typer.Option("--asv/--no-asv", help="Run asv's benchmarks, where there are some.")
+    ] = True,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--machine",
+            envvar="OPTBENCH_MACHINE",
+            metavar="NAME",
+            help="That asv keeps results under; a CI's machines have another every night.",
+            show_default="this machine's",
+        ),
+    ] = None,
+    commits: Annotated[
+        int, typer.Option("--commits", min=1, help="Most commits that asv runs in a night.")
+    ] = 5,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="WORD",
+            help="Findings of the comparison that fail the night; as of optbench compare.",
+            show_default="broken,regressed,slower,more,leak",
+        ),
+    ] = None,
+    repo: RepoOption = None,
+    path: PathOption = None,
+    install: InstallOption = None,
+    data: DataOption = None,
+) -> None:
+    """Run the suite, run asv, compare with the last good night, look for regressions, report.
+
+    It does what is missing: stopped at any moment, the same command goes on; run twice on one
+    commit, the second time there is nothing to do. Into --out go summary.md, whose first line is
+    the verdict (also to $GITHUB_STEP_SUMMARY, where that is set), night.json, the report and the
+    comparison as pages, and history.csv. docs/tracking.md of optbench says more.
+
+    Exit status: 0 nothing got worse; 1 something did, and nobody accepted it (optbench accept);
+    2 wrong use, or a night that could not measure; 130 interrupted.
+    """
+    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.progress import Watch
+    from optbench.cli.report import write
+    from optbench.nightly.night import night
+    from optbench.nightly.summary import summary
+
+    use_data(data)
+    wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
+                   repo, path, install)  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Watch() as watch:
+            ended = night(wanted, write, watch=watch, tell=say)
+    except KeyboardInterrupt:
+        say("interrupted: what was done is kept, the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    text = summary(ended)
+    try:
+        (wanted.out / "summary.md").write_text(text, encoding="utf-8")
+        content = json.dumps(ended.as_json(), indent=2, allow_nan=False)
+        (wanted.out / "night.json").write_text(content + "\n", encoding="utf-8")
+        if of_job := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(of_job).open("a", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        typer.echo(text)
+        raise WrongUse(f"the summary cannot be written: {error}") from error
+    typer.echo(text)
+    raise typer.Exit(EXIT[ended.verdict])
+
+
+def _read(
+    suite: str,
+    store: str,
+    base: str | None,
+    out: Path,
+    targets: list[str] | None,
+    seeds: str | None,
+    jobs: int | None,
+    asv: bool,
+    machine: str | None,
+    commits: int,
+    fail_on: list[str] | None,
+    repo: Path | None,
+    path: str | None,
+    install: bool | None,
+) -> WantedNight:
+    """What was asked for, with what the repository's own table says where the user is silent."""
+    from optbench.cli.compare import read_wanted
+    from optbench.cli.run import selections
+    from optbench.engine.executors import default_jobs
+    from optbench.nightly.night import WantedNight, own_selection
+    from optbench.nightly.regression import FAIL_ON
+    from optbench.sources import git
+
+    top = git.top_level(repo or Path.cwd())
+    # A comparison's own reading of targets, paths and words: of them only the head is another.
+    compared, words = read_wanted(
+        "HEAD", "HEAD", targets, top, path, install, None, None,
+        fail_on or list(FAIL_ON), 60.0, 24,
+    )  # fmt: skip
+    chosen = selections(suite, None, None, None, False, None, seeds, None)
+    own = own_selection(compared.targets, chosen)
+    return WantedNight(
+        repository=top,
+        selections=(*chosen, *own),
+        store=store,
+        out=out,
+        targets=compared.targets,
+        base=base,
+        asv=asv,
+        machine=machine,
+        commits=commits,
+        jobs=jobs or default_jobs(),
+        fail_on=words,
+        path=compared.path,
+        install=compared.install,
+    )

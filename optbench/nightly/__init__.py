@@ -1,0 +1,1 @@
+"""The night: what is measured, told and kept, on any CI."""

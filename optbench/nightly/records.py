@@ -1,0 +1,79 @@
+"""What nights there were: a line a night, beside the store."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+FILE = "nights.jsonl"
+
+
+class Record(BaseModel):
+    """A night that ended.
+
+    Attributes
+    ----------
+    commit : str
+        What was measured.
+    started, finished : str
+        When, in ISO format, in UTC: the records of two places are joined in this order.
+    verdict : str
+    where : str
+        The machine and its software: a night elsewhere is another night.
+    codes : dict
+        Optimizer to the code that it had, as the store knows it.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    commit: str
+    started: str
+    finished: str
+    verdict: Literal["good", "regressed", "not measured"]
+    where: str = ""
+    codes: dict[str, str] = {}
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The nights of a folder, the oldest first.
+
+    A last line that a kill cut short is passed over, and any line that is no record.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        try:
+            found.append(Record.model_validate_json(line))
+        except ValidationError:
+            continue
+    return found
+
+
+def add_record(folder: Path, record: Record) -> None:
+    """Append a night, on the disk before this returns; a line that was cut short is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("" if whole else "\n") + json.dumps(record.model_dump()) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def codes_of_nights(store: str | None) -> pd.DataFrame | None:
+    """Which code each night found: ``commit``, ``optimizer``, ``code``; for a store in a file."""
+    if store is None or "://" in store:
+        return None
+    rows = [
+        (record.commit, optimizer, code)
+        for record in read_records(Path(store).parent)
+        for optimizer, code in record.codes.items()
+    ]
+    return pd.DataFrame(rows, columns=["commit", "optimizer", "code"])

@@ -1,0 +1,7 @@
+"""What `optbench init` finds in an optimizer library's repository, and what it puts there."""
+
+from optbench.scaffold.changes import Change, write
+from optbench.scaffold.drafts import Draft, draft
+from optbench.scaffold.mistake import ScaffoldError
+
+__all__ = ["Change", "Draft", "ScaffoldError", "draft", "write"]

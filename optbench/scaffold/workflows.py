@@ -1,0 +1,57 @@
+"""GitHub workflows: the night, the comparison of a pull request, and the comment on it.
+
+This repository's own are rendered from the same templates, by ``tests/workflows/own.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optbench.scaffold.templating import render
+
+MACHINE = "optbench-ci"
+"""What asv calls the machine, for runners whose own name is another one every night."""
+
+ACTIONS = {
+    "checkout": "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2",
+    "setup_python": "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0",
+    "upload_artifact": "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2",
+    "upload_pages_artifact": (
+        "actions/upload-pages-artifact@56afc609e74202658d3ffba0e8f6dda462b719fa # v3.0.1"
+    ),
+    "deploy_pages": "actions/deploy-pages@d6db90164ac5ed86f2b6aed7e0febac5b3c0c03e # v4.0.5",
+}
+"""By commit, since a tag can be moved to other code."""
+
+NAMES = ("nightly.yml", "pull-request.yml", "pull-request-comment.yml")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """In what the workflows of two repositories differ.
+
+    Attributes
+    ----------
+    origin : str
+        Where the files come from, for their first line.
+    python : str
+        ``X.Y``.
+    install : tuple of str
+        Lines of a shell after which ``optbench`` and ``asv`` are on the path.
+    night : str
+        The command of a night.
+    prefix : str
+        Before the names of the files.
+    """
+
+    origin: str
+    python: str
+    install: tuple[str, ...]
+    night: str = "optbench nightly"
+    prefix: str = "optbench-"
+
+
+def workflows(setting: Setting) -> dict[str, str]:
+    """File name to text."""
+    values = {**vars(setting), "machine": MACHINE, **ACTIONS}
+    return {f"{setting.prefix}{name}": render(f"{name}.j2", **values) for name in NAMES}
