@@ -80,7 +80,7 @@ class Repository:
         except (OSError, UnicodeDecodeError):
             return PurePosixPath("benchmarks")  # whether it can be replaced is asked later
         # By its line, as the file may have comments.
-        said = re.search(r'^\s*"benchmark_dir"\s*:\s*"([^"\\]+)"', text, flags=re.MULTILINE)
+        said = re.search(r'^[\s{]*"benchmark_dir"\s*:\s*"([^"\\]+)"', text, flags=re.MULTILINE)
         path = PurePosixPath(said.group(1) if said else "benchmarks")
         return PurePosixPath("benchmarks") if path.is_absolute() or ".." in path.parts else path
 

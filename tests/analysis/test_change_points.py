@@ -351,7 +351,7 @@ def test_any_series_and_any_longer_one_gives_ordered_steps(
             assert start < step.earliest <= step.index <= step.latest < end
             assert 0 < step.low <= step.ratio <= step.high < math.inf
             assert abs(math.log(step.ratio)) >= math.log(1.10 if step.recent else 1.03) - 1e-12
-            assert step.p < 1e-4
+            assert step.p < (1e-4 if step.recent else 3e-5)
         if steps:
             assert min(lengths[:-1]) >= 5
             assert lengths[-1] >= (3 if recent[-1] else 5)

@@ -79,6 +79,7 @@ def test_what_it_writes_can_be_read(
         names |= {node.name for node in ast.walk(body) if isinstance(node, ast.ClassDef)}
         text = (library.root / file).read_text("utf-8")
         assert "# Not tinyopt:Odd: a reason: " in text
+        assert '"tinyopt.ё:Ад",' in text
     assert names == {"Convergence", "Step", "RelativeStep", "Memory"}
     asv = json.loads((library.root / "asv.conf.json").read_text("utf-8"))
     assert asv["branches"] == ["HEAD"]

@@ -32,7 +32,9 @@ def installed(requirements: dict[str, list[str]]) -> list[str]:
     return said
 
 
-def test_every_dependency_is_installed_in_its_version_torch_first() -> None:
+def test_every_dependency_is_installed_in_its_version_torch_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found, notes = matrix(library("torch>=2", "pytest"), optbench_requirement(None))
     said = installed(found)
     torch = version("torch").partition("+")[0]
@@ -41,6 +43,9 @@ def test_every_dependency_is_installed_in_its_version_torch_first() -> None:
     assert {name.partition("==")[0] for name in said} >= {"pandas", "scipy", "jinja2", "packaging"}
     assert len({Requirement(each).name for each in said}) == len(said)
     assert notes == []
+    monkeypatch.setattr(pins, "requires", lambda _: ["pandas", "numpy>=2", "torch; extra == 'x'"])
+    found, _ = matrix(library(), optbench_requirement(None))
+    assert list(found) == ["torch", "numpy", "pandas", "optbench"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Repositories for the tests of compare: a package of ten optimizers, and commits to it."""
+"""Repositories for tests: a package of ten optimizers, and commits to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TINYOPT = Path(__file__).parent / "tinyopt_repository"
+TINYOPT = Path(__file__).parent / "compare" / "tinyopt_repository"
 
 
 @dataclass(frozen=True)
