@@ -17,7 +17,7 @@ Four questions of each kind:
 - *7 + 3*: a step of 1.5x three commits ago after seven others. Percent found, and placed exactly.
 
 Also how often the 99 % interval of the ratio, and the range of indices, hold the truth where a step
-was found. Seeds are fixed. 500 series take some ten minutes on two cores.
+was found. Seeds are fixed. 500 series take ten to fifteen minutes on two cores.
 """
 
 from __future__ import annotations

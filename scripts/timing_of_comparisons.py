@@ -1,4 +1,4 @@
-"""How often a comparison's timing errs: ``python benchmarks/timing_of_comparisons.py``.
+"""How often a comparison's timing errs: ``python scripts/timing_of_comparisons.py``.
 
 A/A: the same optimizer on both sides, so that whatever is called slower or faster is a false alarm.
 A/B: the head's step takes 1.3 times the base's, by construction, so that whatever is not called

@@ -48,11 +48,12 @@ five points on their own have too few degrees of freedom for Welch's test."""
 RECENT_LEAST = 0.10
 """The least size of a recent step."""
 
-RECENT_ALPHA = 1e-4
-"""Level of the pooled test: at 3e-5, seven and three points of 5 % noise are too few for 1.5x."""
-
 RECENT_SPREADS = 4.0
 """... and in standard deviations: what correlated noise does in three points, it does below."""
+
+RECENT_ALPHA = 1e-4
+"""Level of the pooled test: at 3e-5 it would miss three times as many steps of 1.5x after seven
+and three points of 5 % noise (5 % of them, not 2 %)."""
 
 UNQUIET = 1e-3
 """Level of the F-test that the recent points scatter more than the level before. Three spikes in

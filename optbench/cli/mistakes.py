@@ -11,6 +11,7 @@ from optbench.engine.plan import NoSuchDevice, NothingToRun
 from optbench.nightly.announcement import NotANight
 from optbench.nightly.data_branch import DataBranchError
 from optbench.nightly.github_issues import GhError
+from optbench.nightly.night import NightGoingOn
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
@@ -18,6 +19,9 @@ from optbench.report import NothingToReport, UnknownBaseline
 from optbench.scaffold.mistake import ScaffoldError
 from optbench.sources import SourceError
 from optbench.store import StoreError
+from optbench.tracking.accepted import WrongAcceptance
+from optbench.tracking.asv_results import NoResults
+from optbench.tracking.past import NothingToTell
 
 
 class WrongUse(ValueError):
@@ -38,6 +42,10 @@ MISTAKES = (
     SourceError,
     NothingCompared,
     NothingToFind,
+    NoResults,
+    NothingToTell,
+    WrongAcceptance,
+    NightGoingOn,
     ScaffoldError,
     DataBranchError,
     NotANight,

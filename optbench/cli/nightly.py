@@ -17,7 +17,7 @@ from optbench.cli.run import INTERRUPTED
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from optbench.nightly.night import WantedNight
+    from optbench.nightly.wanted import WantedNight
 
 EXIT = {"good": 0, "regressed": 1, "not measured": 2}
 
@@ -141,8 +141,8 @@ def _read(
     from optbench.cli.compare import read_wanted
     from optbench.cli.run import selections
     from optbench.engine.executors import default_jobs
-    from optbench.nightly.night import WantedNight, own_selection
     from optbench.nightly.regression import FAIL_ON
+    from optbench.nightly.wanted import WantedNight, own_selection
     from optbench.sources import git
 
     top = git.top_level(repo or Path.cwd())

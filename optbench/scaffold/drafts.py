@@ -84,7 +84,7 @@ def draft(
         )
     pins, notes = matrix(repository, judge)
     wanted = {
-        PurePosixPath(ASV): _asv(repository, pins),
+        PurePosixPath(ASV): asv_configuration(repository, pins),
         repository.benchmarks / "optimizers.py": render(
             "optimizers.py.j2",
             trained=found.trained,
@@ -93,7 +93,7 @@ def draft(
         repository.tests / "test_optimizer_contract.py": render(
             "contract.py.j2", targets=found.targets, left_out=_on_lines(found.left_out)
         ),
-        **{WORKFLOWS / name: text for name, text in workflows(_setting(judge)).items()},
+        **{WORKFLOWS / name: text for name, text in workflows(setting(judge)).items()},
     }
     package = repository.benchmarks / "__init__.py"
     if read(repository.root, package) is None:  # whatever is in it, it is one
@@ -112,7 +112,8 @@ def _on_lines(reasons: dict[str, str]) -> dict[str, str]:
     return {name: " ".join(reason.split()) for name, reason in reasons.items()}
 
 
-def _setting(judge: Requirement) -> Setting:
+def setting(judge: Requirement) -> Setting:
+    """Of the workflows of any other repository than this one."""
     tracking = Requirement(str(judge))
     tracking.extras = {*judge.extras, "track"}
     return Setting(
@@ -128,7 +129,8 @@ def _python() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _asv(repository: Repository, pins: dict[str, list[str]]) -> str:
+def asv_configuration(repository: Repository, pins: dict[str, list[str]]) -> str:
+    """The text of ``asv.conf.json``."""
     content = {
         "version": 1,
         "project": repository.name,

@@ -1,9 +1,11 @@
-"""A night's stages: each keeps what it did, none hides that it failed, and the verdict is theirs."""
+"""A night's stages: each keeps what it did, none hides that it failed."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from repositories import Repository
 
 from optbench.analysis.comparison import (
     Comparison,
@@ -15,15 +17,15 @@ from optbench.analysis.comparison import (
 )
 from optbench.compare.contest import NothingCompared, NotImportable
 from optbench.engine.plan import Selection
-from optbench.nightly import night as module
+from optbench.nightly import stages as module
 from optbench.nightly import tracking
 from optbench.nightly.announcement import read_night
-from optbench.nightly.night import NightGoingOn, WantedNight, alone, night
+from optbench.nightly.night import NightGoingOn, alone, night
 from optbench.nightly.records import read_records
 from optbench.nightly.summary import summary
+from optbench.nightly.wanted import WantedNight
 from optbench.store import Store
 from optbench.tracking.accepted import Accepted, add_accepted
-from repositories import Repository
 
 SELECTION = Selection(
     optimizers=("adam", "sgd"), problems=("beale",), seeds=(0, 1, 2, 3), budget=20
@@ -181,9 +183,8 @@ def test_nothing_to_compare_is_said_and_no_failure(wanted, repository, monkeypat
 
 
 def test_a_night_that_measured_nothing_is_none(wanted, monkeypatch):
-    refused = WantedNight(wanted.repository, (Selection(optimizers=("muon",), problems=("beale",)),),
-                          wanted.store, wanted.out, asv=False)  # fmt: skip
-    ended = run(refused)
+    refused = Selection(optimizers=("muon",), problems=("beale",))
+    ended = run(dataclasses.replace(wanted, selections=(refused,)))
     assert ended.verdict == "not measured"
     assert stages(ended)["runs"] == "failed"
     assert summary(ended).startswith("**Not measured: runs")

@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "in-your-repository.md").read_text(
 def test_the_page_names_every_file() -> None:
     names = [ASV, PYPROJECT, ".gitignore", "benchmarks/__init__.py", "benchmarks/optimizers.py"]
     names += ["tests/test_optimizer_contract.py", ".github/workflows/optbench-*.yml"]
-    names += workflows(drafts._setting(optbench_requirement(None)))
+    names += workflows(drafts.setting(optbench_requirement(None)))
     for name in names:
         assert f"| `{name}` |" in PAGE, name
     for line in drafts.IGNORED:
@@ -35,7 +35,7 @@ def test_the_page_names_every_option() -> None:
 
 
 def test_the_page_says_what_asv_is_told() -> None:
-    content = json.loads(drafts._asv(Repository(Path("x"), {}, Configuration()), {}))
+    content = json.loads(drafts.asv_configuration(Repository(Path("x"), {}, Configuration()), {}))
     assert f"`branches: {json.dumps(content['branches'])}`" in PAGE
     for option in ("--no-deps", "--no-build-isolation"):
         assert option in content["build_command"][0]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from steps import Job
 
-from optbench.scaffold.drafts import IGNORED, _setting
+from optbench.scaffold.drafts import IGNORED, setting
 from optbench.scaffold.pins import optbench_requirement
 from optbench.scaffold.workflows import workflows
 
@@ -34,7 +34,7 @@ def test_a_pull_request_is_compared_and_its_number_kept(tmp_path: Path) -> None:
     clone = origin.clone(tmp_path / "clone")
     # What actions/checkout checks out of a pull request: it, merged into the branch.
     clone.git("merge", "--quiet", "--no-edit", "origin/topic")
-    text = workflows(_setting(optbench_requirement(None)))["optbench-pull-request.yml"]
+    text = workflows(setting(optbench_requirement(None)))["optbench-pull-request.yml"]
     # Maths only, where the workflow asks for everything: what the other rungs say takes minutes.
     assert text.count("optbench compare") == 1
     text = text.replace("optbench compare", "optbench compare --rung maths --fail-on changed")
@@ -74,7 +74,7 @@ def test_a_night_is_measured_kept_and_told(tmp_path: Path) -> None:
     gh = tmp_path / "python" / "bin" / "gh"
     gh.write_text(GH)
     gh.chmod(0o755)
-    text = workflows(_setting(optbench_requirement(None)))["optbench-nightly.yml"]
+    text = workflows(setting(optbench_requirement(None)))["optbench-nightly.yml"]
     night = "run: optbench nightly --suite quick\n"
     assert text.count(night) == 1
     # A suite of seconds, and no asv, which tests/scaffold/test_another_library.py runs.

@@ -14,11 +14,11 @@ import own
 import pytest
 import yaml
 
-from optbench.scaffold.drafts import _setting
+from optbench.scaffold.drafts import setting
 from optbench.scaffold.pins import optbench_requirement
 from optbench.scaffold.workflows import workflows
 
-ELSEWHERE = workflows(_setting(optbench_requirement(None)))
+ELSEWHERE = workflows(setting(optbench_requirement(None)))
 OWN = workflows(own.OWN)
 ALL = [*OWN.items(), *ELSEWHERE.items()]
 
