@@ -39,7 +39,8 @@ LEAST = 0.03
 
 ALPHA = 3e-5
 """Level of Welch's test. A split is the best of many, and a night looks at many series, each night
-anew. At 1e-4, false alarms upwards are about twice as many in correlated noise."""
+anew. At 1e-4, false alarms upwards are twice as many with heavy tails, half as many again with
+correlated noise."""
 
 RECENT = range(3, 8)
 """Lengths of a recent level. Beyond `SEGMENT` too, or what alarmed one night is gone the next:

@@ -154,6 +154,8 @@ def asv_configuration(repository: Repository, pins: dict[str, list[str]]) -> str
         "results_dir": ".asv/results",
         "html_dir": ".asv/html",
         "install_timeout": 1800,
+        # Each benchmark is a process of its own; spawned, each would import torch for seconds.
+        "launch_method": "forkserver",
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     # A list of one on a line.

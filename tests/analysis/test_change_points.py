@@ -277,6 +277,14 @@ def test_recent_points_must_stand_four_deviations_above() -> None:
         assert places(found) == expected, deviations
 
 
+def test_five_and_three_points_need_more_deviations_than_many_do() -> None:
+    """At 4.6 pooled deviations p is 7e-4 with six degrees of freedom; at 9 it is 2e-5."""
+    old, new = 0.05 * np.array([-1, 1, 0, 1, -1]), 0.05 * np.array([-1, 0, 1])
+    for deviations, expected in ((4.6, []), (9.0, [5])):
+        values = np.exp(np.concatenate([old, new + deviations * 0.05]))
+        assert places(change_points(values.tolist())) == expected
+
+
 # What is not a series of timings.
 
 
