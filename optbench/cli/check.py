@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optbench.cli.console import errors, say
-from optbench.cli.options import parse_settings, require_writable
+from optbench.cli.options import JobsOption, parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -77,12 +77,7 @@ def check(
     limit: Annotated[
         float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a check may take.")
     ] = 60.0,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
-        ),
-    ] = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Hold the contract against optimizers: parity, groups, checkpoints, types, convergence, ...
 

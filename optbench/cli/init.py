@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optbench.cli.compare import TargetOption
 from optbench.cli.console import errors, say
 
 if TYPE_CHECKING:
@@ -17,16 +18,7 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="In the repository.", show_default="here")
     ] = Path(),
-    optimizer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-o",
-            "--optimizer",
-            metavar="TARGET",
-            help="package.module:Class, package.module:* or the bare name of a class. Repeat. "
-            "Without it: [tool.optbench] of pyproject.toml, or all that the packages export.",
-        ),
-    ] = None,
+    optimizer: TargetOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that differ from what is wanted.")
     ] = False,

@@ -12,7 +12,7 @@ import typer
 
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
 from optbench.cli.console import say
-from optbench.cli.options import DataOption, StoreOption, use_data
+from optbench.cli.options import DataOption, JobsOption, StoreOption, use_data
 from optbench.cli.run import INTERRUPTED
 from optbench.defaults import DEFAULT_STORE
 
@@ -44,12 +44,7 @@ def nightly(
         str | None,
         typer.Option(help="How many (8), or which.", show_default="the suite's"),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     asv: Annotated[
         bool, typer.Option("--asv/--no-asv", help="Run asv's benchmarks, where there are some.")
     ] = True,

@@ -34,6 +34,11 @@ DataOption = Annotated[
     ),
 ]
 
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"),
+]
+
 
 def use_data(folder: Path | None) -> None:
     """Make the digits of a folder those of this process and its workers."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.console import say
-from optbench.cli.options import DataOption, StoreOption, parse_settings, use_data
+from optbench.cli.options import DataOption, JobsOption, StoreOption, parse_settings, use_data
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -68,12 +68,7 @@ def run(
             help="Gradient evaluations a run.", show_default="the problem's or suite's own"
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from optbench.nightly.data_branch import (
 from optbench.nightly.merge_stores import Merged, check_store, copy_store, merge
 from optbench.sources.cache import run_folder
 from optbench.store import StoreError
+from optbench.whole_files import write_whole
 
 MIB = 2**20
 
@@ -354,20 +353,6 @@ def _is_whole(path: Path) -> bool:
     except ValueError:
         return False
     return True
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is the old one or the new one, whenever somebody looks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _gather(places: Places, staging: Path, say: Say) -> tuple[dict[str, Path], int]:

@@ -32,6 +32,7 @@ from optbench.store import Progress, Store, StoreError, fill
 from optbench.tracking.accepted import WrongAcceptance, read_accepted, reason
 from optbench.tracking.asv_results import NoResults
 from optbench.tracking.past import NothingToTell, past
+from optbench.whole_files import write_whole
 
 MISTAKES = (
     NothingCompared,
@@ -179,10 +180,7 @@ def _compared(work: Work, base: str, kept: Path, tell: Tell) -> dict[str, Any]:
         raise KeyboardInterrupt
     (wanted.out / "compare.html").write_text(page_of_comparison(comparison), "utf-8")
     content: dict[str, Any] = without_infinities(comparison.as_json())
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_suffix(".part")
-    beside.write_text(json.dumps(content, allow_nan=False), "utf-8")
-    beside.replace(kept)
+    write_whole(kept, json.dumps(content, allow_nan=False).encode("utf-8"))
     return content
 
 

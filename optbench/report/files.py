@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import unicodedata
 import zlib
 from pathlib import Path
+
+from optbench.whole_files import write_whole
 
 LONGEST = 60
 
@@ -44,13 +44,5 @@ class Folder:
             raise ValueError(f"{relative!r} would lie outside {self.root}")
         # A lone surrogate, as from an undecodable file name, must not stop the report.
         content = text.encode("utf-8", "replace")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
         return path

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import enum
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from optbench.scaffold.mistake import ScaffoldError
+from optbench.whole_files import write_whole
 
 
 class State(enum.StrEnum):
@@ -116,21 +114,6 @@ def write(root: Path, changes: Iterable[Change]) -> None:
     for change in changes:
         place = _place(root, change.path)
         try:
-            _replace(place, change.after)
+            write_whole(place, change.after.encode("utf-8"))
         except OSError as error:
             raise ScaffoldError(f"{change.path} cannot be written: {error.strerror}") from error
-
-
-def _replace(place: Path, text: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    mode = place.stat().st_mode & 0o7777 if place.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=".optbench-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise

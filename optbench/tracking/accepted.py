@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import json
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.analysis.history import WORSE, History
+from optbench.whole_files import write_whole
 
 FILE = "accepted.toml"
 
@@ -100,8 +99,7 @@ def read_accepted(repository: Path) -> tuple[Accepted, ...]:
 def add_accepted(repository: Path, row: Accepted) -> bool:
     """Add a row; False where the file says so already.
 
-    What stands in the file stays as it is, comments too. It is written beside and moved into
-    place, so that whatever ends this early leaves the old file whole.
+    What stands in the file stays as it is, comments too.
     """
     said = read_accepted(repository)
     if any(row.model_copy(update={"on": old.on, "why": old.why}) == old for old in said):
@@ -111,17 +109,7 @@ def add_accepted(repository: Path, row: Accepted) -> bool:
     fields = row.model_dump(exclude_defaults=True)
     lines = [f"{key} = {_toml(value)}" for key, value in fields.items()]
     text = f"{text.rstrip()}\n\n[[accepted]]\n" + "\n".join(lines) + "\n"
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=repository, prefix=f".{FILE}.", delete=False
-    ) as file:
-        file.write(text)
-    beside = Path(file.name)
-    try:
-        beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(beside, path)  # noqa: PTH105 - of one folder: it is one step
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    write_whole(path, text.encode("utf-8"))
     return True
 
 
