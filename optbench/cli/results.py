@@ -9,7 +9,7 @@ import typer
 
 from optbench.cli.console import say
 from optbench.cli.options import StoreOption
-from optbench.defaults import DEFAULT_STORE
+from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.nightly.data_branch import DataBranch
@@ -27,7 +27,7 @@ RepoOption = Annotated[
 ]
 
 DEFAULT_BRANCH = "optbench-data"
-DEFAULT_ASV = Path(".asv/results")
+DEFAULT_ASV = Path(ASV_RESULTS)
 HERE = Path()
 
 

@@ -28,8 +28,8 @@ class Unit:
     Attributes
     ----------
     certify : bool
-        Drive the lanes by the fastest route that is certified for the optimizer where it stands,
-        not by the one that its row names.
+        Drive the lanes of a class that is named by its path, whose route nobody wrote down, by the
+        fastest one that is certified for it here.
     """
 
     runs: tuple[Run, ...]
@@ -55,7 +55,8 @@ def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
     for group in together.values():
         optimizer, problem = OPTIMIZERS[group[0].optimizer], PROBLEMS[group[0].problem]
         group.sort(key=lambda run: (canonical(run.settings), run.seed))
-        size = problem.max_lanes if certify else max_lanes(optimizer, problem)
+        faster = certify and ":" in optimizer.name
+        size = problem.max_lanes if faster else max_lanes(optimizer, problem)
         units += [Unit(tuple(group[i : i + size]), certify) for i in range(0, len(group), size)]
     return sorted(units, key=estimated_cost, reverse=True)
 
@@ -132,7 +133,8 @@ def _perform(runs: list[Run], certify: bool) -> list[Result]:
 
 @functools.cache
 def _certified(name: str) -> Optimizer:
-    return fastest_route(OPTIMIZERS[name])
+    row = OPTIMIZERS[name]
+    return fastest_route(row) if ":" in name and row.route is Route.INSTANCE else row
 
 
 def _price(
