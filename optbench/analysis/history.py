@@ -20,12 +20,16 @@ SERIES = [
 """What has to be the same for two values to be of one series: results of another machine,
 environment or definition are kept apart, never mixed."""
 
-COLUMNS = (*SERIES, "commit", "order", "value", "samples", "status")
+COLUMNS = (*SERIES, "commit", "order", "value", "samples", "seeds", "status")
 """Of a frame of values, one row a series and commit. ``value`` is positive and lower is better;
-``samples`` is a tuple, in an order that commits share (of seeds), or empty; ``status`` is measured,
-failed or skipped; ``exact`` says that the same commit gives the same value, and ``least`` the part
-by which such a value has to be worse for more than *changed*; of values measured twice at a commit
-the one of the larger ``order`` counts."""
+``samples`` is a tuple, or empty; ``seeds`` are theirs, or empty where they are in an order that
+commits share; ``status`` is measured, failed or skipped; ``exact`` says that the same commit gives
+the same value, and ``least`` the part by which such a value has to be worse for more than
+*changed*; of values measured twice at a commit the one of the larger ``order`` counts."""
+
+MEASURED_TOGETHER = ["source", "machine", "benchmark"]
+"""What is measured at one commit, in one environment: a series without a value at the last of these
+commits has ended, with its optimizer, its environment or its version."""
 
 SAME = 1e-6
 """Relative difference of exact values up to which they are equal: they are computed in float64,
@@ -72,7 +76,8 @@ class Change:
     ratio, low, high : float
         After by before, with its 99 % interval for measured series; NaN where there is no number.
     stands : bool
-        The series is still as bad as that at its last commit.
+        The series has not been as good since, is worse than at the baseline, and goes on: it was
+        measured at the last commit at which anything of its benchmark was.
     p : float
         Of the test; 0 where the values are exact.
     accepted : str
@@ -124,12 +129,17 @@ class History:
         """Those that stand and that nobody accepted."""
         return tuple(c for c in self.changes if c.kind in WORSE and c.stands and not c.accepted)
 
+    def begun_at(self, commit: str) -> int:
+        """Values of a commit whose series have no other: nothing can have changed in them."""
+        first = self.values.groupby(SERIES, dropna=False)["commit"].transform("nunique") == 1
+        return int((first & (self.values["commit"] == commit)).sum())
+
     def frame(self) -> pd.DataFrame:
         """The changes as a frame."""
         return pd.DataFrame([asdict(each) for each in self.changes])
 
 
-def history(values: pd.DataFrame, line: Sequence[str]) -> History:
+def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = None) -> History:
     """Changes along a line of commits.
 
     Exact metrics are compared with the commit measured before, exactly; timings and other
@@ -141,6 +151,9 @@ def history(values: pd.DataFrame, line: Sequence[str]) -> History:
         With `COLUMNS`.
     line : sequence of str
         Commits from the oldest; values of others are kept apart.
+    baseline : str or None
+        A commit of the line that was good, such as the last good night's. What is no worse now than
+        there does not stand: an improvement that came and went after it is none of its matter.
     """
     places = {commit: place for place, commit in enumerate(line)}
     on_line = values["commit"].isin(places)
@@ -154,10 +167,18 @@ def history(values: pd.DataFrame, line: Sequence[str]) -> History:
     # Measured twice at a commit, the later counts.
     kept = kept.sort_values([*SERIES, "place", "order"], kind="stable")
     kept = kept.drop_duplicates([*SERIES, "place"], keep="last").reset_index(drop=True)
+    # No logarithm, no ratio: another program's metric, in which lower is not better.
+    positive = (kept["status"] != "measured") | (kept["value"] > 0)
+    if not positive.all():
+        aside["that are not positive"] = int((~positive).sum())
+        kept = kept[positive].reset_index(drop=True)
+    newest = kept.groupby(MEASURED_TOGETHER)["place"].max().to_dict()
     found: list[Change] = []
     too_short = 0
     for _, series in kept.groupby(SERIES, sort=True, dropna=False):
-        told = _Series(series, line)
+        first = series.iloc[0]
+        goes_on = series["place"].max() == newest[tuple(first[name] for name in MEASURED_TOGETHER)]
+        told = _Series(series, line, places.get(baseline) if baseline else None, bool(goes_on))
         if told.is_too_short:
             too_short += 1
         found += told.changes()
@@ -168,8 +189,12 @@ def history(values: pd.DataFrame, line: Sequence[str]) -> History:
 class _Series:
     """One series along the line."""
 
-    def __init__(self, rows: pd.DataFrame, line: Sequence[str]) -> None:
+    def __init__(
+        self, rows: pd.DataFrame, line: Sequence[str], baseline: int | None, goes_on: bool
+    ) -> None:
         self._line = line
+        self._goes_on = goes_on
+        self._until = -1 if baseline is None else baseline
         self._rows = rows
         self._measured = rows[rows["status"] == "measured"]
         first = rows.iloc[0]
@@ -198,34 +223,57 @@ class _Series:
 
     def _comings_and_goings(self) -> Iterator[Change]:
         rows = self._rows
-        states = list(zip(rows["place"], rows["status"], strict=True))
+        # Skipped is no state: what was away and comes back broken has broken meanwhile.
+        told = rows[rows["status"] != "skipped"]
+        states = list(zip(told["place"], told["status"], strict=True))
+        good = [status for place, status in states if place <= self._until][-1:]
         for (before, was), (place, now) in pairwise(states):
             if was == "measured" and now == "failed":
-                stands = rows["status"].iloc[-1] == "failed"
+                stands = self._goes_on and states[-1][1] == "failed" and good != ["failed"]
                 yield self._change(Kind.FAILS, before + 1, place, place, stands=stands)
             elif was == "failed" and now == "measured":
                 yield self._change(Kind.WORKS, before + 1, place, place)
-        if len(self._measured) and rows["status"].iloc[-1] == "skipped":
-            last = int(self._measured["place"].iloc[-1])
+        if states and states[-1][1] == "measured" and rows["status"].iloc[-1] == "skipped":
+            last = states[-1][0]
             after = int(rows.loc[rows["place"] > last, "place"].iloc[0])
             yield self._change(Kind.GONE, last + 1, after, after)
 
     def _exactly(self) -> Iterator[Change]:
         rows = list(self._measured.itertuples())
-        for before, now in pairwise(rows):
-            old, new = _paired(before, now)
-            if np.allclose(old, new, rtol=SAME, atol=0):
+        good = [row for row in rows if row.place <= self._until][-1:]
+        # What the small changes since are added up against; and where it was last seen.
+        if not rows:
+            return
+        reference = seen = rows[0]
+        for place, now in enumerate(rows[1:], 1):
+            before = rows[place - 1]
+            pair = _paired(reference, now)
+            if pair is None:  # Not one seed in common: nothing can be said.
+                reference = seen = now
                 continue
-            ratio = _geometric(new / old)
+            ratio = _geometric(pair[1] / pair[0])
+            if np.allclose(*pair, rtol=SAME, atol=0):
+                seen = now
+            if _is_same(before, now):
+                continue
             kind = Kind.CHANGED
             if ratio > 1 + self._least:
                 kind = Kind.REGRESSED
             elif ratio < 1 / (1 + self._least):
                 kind = Kind.IMPROVED
-            baseline, last = _paired(before, rows[-1])
-            stands = _geometric(last / baseline) > 1 + self._least
-            yield self._change(kind, int(before.place) + 1, int(now.place), int(now.place),
+            first = int((before if kind is Kind.CHANGED else seen).place) + 1
+            later = rows[place + 1 :]
+            worse = [self._is_worse(row, reference) for row in (now, *later)]
+            stands = self._goes_on and all(worse) and all(self._is_worse(rows[-1], g) for g in good)
+            yield self._change(kind, first, int(now.place), int(now.place),
                                ratio=ratio, low=ratio, high=ratio, stands=stands)  # fmt: skip
+            if kind is not Kind.CHANGED:
+                reference = seen = now
+
+    def _is_worse(self, now: object, before: object) -> bool:
+        pair = _paired(before, now)
+        # Where nothing can be said, what was said before stays.
+        return pair is None or _geometric(pair[1] / pair[0]) > 1 + self._least
 
     def _by_change_points(self) -> Iterator[Change]:
         values = self._measured["value"].to_numpy(dtype=float)
@@ -234,7 +282,10 @@ class _Series:
             return
         places = self._measured["place"].to_numpy()
         steps = change_points.change_points(values)
-        levels = [_geometric(each) for each in np.split(values, [step.index for step in steps])]
+        begins = [step.index for step in steps]
+        levels = [_geometric(each) for each in np.split(values, begins)]
+        until = int((places <= self._until).sum())
+        good = [levels[sum(begin < until for begin in begins)]] if until else []
         for place, step in enumerate(steps):
             yield self._change(
                 Kind.REGRESSED if step.ratio > 1 else Kind.IMPROVED,
@@ -245,16 +296,33 @@ class _Series:
                 low=step.low,
                 high=step.high,
                 p=step.p,
-                stands=levels[-1] > levels[place] * (1 + MEASURED_LEAST),
+                stands=self._goes_on
+                and min(levels[place + 1 :]) > levels[place] * (1 + MEASURED_LEAST)
+                and all(levels[-1] > level * (1 + MEASURED_LEAST) for level in good),
             )
 
 
-def _paired(before: object, now: object) -> tuple[np.ndarray, np.ndarray]:
-    """Samples seed by seed where both have as many; else the values."""
-    old, new = getattr(before, "samples"), getattr(now, "samples")  # noqa: B009
-    if not old or len(old) != len(new):
-        old, new = (getattr(before, "value"),), (getattr(now, "value"),)  # noqa: B009
+def _paired(before: Any, now: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Samples of the same seeds; the values where there are no samples; None without a pair."""
+    old, new = before.samples, now.samples
+    if not old and not new:
+        old, new = (before.value,), (now.value,)
+    elif before.seeds and now.seeds:
+        common = sorted(set(before.seeds) & set(now.seeds))
+        old, new = (
+            tuple(dict(zip(row.seeds, row.samples, strict=True))[seed] for seed in common)
+            for row in (before, now)
+        )
+    elif len(old) != len(new):
+        return None
+    if not old:
+        return None
     return np.asarray(old, dtype=float), np.asarray(new, dtype=float)
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    pair = _paired(before, now)
+    return pair is None or bool(np.allclose(*pair, rtol=SAME, atol=0))
 
 
 def _geometric(ratios: np.ndarray) -> float:

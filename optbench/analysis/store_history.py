@@ -9,7 +9,6 @@ import pandas as pd
 
 from optbench.analysis.history import COLUMNS
 from optbench.analysis.results import Results
-from optbench.analysis.summary import MACHINE
 from optbench.analysis.tracked import tracked
 
 LEAST = {"float64": 0.01, "float32": 0.05}
@@ -25,7 +24,7 @@ def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.Dat
     Metrics: ``steps_to_target`` and ``failed_seeds`` of the tuned league, ``final_gap`` of the
     default one. A run is kept under the code that made it, and not made again while that stands:
     its value is that of every commit with this code. Runs of a checkout with changes that were
-    not committed belong to no commit, and are left out.
+    not committed belong to no commit, unless a night found their code at one.
 
     Parameters
     ----------
@@ -35,23 +34,23 @@ def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.Dat
         ``commit``, ``optimizer``, ``code``: which code each night found. Without, a code's values
         are those of the commits at which its runs were made, and a revert goes unseen.
     """
-    environments = results.environments
-    clean = environments[environments["commit"].notna() & ~_true(environments["dirty"])]
-    where = clean[["environment", "commit"]].assign(
-        machine=clean["cpu"] + ", " + clean["threads"].astype(str) + " thread, " + clean["os"],
+    where = results.environments[["environment", "commit", "dirty"]].assign(
+        machine=_machines(results.environments),
         environment_label=[
             f"python {row.python}, torch {row.torch}, numpy {row.numpy}, {row.device}"
-            for row in clean[[*MACHINE[3:], "numpy"]].itertuples()
+            for row in results.environments.itertuples()
         ],
     )
     runs = results.runs.drop(columns="commit", errors="ignore").merge(where, on="environment")
-    if runs.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
-    made = runs.groupby(["optimizer", "code", "commit"])["run"].max().reset_index()
+    clean = runs[runs["commit"].notna() & ~runs["dirty"].fillna(False).astype(bool)]
+    made = clean.groupby(["optimizer", "code", "commit"])["run"].max().reset_index()
     if nights is not None and len(nights):
         seen = nights.assign(run=0)
         made = pd.concat([made, seen[["optimizer", "code", "commit", "run"]]])
         made = made.drop_duplicates(["optimizer", "code", "commit"])
+    runs = runs.merge(made[["optimizer", "code"]].drop_duplicates(), on=["optimizer", "code"])
+    if runs.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
     frames = []
     # The codes of an optimizer in the order of age, so that leagues never mix two of them.
     runs["generation"] = runs.groupby("optimizer")["code"].transform(
@@ -71,8 +70,11 @@ def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.Dat
     return placed[list(COLUMNS)]
 
 
-def _true(column: pd.Series[bool]) -> pd.Series[bool]:
-    return column.fillna(False).astype(bool)
+def _machines(environments: pd.DataFrame) -> pd.Series[str]:
+    """Processor, threads and system, without the kernel's release: it changes from night to
+    night, and no result with it."""
+    system = environments["os"].str.split().map(lambda words: " ".join((words[0], words[-1])))
+    return environments["cpu"] + ", " + environments["threads"].astype(str) + " thread, " + system
 
 
 def _labels(alike: dict[str, object]) -> dict[str, object]:

@@ -23,13 +23,14 @@ FLOORS = {"float64": 1e-12, "float32": 1e-6}
 
 @dataclass(frozen=True)
 class Tracked:
-    """A metric of an optimizer on a problem; ``samples`` holds a number a seed, sorted by seed."""
+    """A metric of an optimizer on a problem: a number a seed, sorted by seed."""
 
     metric: str
     unit: str
     optimizer: str
     problem: str
     samples: tuple[float, ...]
+    seeds: tuple[int, ...]
 
 
 def tracked(runs: pd.DataFrame, dtype: str) -> Iterator[Tracked]:
@@ -68,4 +69,5 @@ def _rows(
     metric: str, unit: str, runs: pd.DataFrame, values: pd.Series[float]
 ) -> Iterator[Tracked]:
     for (optimizer, problem), group in runs.assign(tracked=values).groupby(PAIR):
-        yield Tracked(metric, unit, optimizer, problem, tuple(map(float, group["tracked"])))
+        drawn, seeds = tuple(map(float, group["tracked"])), tuple(map(int, group["seed"]))
+        yield Tracked(metric, unit, optimizer, problem, drawn, seeds)

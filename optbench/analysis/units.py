@@ -11,3 +11,12 @@ TIMES_PLAIN = "times the plain loop"
 
 EXACT = frozenset((STEPS, FAILED_SEEDS, GAP, ERROR_RATE, STATE_BYTES))
 """The same commit gives the same value; everything else is measured, and scatters."""
+
+UNITS = {
+    "steps_to_target": STEPS,
+    "failed_seeds": FAILED_SEEDS,
+    "final_gap": GAP,
+    "error_rate": ERROR_RATE,
+    "state_bytes": STATE_BYTES,
+}
+"""Of our exact metrics, by name: for results whose declaration is lost."""

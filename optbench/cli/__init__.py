@@ -50,9 +50,20 @@ app.add_typer(results.app, name="results")
 app.command(name="announce")(announce.announce)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"optbench {version('optbench')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(
+        False, "--version", help="Say which optbench this is.", is_eager=True, callback=_say_version
+    ),
 ) -> None:
     """Does an optimizer still compute the same, converge as fast, cost the same a step?"""
 

@@ -41,14 +41,15 @@ def accept(
     from optbench.cli.mistakes import WrongUse
     from optbench.sources import git
     from optbench.tracking.accepted import FILE, Accepted, add_accepted
+    from optbench.tracking.commits import first_parents
 
     top = git.top_level(repo or Path.cwd())
-    code, full, _ = git.run_git(top, ("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"))
-    if code or not full:
-        raise WrongUse(f"there is no commit {commit!r} in {top}")
+    full = git.resolve(top, commit)
+    if full not in set(first_parents(top)["commit"]):
+        raise WrongUse(f"{commit} is not on HEAD's line of first parents: it would accept nothing")
     if not why.strip():
         raise WrongUse("--why is empty: who reads it in a year wants the reason")
-    _require_known(metric, top)
+    _require_known({"metric": metric, "optimizer": optimizer, "problem": problem}, top)
     row = Accepted(
         commit=full,
         metric=metric,
@@ -63,18 +64,18 @@ def accept(
         say(f"{top / FILE} says so already")
 
 
-def _require_known(metric: str, top: Path) -> None:
+def _require_known(asked: dict[str, str], top: Path) -> None:
     """Refuse a name that nothing has: it would accept nothing, and nobody would see it."""
     from optbench.cli.mistakes import WrongUse
     from optbench.compare.contest import RUNGS
-    from optbench.tracking.past import metrics
+    from optbench.tracking.past import known
 
-    if any(each in metric for each in "*?"):
-        return
     store, asv = top / DEFAULT_STORE, top / ASV_RESULTS
-    found = metrics(str(store) if store.exists() else None, asv if asv.is_dir() else None)
-    known = sorted({*RUNGS, *found})
-    if found and metric not in known:
-        near = difflib.get_close_matches(metric, known, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else f": known are {', '.join(known)}"
-        raise WrongUse(f"no result has the metric {metric!r}{hint}")
+    found = known(str(store) if store.exists() else None, asv if asv.is_dir() else None)
+    for what, name in asked.items():
+        names = found[what] | (set(RUNGS) if what == "metric" else set())
+        if any(each in name for each in "*?") or not found[what] or name in names:
+            continue
+        near = difflib.get_close_matches(name, sorted(names), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else f": {', '.join(sorted(names))}"
+        raise WrongUse(f"no result has the {what} {name!r}{hint}")

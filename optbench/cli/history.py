@@ -75,13 +75,16 @@ def history(
     """
     from optbench.nightly.records import codes_of_nights
     from optbench.report.history_text import lines, summary
+    from optbench.sources import git
     from optbench.tracking.past import past
 
     if csv is not None:
         require_writable(csv, "--csv")
     where = repo or Path.cwd()
-    used_store = store or (DEFAULT_STORE if Path(DEFAULT_STORE).exists() else None)
-    used_asv = asv or (Path(ASV_RESULTS) if Path(ASV_RESULTS).is_dir() else None)
+    top = git.top_level(where)
+    of_top = top / DEFAULT_STORE, top / ASV_RESULTS
+    used_store = store or (str(of_top[0]) if of_top[0].exists() else None)
+    used_asv = asv or (of_top[1] if of_top[1].is_dir() else None)
     wanted = {"optimizer": optimizer, "problem": problem, "metric": metric}
 
     def chosen(values: pd.DataFrame) -> pd.Series[bool]:
@@ -101,8 +104,11 @@ def history(
         store=used_store,
         asv=used_asv,
         nights=codes_of_nights(used_store),
+        baseline=_last_good(where, used_store),
         chosen=chosen,
     )
+    if told.unknown:
+        say(f"accepted.toml: {told.unknown} of its commits are not on this line: they do nothing")
     for name, reason in told.skipped:
         say(f"not read: {name} {reason}")
     subjects = dict(told.commits.itertuples(index=False))
@@ -116,3 +122,14 @@ def history(
         )
     if fail_on_new and told.history.regressions:
         raise typer.Exit(1)
+
+
+def _last_good(repository: Path, store: str | None) -> str | None:
+    """The last good night's commit, where there were nights."""
+    from optbench.nightly.records import folder_of, last_good
+    from optbench.sources import git
+    from optbench.tracking.commits import first_parents
+
+    beside = (git.top_level(repository) / DEFAULT_STORE).parent
+    folder = folder_of(store, beside) if store else beside
+    return last_good(folder, frozenset(first_parents(repository)["commit"]))

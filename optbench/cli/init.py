@@ -44,6 +44,7 @@ def init(
     """
     from optbench.scaffold import draft, write
     from optbench.scaffold.changes import State
+    from optbench.scaffold.pins import not_from_an_index
 
     with errors.status("looking", spinner="dots") as status:
         drafted = draft(folder, optimizer or (), optbench, tell=status.update)
@@ -62,6 +63,11 @@ def init(
             words = "added to" if change.state is State.ADDED_TO else replaced
             typer.echo(f"{words}: {change.path}")
             typer.echo(change.diff(), nl=False)
+    if optbench is None and wanted and (origin := not_from_an_index("optbench")):
+        say(
+            f"note: this optbench was installed from {origin}; asv and the workflows will ask the "
+            "index for its version: --optbench says where else it is to be had"
+        )
     if not dry_run:
         write(drafted.root, wanted)
     for note in drafted.notes:
@@ -80,7 +86,8 @@ def init(
 
 def _tell_optimizers(drafted: Draft) -> None:
     found = drafted.optimizers
-    say(f"{len(found.trained)} optimizers to track: {', '.join(found.trained)}")
+    count = len(found.trained)
+    say(f"{count} optimizer{'s' * (count != 1)} to track: {', '.join(found.trained)}")
     for target, reason in found.untrained.items():
         say(f"only in the contract: {target}: {reason}")
     for target, reason in found.left_out.items():

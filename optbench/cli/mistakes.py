@@ -12,6 +12,7 @@ from optbench.nightly.announcement import NotANight
 from optbench.nightly.data_branch import DataBranchError
 from optbench.nightly.github_issues import GhError
 from optbench.nightly.night import NightGoingOn
+from optbench.nightly.records import UnreadableRecords
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
@@ -46,6 +47,7 @@ MISTAKES = (
     NothingToTell,
     WrongAcceptance,
     NightGoingOn,
+    UnreadableRecords,
     ScaffoldError,
     DataBranchError,
     NotANight,

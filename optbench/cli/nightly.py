@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,8 @@ from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.nightly.wanted import WantedNight
+
+DEFAULT_OUT = Path("reports/nightly")
 
 EXIT = {"good": 0, "regressed": 1, "not measured": 2}
 
@@ -38,7 +41,7 @@ def nightly(
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for what is to be read.")
-    ] = Path("reports/nightly"),
+    ] = DEFAULT_OUT,
     optimizer: TargetOption = None,
     seeds: Annotated[
         str | None,
@@ -70,6 +73,9 @@ def nightly(
             show_default="broken,regressed,slower,more,leak",
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compare again, also where a comparison is kept.")
+    ] = False,
     repo: RepoOption = None,
     path: PathOption = None,
     install: InstallOption = None,
@@ -88,20 +94,24 @@ def nightly(
     from optbench.cli.mistakes import WrongUse
     from optbench.cli.progress import Watch
     from optbench.cli.report import write
+    from optbench.engine.error_text import printable
     from optbench.nightly.night import night
     from optbench.nightly.summary import summary
 
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
-                   repo, path, install)  # fmt: skip
+                   again, repo, path, install)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Watch() as watch:
             ended = night(wanted, write, watch=watch, tell=say)
+    except OSError as error:
+        raise WrongUse(f"the night cannot be kept: {error}") from error
     except KeyboardInterrupt:
         say("interrupted: what was done is kept, the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
     text = summary(ended)
+    shown = summary(ended, escaped=lambda text: printable(" ".join(str(text).split())))
     try:
         (wanted.out / "summary.md").write_text(text, encoding="utf-8")
         content = json.dumps(ended.as_json(), indent=2, allow_nan=False)
@@ -110,9 +120,9 @@ def nightly(
             with Path(of_job).open("a", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
-        typer.echo(text)
+        typer.echo(shown)
         raise WrongUse(f"the summary cannot be written: {error}") from error
-    typer.echo(text)
+    typer.echo(shown)
     raise typer.Exit(EXIT[ended.verdict])
 
 
@@ -128,6 +138,7 @@ def _read(
     machine: str | None,
     commits: int,
     fail_on: list[str] | None,
+    again: bool,
     repo: Path | None,
     path: str | None,
     install: bool | None,
@@ -137,22 +148,27 @@ def _read(
     from optbench.cli.run import selections
     from optbench.engine.executors import default_jobs
     from optbench.nightly.regression import FAIL_ON
-    from optbench.nightly.wanted import WantedNight, own_selection
+    from optbench.nightly.wanted import WantedNight
     from optbench.sources import git
+    from optbench.sources.configuration import read_configuration
+    from optbench.sources.tree import importable
 
     top = git.top_level(repo or Path.cwd())
+    # Where the packages are goes first, here and in the workers, which begin with this path.
+    configured = read_configuration(top).path
+    sys.path.insert(0, str(importable(top, path if path is not None else configured)))
     # A comparison's own reading of targets, paths and words: of them only the head is another.
     compared, words = read_wanted(
         "HEAD", "HEAD", targets, top, path, install, None, None,
         fail_on or list(FAIL_ON), 60.0, 24,
     )  # fmt: skip
     chosen = selections(suite, None, None, None, False, None, seeds, None)
-    own = own_selection(compared.targets, chosen)
     return WantedNight(
         repository=top,
-        selections=(*chosen, *own),
-        store=store,
-        out=out,
+        selections=tuple(chosen),
+        # Seen from the top, wherever one stands: a night elsewhere would begin with nothing.
+        store=str(top / store) if store == DEFAULT_STORE else store,
+        out=top / out if out == DEFAULT_OUT else out,
         targets=compared.targets,
         base=base,
         asv=asv,
@@ -162,4 +178,5 @@ def _read(
         fail_on=words,
         path=compared.path,
         install=compared.install,
+        again=again,
     )

@@ -112,9 +112,10 @@ def _chosen(
 ) -> tuple[DataBranch, Places]:
     from optbench.nightly.data_branch import DataBranch
     from optbench.nightly.kept_results import Places, store_file
+    from optbench.nightly.records import folder_of
     from optbench.sources.git import top_level
 
-    places = Places(store_file(store), Path(DEFAULT_STORE).parent, asv)
+    places = Places(store_file(store), folder_of(store, Path(DEFAULT_STORE).parent), asv)
     return DataBranch(top_level(repo), remote, branch), places
 
 

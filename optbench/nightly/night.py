@@ -15,7 +15,7 @@ from typing import Any
 from optbench.engine.environment import environment
 from optbench.engine.runs import canonical
 from optbench.nightly import stages
-from optbench.nightly.records import Record, add_record, read_records
+from optbench.nightly.records import Record, add_record, folder_of, last_good, read_records
 from optbench.nightly.regression import Regression
 from optbench.nightly.stage import Stage, State
 from optbench.nightly.wanted import WantedNight
@@ -24,6 +24,9 @@ from optbench.store import Progress
 from optbench.tracking.commits import first_parents
 
 SCHEMA = 1
+
+OUTCOMES = ("summary.md", "night.json")
+"""What says how a night ended."""
 
 
 class NightGoingOn(RuntimeError):
@@ -93,9 +96,12 @@ def night(
     begun, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     commits = first_parents(wanted.repository)
     commit = str(commits["commit"].iloc[-1])
-    folder = _folder(wanted)
+    folder = folder_of(wanted.store, wanted.repository / ".optbench")
     wanted.out.mkdir(parents=True, exist_ok=True)
     with alone(folder):
+        for name in OUTCOMES:
+            # Of an earlier night: if this one is killed, nobody is to take them for its own.
+            (wanted.out / name).unlink(missing_ok=True)
         places = {each: place for place, each in enumerate(commits["commit"])}
         base = _base(wanted, folder, places)
         subjects = dict(commits.itertuples(index=False))
@@ -113,6 +119,7 @@ def night(
             stage = Stage.of(name, do, stages.MISTAKES)
             ended_stages.append(stage)
             tell(f"{stage.name}: {stage.state}, {stage.text}")
+        dirty = stages.notes(wanted)
         ended = Night(
             _verdict(ended_stages, work.regressions),
             commit,
@@ -123,18 +130,11 @@ def night(
             tuple(ended_stages),
             tuple(work.regressions),
             tuple(work.accepted),
-            stages.notes(wanted),
+            (*dirty, *work.notes),
         )
-        if not ended.notes:
-            add_record(folder, _record(work, ended))
+        if not dirty:
+            _keep(folder, _record(work, ended))
     return ended
-
-
-def _folder(wanted: WantedNight) -> Path:
-    """Where nights are recorded: beside a store in a file, else where one would be."""
-    if "://" in wanted.store:
-        return wanted.repository / ".optbench"
-    return Path(wanted.store).resolve().parent
 
 
 @contextmanager
@@ -159,10 +159,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 def _base(wanted: WantedNight, folder: Path, places: dict[str, int]) -> str | None:
     if wanted.base is not None:
-        top = wanted.repository
-        return git.git(top, "rev-parse", "--verify", f"{wanted.base}^{{commit}}")
-    good = [each.commit for each in read_records(folder) if each.verdict == "good"]
-    return next((commit for commit in reversed(good) if commit in places), None)
+        return git.resolve(wanted.repository, wanted.base)
+    return last_good(folder, places)
 
 
 def _verdict(stages: list[Stage], regressions: list[Regression]) -> str:
@@ -175,6 +173,14 @@ def _verdict(stages: list[Stage], regressions: list[Regression]) -> str:
         for stage in stages
     )
     return "good" if measured and not failed else "not measured"
+
+
+def _keep(folder: Path, record: Record) -> None:
+    """Add a record, unless the last one says the same: a night again that had nothing to do."""
+    last = read_records(folder)[-1:]
+    when = {"started", "finished"}
+    if not last or last[0].model_dump(exclude=when) != record.model_dump(exclude=when):
+        add_record(folder, record)
 
 
 def _record(work: stages.Work, ended: Night) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 FILE = "nights.jsonl"
+
+
+class UnreadableRecords(RuntimeError):
+    """A file of nights that is none; the text says why."""
 
 
 class Record(BaseModel):
@@ -43,12 +48,21 @@ def read_records(folder: Path) -> list[Record]:
     """The nights of a folder, the oldest first.
 
     A last line that a kill cut short is passed over, and any line that is no record.
+
+    Raises
+    ------
+    UnreadableRecords
+        Where the file cannot be read.
     """
     path = folder / FILE
     if not path.exists():
         return []
     found = []
-    for line in path.read_text("utf-8", errors="replace").splitlines():
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        raise UnreadableRecords(f"{path} cannot be read: {error.strerror}") from error
+    for line in text.splitlines():
         try:
             found.append(Record.model_validate_json(line))
         except ValidationError:
@@ -65,6 +79,17 @@ def add_record(folder: Path, record: Record) -> None:
         file.write(("" if whole else "\n") + json.dumps(record.model_dump()) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def last_good(folder: Path, line: Container[str]) -> str | None:
+    """The commit of the last good night of a line."""
+    good = [each.commit for each in read_records(folder) if each.verdict == "good"]
+    return next((commit for commit in reversed(good) if commit in line), None)
+
+
+def folder_of(store: str, otherwise: Path) -> Path:
+    """Where nights are recorded: beside a store in a file; a database has no beside."""
+    return otherwise if "://" in store else Path(store).resolve().parent
 
 
 def codes_of_nights(store: str | None) -> pd.DataFrame | None:

@@ -13,6 +13,19 @@ from optbench.optimizers import OPTIMIZERS
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report.history_text import sized
 
+ALL_WORDS = (
+    "broken",
+    "changed",
+    "regressed",
+    "improved",
+    "slower",
+    "faster",
+    "more",
+    "less",
+    "leak",
+)
+"""Every finding of a comparison, of those that say something."""
+
 FAIL_ON = ("broken", "regressed", "slower", "more", "leak")
 """Findings that fail a night."""
 
@@ -49,8 +62,10 @@ def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
     key = ("history", change.benchmark, change.metric, change.optimizer, change.problem,
            change.parameters, change.machine, change.environment)  # fmt: skip
     target = _target(change.optimizer)
-    if target:
+    if target and change.first == change.commit:
         reproduce = f"optbench compare {change.first[:10]}~1 {change.commit[:10]} -o {target}"
+    elif target:
+        reproduce = f"optbench bisect {change.first[:10]}~1 {change.commit[:10]} -o {target}"
     else:
         reproduce = f"optbench history --metric {shlex.quote(change.metric)}"
         if change.optimizer:
@@ -65,7 +80,8 @@ def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
         change.problem or None,
         change.first,
         change.commit,
-        subjects.get(change.likely, ""),
+        # Of several commits the last one's words would accuse it, and it may be innocent.
+        subjects.get(change.commit, "") if change.first == change.commit else "",
         sized(change),
         text,
         reproduce,
@@ -74,10 +90,12 @@ def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
 
 def _target(optimizer: str) -> str:
     """As a comparison of commits names it; empty for torch's own, which no commit changes."""
+    if ":" in optimizer:
+        return shlex.quote(optimizer)
     try:
         factory = OPTIMIZERS[optimizer].factory if optimizer else None
     except (UnknownName, NotAdoptable):
-        return shlex.quote(optimizer) if ":" in optimizer else ""
+        return ""
     if not inspect.isclass(factory) or factory.__module__.partition(".")[0] == "torch":
         return ""
     return shlex.quote(f"{factory.__module__}:{factory.__qualname__}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import pandas as pd
 from optbench.analysis import MissingColumns
 from optbench.compare.contest import NothingCompared, NotImportable, Wanted, compare
 from optbench.defaults import ASV_RESULTS
+from optbench.engine.environment import environment
 from optbench.engine.identity import code_of
 from optbench.engine.plan import NothingToRun, plan
 from optbench.engine.runs import Run
 from optbench.nightly import tracking
 from optbench.nightly.records import codes_of_nights, read_records
-from optbench.nightly.regression import Regression, of_change, of_comparison
+from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
-from optbench.nightly.wanted import WantedNight
+from optbench.nightly.wanted import WantedNight, own_optimizers
 from optbench.optimizers import WrongHyperparameter
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingToReport, UnknownBaseline
@@ -29,7 +32,7 @@ from optbench.report.comparison_text import without_infinities
 from optbench.sources import Source, SourceError, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Progress, Store, StoreError, fill
-from optbench.tracking.accepted import WrongAcceptance, read_accepted, reason
+from optbench.tracking.accepted import WrongAcceptance, covering, read_accepted
 from optbench.tracking.asv_results import NoResults
 from optbench.tracking.past import NothingToTell, past
 from optbench.whole_files import write_whole
@@ -70,6 +73,7 @@ class Work:
     runs: tuple[Run, ...] = ()
     regressions: list[Regression] = field(default_factory=list)
     accepted: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -90,8 +94,10 @@ def notes(wanted: WantedNight) -> tuple[str, ...]:
 
 def runs(work: Work, watch: Callable[[Progress], None]) -> str:
     """The suite, into the store."""
-    planned = plan(work.wanted.selections)
+    own = own_optimizers(work.wanted.targets, work.wanted.selections)
+    planned = plan((*work.wanted.selections, *own.selections))
     work.runs = planned.runs
+    work.notes += [f"not run: {each}" for each in own.left_out]
     with Store(work.wanted.store, create=True) as store:
         progress = fill(store, planned.runs, jobs=work.wanted.jobs, watch=watch, certify=True)
     failed = len(progress.failures)
@@ -102,6 +108,8 @@ def runs(work: Work, watch: Callable[[Progress], None]) -> str:
             f"; {failed:,} failed, as {first.run.optimizer} on {first.run.problem}: "
             f"{(first.error or '').splitlines()[0]}"
         )
+    if own.broken:
+        raise Failed(f"{own.broken}; of the others {text}")
     if failed == progress.planned:
         raise Failed(text)
     if not progress.to_do:
@@ -114,8 +122,8 @@ def asv(work: Work) -> str:
     if not work.wanted.asv:
         raise LeftOut("not asked for")
     wanted = work.wanted
-    last = [record.commit for record in read_records(work.folder) if record.commit in work.places]
-    since = last[-1] if last else None
+    measured = [each.commit for each in read_records(work.folder) if each.verdict != "not measured"]
+    since = next((commit for commit in reversed(measured) if commit in work.places), None)
     return tracking.run(
         wanted.repository, work.commit, since, wanted.machine, wanted.commits, work.log
     )
@@ -135,36 +143,76 @@ def compare_with_base(work: Work, tell: Tell) -> str:
         raise LeftOut("there is no good night before this one")
     if base == head:
         raise NothingNew("the last good night was of this commit")
-    kept = work.folder / "nights" / f"{base[:12]}-{head[:12]}.json"
-    content = _kept_comparison(kept, base, head)
-    new = content is None
-    if content is None:
-        content = _compared(work, base, kept, tell)
+    content, new = _comparison(work, base, work.wanted.targets, tell)
     first = _after(work, base)
     found = list(of_comparison(content, work.wanted.fail_on, first, work.subjects))
-    said = read_accepted(work.wanted.repository)
-    for each in found:
-        why = reason(said, each.metric, each.optimizer, "", first, work.places)
-        if why:
-            work.accepted.append((f"{each.optimizer}: {each.text}", why))
-        else:
-            work.regressions.append(each)
+    _judge(work, found, first, tell)
     rows = content["optimizers"]
     apart = sum(row["maths"] not in ("identical", "rounding") for row in rows)
-    text = f"{len(rows)} optimizers with {base[:10]}, {apart} of other maths, {len(found)} findings"
+    text = (
+        f"{_counted(len(rows), 'optimizer')} with {base[:10]}: {apart} with other maths, "
+        f"{_counted(len(found), 'finding')}"
+    )
     if not new:
         raise NothingNew(text)
     return text
 
 
-def _compared(work: Work, base: str, kept: Path, tell: Tell) -> dict[str, Any]:
+def _judge(work: Work, found: list[Regression], first: str, tell: Tell) -> None:
+    """Tell what is wanted from what is not.
+
+    What was accepted up to a commit before the head is compared again, from that commit on: an
+    acceptance says nothing of what came after it.
+    """
+    said = read_accepted(work.wanted.repository)
+    since: dict[str, list[Regression]] = {}
+    for each in found:
+        row = covering(said, each.metric, each.optimizer, "", first, work.places)
+        if row is None:
+            work.regressions.append(each)
+            continue
+        work.accepted.append((f"{each.optimizer}: {each.text}", row.why))
+        if row.commit != work.commit:
+            since.setdefault(row.commit, []).append(each)
+    for commit, wanted in since.items():
+        targets = tuple(sorted({each.optimizer for each in wanted}))
+        content, _ = _comparison(work, commit, targets, tell)
+        named = {(each.optimizer, each.metric) for each in wanted}
+        after = _after(work, commit)
+        work.regressions += [
+            each
+            for each in of_comparison(content, work.wanted.fail_on, after, work.subjects)
+            if (each.optimizer, each.metric) in named
+        ]
+
+
+def _comparison(
+    work: Work, base: str, targets: tuple[str, ...], tell: Tell
+) -> tuple[dict[str, Any], bool]:
+    """A comparison of the head, as JSON, and whether it was made just now."""
+    here = environment()
+    asked = repr(
+        (targets, work.wanted.path, work.wanted.install, here.python, here.torch, here.numpy)
+    )
+    asked_of = zlib.crc32(asked.encode())
+    name = f"{base[:12]}-{work.commit[:12]}-{asked_of:08x}.json"
+    kept = work.folder / "nights" / name
+    content = None if work.wanted.again else _kept_comparison(kept, base, work.commit)
+    if content is not None:
+        return content, False
+    return _compared(work, base, targets, kept, tell), True
+
+
+def _compared(
+    work: Work, base: str, targets: tuple[str, ...], kept: Path, tell: Tell
+) -> dict[str, Any]:
     wanted = work.wanted
     try:
         comparison = compare(
             Wanted(
                 Source(KindOfSource.REVISION, base),
                 Source(KindOfSource.REVISION, work.commit),
-                targets=wanted.targets,
+                targets=targets,
                 repository=wanted.repository,
                 path=wanted.path,
                 install=wanted.install,
@@ -178,7 +226,8 @@ def _compared(work: Work, base: str, kept: Path, tell: Tell) -> dict[str, Any]:
         raise LeftOut(str(error).splitlines()[0]) from error
     if not comparison.complete:
         raise KeyboardInterrupt
-    (wanted.out / "compare.html").write_text(page_of_comparison(comparison), "utf-8")
+    if base == work.base:
+        write_whole(wanted.out / "compare.html", page_of_comparison(comparison).encode("utf-8"))
     content: dict[str, Any] = without_infinities(comparison.as_json())
     write_whole(kept, json.dumps(content, allow_nan=False).encode("utf-8"))
     return content
@@ -189,7 +238,9 @@ def _kept_comparison(path: Path, base: str, head: str) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text("utf-8"))
         sides = content["base"]["commit"], content["head"]["commit"]
-    except (OSError, ValueError, KeyError, TypeError):
+        # A file of another optbench, or of anybody's, may lack what is read of it.
+        list(of_comparison(content, frozenset(ALL_WORDS), head, {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return content if sides == (base, head) and content.get("complete") else None
 
@@ -218,11 +269,12 @@ def history(work: Work) -> str:
             store=wanted.store,
             asv=asv if asv.is_dir() else None,
             nights=nights,
+            baseline=work.base,
         )
     except NothingToTell as error:
         raise LeftOut(str(error).splitlines()[0]) from error
     found = told.history
-    work.regressions += [of_change(each, work.subjects) for each in found.regressions]
+    work.regressions += _told_apart(of_change(each, work.subjects) for each in found.regressions)
     work.accepted += [
         (f"{each.optimizer} {each.problem}: {each.metric}".strip(), each.accepted)
         for each in found.changes
@@ -232,13 +284,31 @@ def history(work: Work) -> str:
     frame.to_csv(wanted.out / "history.csv", index=False)
     commits = found.values["commit"].nunique()
     text = (
-        f"{len(found.values):,} values of {commits} commits, {len(found.changes)} changes, "
+        f"{len(found.values):,} values of {_counted(commits, 'commit')}, "
+        f"{_counted(len(found.changes), 'change')}, "
         f"{len(found.regressions)} for the worse that stand"
     )
+    if work.base is not None and (begun := found.begun_at(work.commit)):
+        text += f"; {_counted(begun, 'value')} of series that begin with this commit"
+    if told.unknown:
+        text += f"; {_counted(told.unknown, 'row')} of accepted.toml of commits off the line"
     if told.skipped:
         name, why = told.skipped[0]
         text += f"; {len(told.skipped)} files not read, as {name}: {why}"
     return text
+
+
+def _told_apart(regressions: Iterable[Regression]) -> Iterator[Regression]:
+    """With a key of its own for each: a series may have got worse twice."""
+    counts: Counter[str] = Counter()
+    for each in regressions:
+        counts[each.key] += 1
+        number = counts[each.key]
+        yield each if number == 1 else replace(each, key=f"{each.key}/{number}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def report(work: Work, write_page: WritePage) -> str:

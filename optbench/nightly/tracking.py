@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(
     chosen = spread(since_last(repository, head, since), commits)
     asv = [sys.executable, "-m", "asv"]
     named = ["--machine", machine] if machine else []
+    log.write_bytes(b"")
     if guarded([*asv, "machine", *named, "--yes"], repository, log):
         raise Failed(f"asv machine failed: {log}")
     listed = log.with_name("asv-commits.txt")
@@ -55,7 +57,7 @@ def run(
     after = values(repository)
     new, failed = len(after) - len(before), sum(after[key] for key in after.keys() - before.keys())
     if code not in (0, 2) or not any(commit == head for commit, *_ in after):
-        raise Failed(f"asv run ended with {code} and no results of {head[:10]}: {log}")
+        raise Failed(f"asv run ended with {code} and no results of {head[:10]}{said_in(log)}")
     if not new:
         raise NothingNew(f"all benchmarks of {_counted(chosen)} have results")
     text = f"{new:,} values of {_counted(chosen)}"
@@ -71,14 +73,23 @@ def publish(repository: Path, log: Path) -> str:
     """
     if not (repository / CONFIGURATION).exists():
         raise LeftOut("there is nothing of asv's")
+    if not (repository / ASV_RESULTS / "benchmarks.json").exists():
+        raise LeftOut("asv has no results")
     asv = [sys.executable, "-m", "asv"]
     try:
         code = guarded([*asv, "publish"], repository, log, limit_s=PUBLISH_LIMIT_S)
     except TookTooLong as error:
         raise Failed(f"asv publish: {error}; a result that is infinite makes it hang") from error
     if code:
-        raise Failed(f"asv publish ended with {code}: {log}")
+        raise Failed(f"asv publish ended with {code}{said_in(log)}")
     return "asv's pages are in .asv/html: asv preview shows them"
+
+
+def said_in(log: Path) -> str:
+    """The first error in a log, and where the rest is: what follows is its consequence."""
+    lines = log.read_text("utf-8", errors="replace").splitlines()
+    errors = [line.strip() for line in lines if re.match(r"\s*(ERROR|\w*Error):", line)]
+    return f": {errors[0]} ({log})" if errors else f": {log}"
 
 
 def since_last(repository: Path, head: str, since: str | None) -> list[str]:

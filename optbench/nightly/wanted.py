@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,8 +11,8 @@ from optbench.conformance.acquaintance import optimizer_classes
 from optbench.engine.plan import Selection
 from optbench.nightly import tracking
 from optbench.nightly.regression import FAIL_ON
-from optbench.optimizers import OPTIMIZERS
-from optbench.registry import import_module
+from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
+from optbench.registry import NotAdoptable, UnknownName, import_module
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class WantedNight:
     selections : tuple of Selection
         Of the suite.
     targets : tuple of str
-        The repository's own optimizers, for the comparison.
+        The repository's own optimizers.
     store : str
         URL or path.
     out : Path
@@ -44,6 +43,8 @@ class WantedNight:
         Worker processes.
     fail_on : frozenset of str
         Findings of the comparison that fail the night.
+    again : bool
+        Compare anew what is kept.
     path, install :
         As in `optbench.compare.contest.Wanted`.
     """
@@ -61,26 +62,63 @@ class WantedNight:
     fail_on: frozenset[str] = frozenset(FAIL_ON)
     path: str | None = None
     install: bool = False
+    again: bool = False
 
 
-def own_selection(targets: Sequence[str], suite: Sequence[Selection]) -> tuple[Selection, ...]:
-    """The repository's own optimizers on the suite's problems, where no row of ours has them."""
-    ours = {
-        (row.factory.__module__, row.factory.__qualname__)
-        for row in OPTIMIZERS
-        if inspect.isclass(row.factory)
-    }
+@dataclass(frozen=True)
+class Own:
+    """The repository's own optimizers, on the suite's problems.
+
+    Attributes
+    ----------
+    selections : tuple of Selection
+        Of those that no row of ours has.
+    left_out : tuple of str
+        Those that cannot be run, each with the reason, which is the same every night.
+    broken : str
+        Why a module does not import; empty where all do.
+    """
+
+    selections: tuple[Selection, ...] = ()
+    left_out: tuple[str, ...] = ()
+    broken: str = ""
+
+
+def own_optimizers(targets: Sequence[str], suite: Sequence[Selection]) -> Own:
+    """What the repository's table, or ``-o``, adds to a suite."""
+    ours = {_factory(row) for row in OPTIMIZERS}
     own: dict[str, None] = {}
+    left_out: list[str] = []
+    broken: list[str] = []
     for target in targets:
-        if ":" in target:
-            module, _, pattern = target.partition(":")
-            classes = optimizer_classes(import_module(module, target))
-            names = [f"{module}:{name}" for name, _ in classes if fnmatchcase(name, pattern)]
-            for name in names:
-                factory = OPTIMIZERS[name].factory
-                if (factory.__module__, getattr(factory, "__qualname__", "")) not in ours:
-                    own[name] = None
-    if not own:
-        return ()
-    first = suite[0]
-    return (first.model_copy(update={"optimizers": tuple(own)}),)
+        try:
+            names = _named(target)
+        except (UnknownName, NotAdoptable) as error:
+            broken.append(str(error.args[0]))
+            continue
+        for name in names:
+            try:
+                row = OPTIMIZERS[name]
+                row.settings()
+            except (UnknownName, NotAdoptable, WrongHyperparameter) as error:
+                left_out.append(str(error.args[0]))
+                continue
+            if _factory(row) not in ours:
+                own[name] = None
+    chosen = (suite[0].model_copy(update={"optimizers": tuple(own)}),) if own else ()
+    return Own(chosen, tuple(left_out), "; ".join(broken))
+
+
+def _factory(row: Optimizer) -> tuple[str, str]:
+    return row.factory.__module__, getattr(row.factory, "__qualname__", row.name)
+
+
+def _named(target: str) -> list[str]:
+    """``package.module:Name`` as it is, a glob of names as the classes that fit it."""
+    module, colon, pattern = target.partition(":")
+    if not colon:  # A bare class name, which a comparison finds.
+        return []
+    if not set("*?[") & set(pattern):
+        return [target]
+    classes = optimizer_classes(import_module(module, target))
+    return [f"{module}:{name}" for name, _ in classes if fnmatchcase(name, pattern)]

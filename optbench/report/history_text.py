@@ -34,12 +34,17 @@ def told(change: Change) -> str:
     if size:
         words += f"  {size}"
     if change.first != change.commit:
-        words += f"  (of {change.first[:SHORT]}..{change.commit[:SHORT]})"
+        words += f"  (in {commits_of(change.first, change.commit)})"
     if change.kind in WORSE and change.accepted:
         words += f"  accepted: {change.accepted}"
     elif change.kind in WORSE and not change.stands:
         words += "  mended since"
     return words
+
+
+def commits_of(first: str, last: str) -> str:
+    """A commit, or a range of them as git takes it: one of these it is."""
+    return last[:SHORT] if first == last else f"{first[:SHORT]}~1..{last[:SHORT]}"
 
 
 def sized(change: Change) -> str:
@@ -81,4 +86,4 @@ def summary(found: History, commits: int) -> str:
 def _weight(change: Change) -> tuple[bool, bool, float]:
     standing = change.stands and not change.accepted
     ratio = change.ratio if change.ratio == change.ratio else float("inf")
-    return change.kind not in WORSE, not standing, -ratio
+    return not (standing and change.kind in WORSE), change.kind not in WORSE, -ratio

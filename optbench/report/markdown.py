@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 def escaped(text: object) -> str:
     """Text that Markdown shows as it is: on one line, without markup, links or HTML."""
-    line = " ".join(str(text).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return _SPECIAL.sub(r"\\\1", line)
 
 

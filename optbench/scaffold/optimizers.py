@@ -92,7 +92,12 @@ def find_optimizers(
         finally:
             side.end()
     fit = {name: each for name, each in met.items() if isinstance(each, Description)}
-    reasons = {name: each.text for name, each in met.items() if isinstance(each, Failure)}
+    # What would help compare and check, an option of theirs, has no place in a file.
+    reasons = {
+        name: each.text.partition(": --set")[0]
+        for name, each in met.items()
+        if isinstance(each, Failure)
+    }
     if not fit:
         lines = [f"  {name}: {reason}" for name, reason in list(reasons.items())[:SHOWN]]
         raise ScaffoldError(

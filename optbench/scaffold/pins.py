@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -84,7 +85,10 @@ def matrix(repository: Repository, judge: Requirement) -> tuple[dict[str, list[s
 
 def _needed(requirements: Iterable[str]) -> list[str]:
     """Names of what is needed here and without an extra."""
-    read = [Requirement(each) for each in requirements]
+    try:
+        read = [Requirement(each) for each in requirements]
+    except InvalidRequirement as error:
+        raise ScaffoldError(f"pyproject.toml: a dependency that is none: {error}") from error
     # Without an extra, a marker that asks for one is false.
     fitting = [each for each in read if each.marker is None or each.marker.evaluate({"extra": ""})]
     return [canonicalize_name(each.name) for each in fitting]
@@ -106,3 +110,12 @@ def _wrong(text: str) -> str:
         f"--optbench {text!r} is nothing that asv could install: it takes optbench==VERSION, "
         "optbench>=VERSION, or optbench @ git+https://HOST/PATH@TAG"
     )
+
+
+def not_from_an_index(name: str) -> str:
+    """Where else a distribution was installed from (PEP 610); empty for one of an index."""
+    try:
+        text = distribution(name).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return ""
+    return "" if text is None else str(json.loads(text).get("url", "somewhere"))

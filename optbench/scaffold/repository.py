@@ -51,14 +51,15 @@ class Repository:
     def dependencies(self) -> list[str] | None:
         """What it needs when it runs; None where ``pyproject.toml`` does not say."""
         project = self._table("project")
-        if not project or "dependencies" in project.get("dynamic", ()):
+        dynamic = project.get("dynamic", [])
+        if not project or (isinstance(dynamic, list) and "dependencies" in dynamic):
             return None
-        return [str(each) for each in project.get("dependencies", ())]
+        return _texts(project.get("dependencies", []), "[project] dependencies")
 
     @property
     def build_requires(self) -> list[str]:
         """What its builder needs, which asv installs by itself."""
-        return [str(each) for each in self._table("build-system").get("requires", ())]
+        return _texts(self._table("build-system").get("requires", []), "[build-system] requires")
 
     @property
     def tests(self) -> PurePosixPath:
@@ -89,6 +90,12 @@ class Repository:
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Any, where: str) -> list[str]:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise ScaffoldError(f"{PYPROJECT}: {where} is a list of texts, not {value!r}")
 
 
 def look(folder: Path) -> Repository:

@@ -6,13 +6,14 @@ import datetime
 import fnmatch
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from optbench.analysis.history import WORSE, History
+from optbench.analysis.history import WORSE, Change, History
+from optbench.sources import git
 from optbench.whole_files import write_whole
 
 FILE = "accepted.toml"
@@ -77,8 +78,17 @@ def read_accepted(repository: Path) -> tuple[Accepted, ...]:
     if not path.exists():
         return ()
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongAcceptance(f"{path}: {error}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> tuple[Accepted, ...]:
+    """The rows of a file's text; ``path`` is named in what is wrong with it."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise WrongAcceptance(f"{path}: {error}") from error
     rows = content.pop("accepted", [])
     if content or not isinstance(rows, list):
@@ -120,12 +130,28 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def accepted_at(repository: Path, commit: str) -> tuple[Accepted, ...]:
+    """What the repository accepted as of a commit; nothing where its file cannot be read."""
+    code, text, _ = git.run_git(repository, ("show", f"{commit}:{FILE}"))
+    if code:
+        return ()
+    try:
+        return parse(text, f"{FILE} of {commit[:10]}")
+    except WrongAcceptance:
+        return ()
+
+
 def with_accepted(
-    found: History, accepted: tuple[Accepted, ...], places: Mapping[str, int]
+    found: History,
+    accepted: tuple[Accepted, ...],
+    places: Mapping[str, int],
+    known_at: Callable[[str], tuple[Accepted, ...]],
 ) -> History:
     """The history with the reason on every change for the worse that is wanted.
 
-    A change is accepted by a row about it whose commit is as new as the oldest that it may be.
+    A row is about the commits up to its own. Where a change may be of several commits and the row
+    names one between, it covers the change if it was written after the newest of them was measured:
+    one that stood there before says nothing of what came after its commit.
 
     Parameters
     ----------
@@ -133,33 +159,43 @@ def with_accepted(
     accepted : tuple of Accepted
     places : mapping
         Commit to its place on the line.
+    known_at : callable
+        What was accepted as of a commit.
     """
     changes = []
     for change in found.changes:
-        why = ""
+        row = None
         if change.kind in WORSE:
-            why = reason(
+            row = covering(
                 accepted, change.metric, change.optimizer, change.problem, change.first, places
             )
-        changes.append(replace(change, accepted=why) if why else change)
+        if row is not None and places[row.commit] < places[change.commit]:
+            told_apart = not _is_exact(change) or row not in known_at(change.commit)
+            row = row if told_apart else None
+        changes.append(replace(change, accepted=row.why) if row is not None else change)
     return replace(found, changes=tuple(changes))
 
 
-def reason(
+def _is_exact(change: Change) -> bool:
+    """Whether the place of a change is known as well as the commits were measured."""
+    return not change.low < change.high
+
+
+def covering(
     accepted: tuple[Accepted, ...],
     metric: str,
     optimizer: str,
     problem: str,
     first: str,
     places: Mapping[str, int],
-) -> str:
-    """Why a change of a metric, of this commit or a later one, is wanted; empty if it is not."""
-    for row in reversed(accepted):
-        known = row.commit in places and first in places
-        if (
-            known
-            and row.is_about(metric, optimizer, problem)
-            and (places[row.commit] >= places[first])
-        ):
-            return row.why
-    return ""
+) -> Accepted | None:
+    """The newest row about a metric whose commit is ``first`` or a later one; None without."""
+    rows = [
+        row
+        for row in accepted
+        if row.commit in places
+        and first in places
+        and places[row.commit] >= places[first]
+        and row.is_about(metric, optimizer, problem)
+    ]
+    return max(rows, key=lambda row: places[row.commit], default=None)

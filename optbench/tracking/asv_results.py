@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from optbench.analysis.history import COLUMNS
-from optbench.analysis.units import EXACT
+from optbench.analysis.units import EXACT, UNITS
+from optbench.engine.error_text import printable
 
 FORMAT = 2
 """Of a file of results, that asv 0.6 writes."""
@@ -73,6 +74,8 @@ def read_asv_results(folder: Path) -> AsvResults:
             declared = _mapping(index)
         except _Unreadable as error:
             skipped.append((index.name, str(error)))
+    elif any(folder.glob("*/*-*.json")):
+        skipped.append((index.name, "is missing: units are those of our own metrics alone"))
     rows: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*/*.json")):
         if path.name in NOT_RESULTS:
@@ -80,7 +83,12 @@ def read_asv_results(folder: Path) -> AsvResults:
         try:
             rows += _rows(path, declared)
         except _Unreadable as error:
-            skipped.append((str(path.relative_to(folder)), str(error)))
+            skipped.append((printable(str(path.relative_to(folder))), str(error)))
+        except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
+            # Of another form than asv's, in a way that nobody thought of.
+            skipped.append(
+                (printable(str(path.relative_to(folder))), f"is of no form of asv's: {error}")
+            )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return AsvResults(frame, tuple(skipped))
 
@@ -120,7 +128,7 @@ def _rows(path: Path, declared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not isinstance(fields, list):
             raise _Unreadable(f"{name} holds no list")
         entry = dict(zip(columns, fields, strict=False))
-        rows += _values(name, entry, declared.get(name, {}))
+        rows += _values(_on_a_line(name), entry, declared.get(name, {}))
     where = {
         "source": "asv",
         "machine": str(label),
@@ -147,7 +155,8 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
     if len(samples) != len(combinations):
         raise _Unreadable(f"{name} has other samples than parameters")
     names = known.get("param_names") or []
-    unit = str(known.get("unit", ""))
+    metric = name.rpartition(".")[2].removeprefix("track_")
+    unit = str(known.get("unit", UNITS.get(metric, "")))
     for combination, value, drawn in zip(combinations, values, samples, strict=True):
         told = [_told(each) for each in combination]
         named = dict(zip([*map(str, names), *(f"p{n}" for n in range(len(told)))], told,
@@ -156,7 +165,7 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
         others = {k: v for k, v in named.items() if k not in ("optimizer", "problem")}
         yield {
             "benchmark": name,
-            "metric": name.rpartition(".")[2].removeprefix("track_"),
+            "metric": metric,
             "optimizer": named.get("optimizer", ""),
             "problem": named.get("problem", ""),
             "parameters": ", ".join(f"{k}={v}" for k, v in others.items()),
@@ -166,6 +175,7 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
             "version": str(entry.get("version", "")),
             "value": number,
             "samples": _samples(drawn),
+            "seeds": (),
             "status": status,
         }
 
@@ -193,6 +203,12 @@ def _samples(drawn: Any) -> tuple[float, ...]:
 def _told(parameter: Any) -> str:
     """A parameter as its author wrote it: asv keeps the ``repr``."""
     try:
-        return str(ast.literal_eval(parameter))
+        text = str(ast.literal_eval(parameter))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return str(parameter)
+        text = str(parameter)
+    return _on_a_line(text)
+
+
+def _on_a_line(text: str) -> str:
+    """A name as a terminal and a table can hold it."""
+    return printable(text).replace("\n", "\\n")

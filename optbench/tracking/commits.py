@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from optbench.engine.error_text import printable
-from optbench.sources import git
+from optbench.sources import SourceError, git
 
 
 def first_parents(repository: Path, tip: str = "HEAD") -> pd.DataFrame:
@@ -22,7 +22,17 @@ def first_parents(repository: Path, tip: str = "HEAD") -> pd.DataFrame:
         Where the folder is in no repository, or the repository has no such commit.
     """
     top = git.top_level(repository)
-    told = git.git(top, "log", "-z", "--first-parent", "--reverse", "--format=%H %s", tip, "--")
+    if git.is_shallow(top):
+        raise SourceError(
+            f"{top} is a shallow clone, and lacks the commits that a history is of: "
+            "git fetch --unshallow gets them (in CI: fetch-depth: 0)"
+        )
+    code, out, _ = git.run_git(top, ("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}"))
+    if code or not out:
+        raise SourceError(f"{top} has no commit {tip}" if tip != "HEAD" else f"{top} has no commit")
+    # Signatures that a user wants to see would stand between the records.
+    told = git.git(top, "log", "-z", "--no-show-signature", "--first-parent", "--reverse",
+                   "--format=%H %s", tip, "--")  # fmt: skip
     records = [each.partition(" ")[::2] for each in told.split("\0") if each]
     return pd.DataFrame(
         {

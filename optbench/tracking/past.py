@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import optbench
 from optbench.analysis.history import COLUMNS, History, history
 from optbench.analysis.store_history import store_values
 from optbench.sources import git
-from optbench.tracking.accepted import Accepted, read_accepted, with_accepted
+from optbench.tracking.accepted import Accepted, accepted_at, read_accepted, with_accepted
 from optbench.tracking.asv_results import read_asv_results
 from optbench.tracking.commits import first_parents
 
@@ -41,10 +42,18 @@ class Past:
     skipped: tuple[tuple[str, str], ...]
 
     @property
+    def unknown(self) -> int:
+        """Acceptances of commits that are not on the line: rebased away, or of another branch."""
+        return sum(row.commit not in self.places for row in self.accepted)
+
+    @property
     def places(self) -> dict[str, int]:
         """Commit to its place on the line."""
         return {commit: place for place, commit in enumerate(self.commits["commit"])}
 
+
+NAMES = ("metric", "optimizer", "problem")
+"""What values are asked for by."""
 
 Chosen = Callable[[pd.DataFrame], pd.Series]
 """Which rows of a frame of values are wanted."""
@@ -56,6 +65,7 @@ def past(
     store: str | None,
     asv: Path | None,
     nights: pd.DataFrame | None = None,
+    baseline: str | None = None,
     tip: str = "HEAD",
     chosen: Chosen | None = None,
 ) -> Past:
@@ -71,6 +81,8 @@ def past(
         asv's results folder.
     nights : DataFrame or None
         As of `optbench.analysis.store_history.store_values`.
+    baseline : str or None
+        A commit that was good: what is no worse now than there does not stand.
     tip : str
         The commit that the line ends with.
     chosen : callable
@@ -84,22 +96,24 @@ def past(
         As their texts say.
     """
     commits = first_parents(repository, tip)
-    accepted = read_accepted(git.top_level(repository))
+    top = git.top_level(repository)
+    accepted = read_accepted(top)
     values, skipped = _read(store, asv, nights)
     of_all = len(values)
     if chosen is not None and of_all:
         values = values[chosen(values)]
-    found = history(values, list(commits["commit"]))
+    found = history(values, list(commits["commit"]), baseline)
     if found.values.empty:
         raise NothingToTell(_nothing(of_all, len(values), found, skipped, len(commits)))
     told = Past(found, commits, accepted, skipped)
-    return replace(told, history=with_accepted(found, accepted, told.places))
+    known_at = functools.cache(functools.partial(accepted_at, top))
+    return replace(told, history=with_accepted(found, accepted, told.places, known_at))
 
 
-def metrics(store: str | None, asv: Path | None) -> frozenset[str]:
-    """The names of all metrics that there are results of."""
+def known(store: str | None, asv: Path | None) -> dict[str, frozenset[str]]:
+    """The metrics, optimizers and problems that there are results of."""
     values, _ = _read(store, asv, None)
-    return frozenset(values["metric"])
+    return {name: frozenset(values[name]) - {""} for name in NAMES}
 
 
 def _read(
@@ -126,7 +140,7 @@ def _nothing(
     commits: int,
 ) -> str:
     if of_all and not chosen:
-        text = f"none of {of_all:,} values is of what was asked for"
+        text = f"none of {of_all:,} values is of what was asked for (names, or globs: '*:Adam')"
     elif found.aside:
         kept = ", ".join(f"{count:,} values {what}" for what, count in found.aside.items())
         text = f"no value is of the {commits:,} commits of the line: {kept}"

@@ -26,7 +26,7 @@ def rows(values, *, exact=True, metric="steps_to_target", line=LINE, least=0.01,
                 "metric": metric, "optimizer": "a:Adam", "problem": "beale", "parameters": "",
                 "unit": "u", "exact": exact, "least": least, "version": "1",
                 "commit": line[place], "order": float(place), "value": number,
-                "samples": drawn, "status": status, **more,
+                "samples": drawn, "seeds": (), "status": status, **more,
             }
         )  # fmt: skip
     return pd.DataFrame(made, columns=list(COLUMNS))
@@ -138,6 +138,74 @@ def test_a_slowdown_that_was_mended_does_not_stand():
     changes = told(noisy([1.0] * 9 + [1.5] * 9 + [1.0] * 9), exact=False)
     assert [change.kind for change in changes] == [Kind.REGRESSED, Kind.IMPROVED]
     assert not changes[0].stands
+
+
+def test_a_mended_change_stays_mended_though_a_smaller_one_came():
+    worse, better, small = told([100, 150, 100, 101.5])
+    assert not worse.stands
+    assert small.stands
+    assert better.kind is Kind.IMPROVED
+
+
+def test_small_steps_add_up():
+    values = [100 * 1.009**n for n in range(4)]
+    kinds = [change.kind for change in told(values)]
+    assert kinds == [Kind.CHANGED, Kind.REGRESSED, Kind.CHANGED]
+    regressed = told(values)[1]
+    assert (regressed.first, regressed.commit) == (LINE[1], LINE[2])
+    assert regressed.ratio == pytest.approx(1.009**2)
+
+
+def test_an_improvement_that_came_and_went_after_the_baseline_does_not_stand():
+    frame = rows([100, 10, 100])
+    assert len(history(frame, LINE).regressions) == 1
+    assert history(frame, LINE, LINE[0]).regressions == ()
+    # It stands where the baseline had it.
+    assert len(history(frame, LINE, LINE[1]).regressions) == 1
+
+
+def test_what_was_away_and_came_back_broken_fails():
+    (change,) = [c for c in told([100, "skipped", "failed"]) if c.kind is Kind.FAILS]
+    assert change.stands
+    fails = [c for c in told([100, "failed", "skipped"]) if c.kind is Kind.FAILS]
+    assert [c.stands for c in fails] == [True]
+
+
+def seeded(pairs, place, **more):
+    frame = rows([None] * place + [tuple(pairs.values())], **more)
+    return frame.assign(seeds=[tuple(pairs)])
+
+
+def test_the_same_seeds_are_paired_and_others_are_not_compared():
+    before = seeded({0: 10.0, 1: 20.0, 2: 40.0}, 0)
+    more = seeded({0: 10.0, 1: 20.0, 2: 40.0, 3: 900.0}, 1)
+    assert history(pd.concat([before, more]), LINE).changes == ()
+    others = seeded({7: 900.0, 8: 800.0, 9: 700.0}, 1)
+    assert history(pd.concat([before, others]), LINE).changes == ()
+    worse = seeded({1: 30.0, 2: 60.0, 5: 1.0}, 1)
+    (change,) = history(pd.concat([before, worse]), LINE).changes
+    assert change.ratio == pytest.approx(1.5)
+
+
+def test_as_many_samples_without_seeds_are_needed():
+    frame = pd.concat([rows([(10.0, 20.0)]), rows([None, (10.0, 20.0, 500.0)])])
+    assert history(frame, LINE).changes == ()
+
+
+def test_a_series_that_has_ended_stands_no_more():
+    old = rows([100, 150])
+    new = rows([None, None, 100], environment="newer")
+    assert len(history(old, LINE).regressions) == 1
+    assert history(pd.concat([old, new]), LINE).regressions == ()
+    # On another machine it goes on for itself.
+    elsewhere = rows([None, None, 100], machine="there")
+    assert len(history(pd.concat([old, elsewhere]), LINE).regressions) == 1
+
+
+def test_values_that_are_not_positive_are_kept_apart():
+    found = history(rows([100, 0.0, -3.0, 100]), LINE)
+    assert found.changes == ()
+    assert found.aside == {"that are not positive": 2}
 
 
 def test_too_short_a_series_is_counted_and_not_judged():

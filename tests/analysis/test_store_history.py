@@ -63,6 +63,27 @@ def test_runs_of_changes_that_were_not_committed_belong_to_no_commit():
     assert store_values(results(commit=None)).empty
 
 
+def test_a_change_that_was_measured_before_it_was_committed_is_seen():
+    tried = results(B, "two", 1.5, dirty=True, environment=2, first=10_000)
+    nights = pd.DataFrame(
+        [(A, "adam", "one"), (C, "adam", "two")], columns=["commit", "optimizer", "code"]
+    )
+    found = history(store_values(joined(results(), tried), nights), [A, B, C])
+    assert {change.likely for change in found.regressions} == {C}
+
+
+def test_a_new_kernel_begins_no_new_series():
+    later = results(B, "two", 1.5, environment=2, first=10_000)
+    kernel = later.environments.assign(os="Linux 6.9.1-newer x86_64")
+    older = results()
+    older = dataclasses.replace(
+        older, environments=older.environments.assign(os="Linux 6.0.0-older x86_64")
+    )
+    frame = store_values(joined(older, dataclasses.replace(later, environments=kernel)))
+    assert len(set(frame["machine"])) == 1
+    assert history(frame, [A, B]).regressions
+
+
 def test_another_machine_is_another_series():
     there = results(B, "two", 1.5, environment=2, first=10_000)
     there = dataclasses.replace(there, environments=there.environments.assign(cpu="Other CPU"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from optbench.nightly.night import NightGoingOn, alone, night
 from optbench.nightly.records import read_records
 from optbench.nightly.summary import summary
 from optbench.nightly.wanted import WantedNight
+from optbench.optimizers import OPTIMIZERS
 from optbench.store import Store
 from optbench.tracking.accepted import Accepted, add_accepted
 
@@ -154,6 +156,7 @@ def test_what_is_accepted_fails_no_night_and_is_said(wanted, repository, monkeyp
     row = Accepted(commit=head, metric="speed", why="worth it", on="2026-11-23")
     add_accepted(repository.root, row)
     ended = run(wanted)
+    assert "that was not accepted" in summary(ended)
     assert ended.verdict == "good"
     assert "worth it" in summary(ended)
 
@@ -205,6 +208,94 @@ def test_changes_that_are_not_committed_are_said_and_no_night_is_recorded(wanted
     ended = run(wanted)
     assert "not committed" in summary(ended)
     assert read_records(Path(wanted.store).parent) == []
+
+
+LIBRARY = """
+import torch
+
+
+class Good(torch.optim.SGD):
+    pass
+
+
+class Odd(torch.optim.SGD):
+    def __init__(self, params, layers, lr=1e-2):
+        super().__init__(params, lr=lr)
+
+
+class Rows(torch.optim.SGD):
+    pass
+"""
+
+
+@pytest.fixture
+def library(repository, wanted, monkeypatch):
+    """A night of a repository with optimizers of its own, one of them odd."""
+    monkeypatch.syspath_prepend(str(repository.root))
+    (repository.root / "nightly_library.py").write_text(LIBRARY)
+    repository.commit("optimizers")
+    yield dataclasses.replace(wanted, targets=("nightly_library:*",))
+    sys.modules.pop("nightly_library", None)
+    for name in [n for n in OPTIMIZERS._adopted if n.startswith("nightly_library")]:
+        del OPTIMIZERS._adopted[name]
+
+
+def test_the_repositorys_own_optimizers_are_run_and_an_odd_one_is_said(library):
+    ended = run(library)
+    assert ended.verdict == "good"
+    with Store(library.store) as store:
+        ran = set(store.runs()["optimizer"])
+    assert {"nightly_library:Good", "nightly_library:Rows"} <= ran
+    assert "nightly_library:Odd" not in ran
+    assert "layers" in summary(ended)
+
+
+def test_a_package_that_does_not_import_is_not_measured_and_the_rest_is(library, repository):
+    (repository.root / "nightly_library.py").write_text("raise RuntimeError('boom')\n")
+    repository.commit("broken")
+    ended = run(library)
+    assert ended.verdict == "not measured"
+    assert "boom" in summary(ended)
+    with Store(library.store) as store:
+        assert {"adam", "sgd"} <= set(store.runs()["optimizer"])
+
+
+def test_what_came_after_the_accepted_commit_is_compared_from_there(
+    wanted, repository, monkeypatch
+):
+    base = run(wanted).commit
+    meant = repository.commit("slower, and meant")
+    row = Accepted(commit=meant, metric="speed", why="worth it", on="2026-11-23")
+    add_accepted(repository.root, row)
+    repository.commit("slower again, by accident")
+    asked = pretend(monkeypatch, SLOWER)
+    ended = run(wanted)
+    assert [each.base.what for each in asked] == [base, meant]
+    assert asked[1].targets == ("tinyopt:Adam",)
+    assert ended.verdict == "regressed"
+    assert ended.regressions[0].first != meant
+
+
+def test_again_compares_anew(wanted, repository, monkeypatch):
+    run(wanted)
+    repository.commit("a change")
+    asked = pretend(monkeypatch, SLOWER)
+    run(wanted)
+    run(dataclasses.replace(wanted, again=True))
+    assert len(asked) == 2
+
+
+def test_a_night_that_has_nothing_to_do_is_recorded_once(wanted):
+    run(wanted)
+    run(wanted)
+    assert len(read_records(Path(wanted.store).parent)) == 1
+
+
+def test_what_an_earlier_night_said_is_gone_when_this_one_begins(wanted):
+    wanted.out.mkdir(parents=True)
+    (wanted.out / "night.json").write_text("of yesterday")
+    run(wanted)
+    assert not (wanted.out / "night.json").exists()  # whoever calls writes the new one
 
 
 def test_two_nights_at_once_are_refused(wanted, repository):
@@ -273,6 +364,8 @@ def test_an_asv_that_fails_or_hangs_is_a_failure_with_its_log(with_asv, monkeypa
         asv_night(with_asv)
     (with_asv.root / "pretend").write_text("hang")
     monkeypatch.setattr(tracking, "PUBLISH_LIMIT_S", 2.0)
+    (with_asv.root / ".asv" / "results").mkdir(parents=True)
+    (with_asv.root / ".asv" / "results" / "benchmarks.json").write_text("{}")
     with pytest.raises(tracking.Failed, match="infinite"):
         tracking.publish(with_asv.root, with_asv.root / "out" / "asv.log")
 

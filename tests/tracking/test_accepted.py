@@ -9,8 +9,8 @@ from optbench.tracking.accepted import (
     Accepted,
     WrongAcceptance,
     add_accepted,
+    covering,
     read_accepted,
-    reason,
 )
 
 DAY = datetime.date(2026, 11, 23)
@@ -66,7 +66,8 @@ PLACES = {"a" * 40: 3, "b" * 40: 5}
 
 
 def why(accepted, metric="steps_to_target", optimizer="a:Adam", problem="beale", first="a" * 40):
-    return reason((accepted,), metric, optimizer, problem, first, PLACES)
+    row = covering((accepted,), metric, optimizer, problem, first, PLACES)
+    return "" if row is None else row.why
 
 
 def test_it_holds_for_its_commit_and_older_ones_and_not_for_newer_ones():

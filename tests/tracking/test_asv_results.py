@@ -29,6 +29,7 @@ def written(folder, made, machine="here", name="aaaaaaaa-env.json"):
     (folder / machine).mkdir(parents=True, exist_ok=True)
     text = made if isinstance(made, str) else json.dumps(made)
     (folder / machine / name).write_text(text, "utf-8")
+    (folder / "benchmarks.json").write_text(json.dumps(DECLARED))
     return folder
 
 
@@ -54,7 +55,6 @@ DECLARED = {
 
 def test_values_with_their_names_units_and_samples(tmp_path):
     written(tmp_path, content(TRACKED))
-    (tmp_path / "benchmarks.json").write_text(json.dumps(DECLARED))
     found = read_asv_results(tmp_path)
     assert found.skipped == ()
     rows = found.values.set_index("problem")
@@ -104,6 +104,8 @@ WRONG = {
         "other values than parameters",
     ),
     "a text for a value": (content({"x": [["<script>"], [], "v"]}), "no number"),
+    "an endless number": (content({"x": [[10**400], [], "v"]}), "too large"),
+    "columns that cannot name": (content(TRACKED, result_columns=[[]]), "no form of asv's"),
     "fields that are no list": (content({"x": 3}), "holds no list"),
 }
 
@@ -131,3 +133,18 @@ def test_files_that_are_no_results_are_passed_over(tmp_path):
 def test_no_such_folder(tmp_path):
     with pytest.raises(NoResults, match="no such folder"):
         read_asv_results(tmp_path / "none")
+
+
+def test_without_their_declaration_our_own_metrics_are_known_by_name(tmp_path):
+    written(tmp_path, content(TRACKED))
+    (tmp_path / "benchmarks.json").unlink()
+    found = read_asv_results(tmp_path)
+    assert found.values["exact"].all()
+    assert "is missing" in dict(found.skipped)["benchmarks.json"]
+
+
+def test_names_are_a_line_that_a_terminal_can_show(tmp_path):
+    odd = {"x": [[1.0], [["'a\\nb\\x1b[31m\\ud800'"]], "v"]}
+    frame = read_asv_results(written(tmp_path, content(odd))).values
+    (shown,) = frame["parameters"]
+    assert shown.isprintable()
