@@ -89,7 +89,7 @@ def last_good(folder: Path, line: Container[str]) -> str | None:
 
 def folder_of(store: str, otherwise: Path) -> Path:
     """Where nights are recorded: beside a store in a file; a database has no beside."""
-    return otherwise if "://" in store else Path(store).resolve().parent
+    return otherwise if "://" in store else Path(store).parent
 
 
 def codes_of_nights(store: str | None) -> pd.DataFrame | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from optbench.report.tables import Table
 
@@ -11,7 +12,9 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 def escaped(text: object) -> str:
     """Text that Markdown shows as it is: on one line, without markup, links or HTML."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    # Control characters are no text; what joins and turns letters is.
+    visible = (" " if unicodedata.category(c) == "Cc" else c for c in str(text))
+    line = " ".join("".join(visible).split())
     return _SPECIAL.sub(r"\\\1", line)
 
 

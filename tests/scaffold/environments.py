@@ -22,6 +22,8 @@ PLACES = (sysconfig.get_path("purelib"), str(Path(optbench.__file__).parents[1])
 OFFLINE = {
     "PIP_NO_INDEX": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    # make's, of a file that pip would look for wherever it stands.
+    "PIP_CONSTRAINT": "",
     # pip's way to say that there is none: the builder is the one that is here.
     "PIP_NO_BUILD_ISOLATION": "0",
 }
