@@ -27,9 +27,9 @@ commits share; ``status`` is measured, failed or skipped; ``exact`` says that th
 the same value, and ``least`` the part by which such a value has to be worse for more than
 *changed*; of values measured twice at a commit the one of the larger ``order`` counts."""
 
-MEASURED_TOGETHER = ["source", "machine", "benchmark"]
-"""What is measured at one commit, in one environment: a series without a value at the last of these
-commits has ended, with its optimizer, its environment or its version."""
+MEASURED_AS_ONE = ["source", "machine", "benchmark", "metric", "optimizer", "problem", "parameters"]
+"""What has to be the same for a later series to take the place of an earlier one, in another
+environment or of another version."""
 
 SAME = 1e-6
 """Relative difference of exact values up to which they are equal: they are computed in float64,
@@ -76,8 +76,8 @@ class Change:
     ratio, low, high : float
         After by before, with its 99 % interval for measured series; NaN where there is no number.
     stands : bool
-        The series has not been as good since, is worse than at the baseline, and goes on: it was
-        measured at the last commit at which anything of its benchmark was.
+        The series has not been as good since, is worse than at the baseline, and goes on: no other
+        has taken its place, and it was not skipped at the last commit.
     p : float
         Of the test; 0 where the values are exact.
     accepted : str
@@ -172,13 +172,14 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
     if not positive.all():
         aside["that are not positive"] = int((~positive).sum())
         kept = kept[positive].reset_index(drop=True)
-    newest = kept.groupby(MEASURED_TOGETHER)["place"].max().to_dict()
+    newest = kept.groupby(MEASURED_AS_ONE)["place"].max().to_dict()
     found: list[Change] = []
     too_short = 0
     for _, series in kept.groupby(SERIES, sort=True, dropna=False):
-        first = series.iloc[0]
-        goes_on = series["place"].max() == newest[tuple(first[name] for name in MEASURED_TOGETHER)]
-        told = _Series(series, line, places.get(baseline) if baseline else None, bool(goes_on))
+        last = series.iloc[-1]
+        goes_on = last["place"] == newest[tuple(last[name] for name in MEASURED_AS_ONE)]
+        goes_on = bool(goes_on) and last["status"] != "skipped"
+        told = _Series(series, line, places.get(baseline) if baseline else None, goes_on)
         if told.is_too_short:
             too_short += 1
         found += told.changes()
