@@ -106,8 +106,7 @@ class Registry(Generic[T]):
             if not any(wildcard in pattern for wildcard in "*?"):
                 matches = [self[pattern]]
             else:
-                literal = pattern.replace("[", "[[]")
-                matches = [e for e in self if fnmatch.fnmatchcase(e.name, literal)]
+                matches = [e for e in self if fits(e.name, pattern)]
                 if not matches:
                     raise UnknownName(
                         f"no {self.kind} fits the pattern {pattern!r} "
@@ -139,6 +138,11 @@ class Registry(Generic[T]):
         if isinstance(loaded, list | tuple):
             return [self._adopt(item, name) for item in loaded]
         return [self._adopt(loaded, name)]
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a glob, in which a bracket is a bracket: ``adam[fused]`` is a name."""
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def _as_path(name: str) -> str:

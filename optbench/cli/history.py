@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +14,6 @@ from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Pattern = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Name or glob. Repeat.")]
 
 
 def history(
@@ -74,6 +71,7 @@ def history(
     --fail-on-new, 2 wrong use or nothing to tell.
     """
     from optbench.nightly.records import codes_of_nights
+    from optbench.registry import fits
     from optbench.report.history_text import lines, summary
     from optbench.sources import git
     from optbench.tracking.past import past
@@ -91,11 +89,8 @@ def history(
         keep = values["metric"].notna()
         for column, patterns in wanted.items():
             if patterns:
-                literal = [each.replace("[", "[[]") for each in patterns]
                 keep &= values[column].map(
-                    lambda name, literal=literal: any(
-                        fnmatch.fnmatchcase(name, each) for each in literal
-                    )
+                    lambda name, patterns=patterns: any(fits(name, each) for each in patterns)
                 )
         return keep
 

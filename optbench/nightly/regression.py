@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optbench.analysis.history import Change, Kind
+from optbench.compare.contest import RUNGS
 from optbench.optimizers import OPTIMIZERS
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report.history_text import sized
@@ -107,7 +108,7 @@ def of_comparison(
     """What a comparison found, from its JSON: a row an optimizer and finding of those words."""
     base, head = content["base"]["commit"], content["head"]["commit"]
     for row in content["optimizers"]:
-        for rung in ("maths", "convergence", "speed", "memory"):
+        for rung in RUNGS:
             word = row[rung]
             if word not in words:
                 continue

@@ -20,6 +20,7 @@ from optbench.engine.identity import code_of
 from optbench.engine.plan import NothingToRun, plan
 from optbench.engine.runs import Run
 from optbench.nightly import tracking
+from optbench.nightly.kept_results import store_file
 from optbench.nightly.records import codes_of_nights, read_records
 from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
@@ -314,11 +315,10 @@ def _counted(number: int, what: str) -> str:
 def report(work: Work, write_page: WritePage) -> str:
     """The page of the store, where it is older than the store."""
     page = work.wanted.out / "index.html"
-    if work.wanted.store.startswith("sqlite") or "://" not in work.wanted.store:
-        store = Path(work.wanted.store.removeprefix("sqlite:///"))
-        drawn = page.stat().st_mtime if page.exists() else 0.0
-        if store.exists() and drawn > _written(store):
-            raise NothingNew(f"{page} is newer than the store")
+    store = store_file(work.wanted.store)
+    drawn = page.stat().st_mtime if page.exists() else 0.0
+    if store is not None and store.exists() and drawn > _written(store):
+        raise NothingNew(f"{page} is newer than the store")
     write_page(work.wanted.store, work.wanted.out)
     return str(page)
 

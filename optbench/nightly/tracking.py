@@ -12,6 +12,7 @@ from optbench.defaults import ASV_RESULTS
 from optbench.nightly.guard import TookTooLong, guarded
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
 from optbench.sources import git
+from optbench.tracking.asv_results import read_asv_results
 
 CONFIGURATION = "asv.conf.json"
 
@@ -116,8 +117,6 @@ def spread(commits: Sequence[str], most: int) -> list[str]:
 
 def values(repository: Path) -> dict[tuple[str, str, str, int], bool]:
     """Commit, environment, benchmark and place of every value that asv has: whether it failed."""
-    from optbench.tracking.asv_results import read_asv_results
-
     folder = repository / ASV_RESULTS
     if not folder.is_dir():
         return {}

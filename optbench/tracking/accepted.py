@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import fnmatch
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.analysis.history import WORSE, Change, History
+from optbench.registry import fits
 from optbench.sources import git
 from optbench.whole_files import write_whole
 
@@ -57,7 +57,7 @@ class Accepted(BaseModel):
     def is_about(self, metric: str, optimizer: str, problem: str) -> bool:
         """Whether it speaks of this metric of this optimizer on this problem."""
         return all(
-            fnmatch.fnmatchcase(told, pattern.replace("[", "[[]"))
+            fits(told, pattern)
             for told, pattern in (
                 (metric, self.metric),
                 (optimizer, self.optimizer),
@@ -170,8 +170,8 @@ def with_accepted(
                 accepted, change.metric, change.optimizer, change.problem, change.first, places
             )
         if row is not None and places[row.commit] < places[change.commit]:
-            told_apart = not _is_exact(change) or row not in known_at(change.commit)
-            row = row if told_apart else None
+            covers = not _is_exact(change) or row not in known_at(change.commit)
+            row = row if covers else None
         changes.append(replace(change, accepted=row.why) if row is not None else change)
     return replace(found, changes=tuple(changes))
 

@@ -10,8 +10,8 @@ from optbench.engine.error_text import printable
 from optbench.sources import SourceError, git
 
 
-def first_parents(repository: Path, tip: str = "HEAD") -> pd.DataFrame:
-    """The commits from the first to the tip along first parents: ``commit``, ``subject``.
+def first_parents(repository: Path) -> pd.DataFrame:
+    """The commits from the first to HEAD along first parents: ``commit``, ``subject``.
 
     What was merged counts as the commit that merged it: a branch's own commits lie beside the
     line, and their measurements would come between those of the line in no order.
@@ -27,12 +27,12 @@ def first_parents(repository: Path, tip: str = "HEAD") -> pd.DataFrame:
             f"{top} is a shallow clone, and lacks the commits that a history is of: "
             "git fetch --unshallow gets them (in CI: fetch-depth: 0)"
         )
-    code, out, _ = git.run_git(top, ("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}"))
+    code, out, _ = git.run_git(top, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"))
     if code or not out:
-        raise SourceError(f"{top} has no commit {tip}" if tip != "HEAD" else f"{top} has no commit")
+        raise SourceError(f"{top} has no commit")
     # Signatures that a user wants to see would stand between the records.
     told = git.git(top, "log", "-z", "--no-show-signature", "--first-parent", "--reverse",
-                   "--format=%H %s", tip, "--")  # fmt: skip
+                   "--format=%H %s", "HEAD", "--")  # fmt: skip
     records = [each.partition(" ")[::2] for each in told.split("\0") if each]
     return pd.DataFrame(
         {

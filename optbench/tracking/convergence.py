@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from optbench.analysis.units import ERROR_RATE, FAILED_SEEDS, GAP, STEPS
 from optbench.tracking.samples import Samples
-from optbench.tracking.training import Trained, defined, train, version_of
+from optbench.tracking.training import SEEDS, Trained, defined, train, version_of
 
 PROBLEMS = (
     *("quadratic", "quadratic-ill-rotated", "l1", "rosenbrock-2d", "beale", "saddle"),
@@ -36,7 +36,7 @@ class _OnProblems:
     param_names = ("optimizer", "problem")
     recorded: ClassVar[Mapping[str, str]] = {}
     tune: ClassVar[bool] = True
-    seeds: ClassVar[int] = 16
+    seeds: ClassVar[int] = SEEDS
     budget: ClassVar[int | None] = None
     timeout = 1800.0
     version = ""

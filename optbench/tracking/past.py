@@ -44,7 +44,8 @@ class Past:
     @property
     def unknown(self) -> int:
         """Acceptances of commits that are not on the line: rebased away, or of another branch."""
-        return sum(row.commit not in self.places for row in self.accepted)
+        places = self.places
+        return sum(row.commit not in places for row in self.accepted)
 
     @property
     def places(self) -> dict[str, int]:
@@ -66,7 +67,6 @@ def past(
     asv: Path | None,
     nights: pd.DataFrame | None = None,
     baseline: str | None = None,
-    tip: str = "HEAD",
     chosen: Chosen | None = None,
 ) -> Past:
     """Read, put in the order of commits, and look for changes.
@@ -83,8 +83,6 @@ def past(
         As of `optbench.analysis.store_history.store_values`.
     baseline : str or None
         A commit that was good: what is no worse now than there does not stand.
-    tip : str
-        The commit that the line ends with.
     chosen : callable
         Which values to look at.
 
@@ -95,7 +93,7 @@ def past(
     SourceError, StoreError, NoResults, WrongAcceptance
         As their texts say.
     """
-    commits = first_parents(repository, tip)
+    commits = first_parents(repository)
     top = git.top_level(repository)
     accepted = read_accepted(top)
     values, skipped = _read(store, asv, nights)
