@@ -12,6 +12,7 @@ from optbench.analysis import Results
 
 OPTIMIZERS = ("adam", "sgd", "momentum", "lion")
 PROBLEMS = ("quadratic", "rosenbrock-2d", "mnist-mlp")
+TARGETS = (1e-1, 1e-2, 1e-4)
 RATES = (1e-3, 1e-2, 1e-1)
 FAMILIES = {"rosenbrock-2d": "landscape", "mnist-mlp": "network", "mnist-logistic": "convex"}
 ENVIRONMENT = {
@@ -54,7 +55,7 @@ def synthetic_results(
     start = np.exp(rng.normal(2, 0.5, len(rows)))
     diverges = away > 1.4
     ends = np.where(diverges, rng.integers(budget // 20, budget // 2, len(rows)), budget)
-    target = 1e-4
+    target = TARGETS[-1]
     hit = np.ceil(-np.log(target) / rate)
     hit = np.where(diverges | (hit > budget), np.nan, hit)
     final = np.where(diverges, np.inf, start * np.exp(-np.minimum(rate * budget, 40)))
@@ -70,6 +71,7 @@ def synthetic_results(
             "data": ["mnist-10k" if p.startswith("mnist") else "none" for p in problem],
             "lr": lr,
             "hyperparameters": "{}",
+            "lr_schedule": "",
             "default": lr == default_rate,
             "seed": [row[3] for row in rows],
             "dtype": "float32",
@@ -103,7 +105,7 @@ def synthetic_results(
     traces.append(_long(runs, steps, error, logged & digits[:, None], "error_rate"))
     return Results(
         runs=runs,
-        targets=pd.DataFrame({"run": runs["run"], "target": target, "step": hit}),
+        targets=_targets(runs, rate, diverges),
         traces=pd.concat(traces, ignore_index=True),
         problems=_problems(runs, target),
         environments=pd.DataFrame([ENVIRONMENT]),
@@ -128,6 +130,18 @@ def _long(
             "step": steps[column],
             "value": np.broadcast_to(value, logged.shape)[row, column],
         }
+    )
+
+
+def _targets(runs: pd.DataFrame, rate: np.ndarray, diverges: np.ndarray) -> pd.DataFrame:
+    """The step at which the decay reaches each target, if the run lasts so long."""
+    parts = []
+    for target in TARGETS:
+        step = np.ceil(-np.log(target) / rate)
+        step = np.where(diverges | (step > runs["budget"]), np.nan, step)
+        parts.append(pd.DataFrame({"run": runs["run"], "target": target, "step": step}))
+    return pd.concat(parts, ignore_index=True).sort_values(
+        ["run", "target"], ascending=[True, False], ignore_index=True
     )
 
 

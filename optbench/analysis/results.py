@@ -9,7 +9,7 @@ import pandas as pd
 COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": (
         *("run", "optimizer", "base", "variant", "problem", "problem_version", "family", "data"),
-        *("lr", "hyperparameters", "default", "seed", "dtype", "device", "budget"),
+        *("lr", "hyperparameters", "lr_schedule", "default", "seed", "dtype", "device", "budget"),
         *("status", "error", "steps", "initial_gap", "final_gap", "steps_to_target"),
         *("seconds_per_step", "state_bytes", "dimension", "environment"),
     ),
@@ -41,7 +41,8 @@ class Results:
         One row a run, whatever its status: ``run`` (id, growing with age), ``optimizer``
         (``adam``, ``adam[fused]``, ``package.module:Class``), ``base`` and ``variant`` ('' where
         there is none), ``problem``, ``problem_version``, ``family``, ``data``, ``lr``,
-        ``hyperparameters`` (JSON of all others), ``default`` (whether these are the optimizer's
+        ``hyperparameters`` (JSON of all others), ``lr_schedule`` (its name, which is among those
+        too; '' where lr stays what it is), ``default`` (whether these are the optimizer's
         defaults), ``seed``, ``dtype``, ``device``, ``budget`` (gradient evaluations), ``status``
         (ok, diverged, failed), ``error`` (text or None), ``steps`` (gradient evaluations used),
         ``initial_gap``, ``final_gap`` (may be inf or NaN), ``steps_to_target`` (NaN: censored),

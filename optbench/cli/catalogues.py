@@ -10,7 +10,7 @@ import typer
 
 from optbench.cli.console import say
 
-app = typer.Typer(help="List optimizers, problems or suites.", no_args_is_help=True)
+app = typer.Typer(help="List optimizers, problems, schedules or suites.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
@@ -63,6 +63,16 @@ def problems(as_json: JsonOption = False) -> None:
     ]
     _print(rows, as_json, ("name", "family", "dimension", "target", "budget", "summary"))
     _say_broken(PROBLEMS.broken)
+
+
+@app.command()
+def schedules(as_json: JsonOption = False) -> None:
+    """List the learning-rate schedules: what they do, source."""
+    from optbench.optimizers import SCHEDULES
+
+    rows = [{"name": row.name, "summary": row.summary, "cite": row.cite} for row in SCHEDULES]
+    _print(rows, as_json, ("name", "summary", "cite"))
+    _say_broken(SCHEDULES.broken)
 
 
 @app.command()

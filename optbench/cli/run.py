@@ -58,6 +58,14 @@ def run(
             "--set", metavar="KEY=VALUE", help="A hyperparameter: betas=0.9,0.99. Repeat."
         ),
     ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Beside each setting also with this learning-rate schedule "
+            "(optbench list schedules). Repeat.",
+        ),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option(help="How many (8), which (3,5,8), or a range (10-19).", show_default="4"),
@@ -90,7 +98,7 @@ def run(
     from optbench.store import Store
 
     use_data(data)
-    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget)
+    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():
         if optimizer and name in optimizer and problem and where in problem:
@@ -112,6 +120,7 @@ def selections(
     settings: list[str] | None,
     seeds: str | None,
     budget: int | None,
+    schedules: list[str] | None = None,
 ) -> list[Selection]:
     """What the options select: a suite's selections narrowed down, or one of its own."""
     from optbench.cli.mistakes import WrongUse
@@ -127,6 +136,8 @@ def selections(
         changes["rates"] = "tuned"
     if settings:
         changes["settings"] = parse_settings(settings)
+    if schedules:
+        changes["schedules"] = tuple(schedules)
     if seeds is not None:
         try:
             changes["seeds"] = parse_seeds(seeds)

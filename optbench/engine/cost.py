@@ -41,7 +41,8 @@ def single_lane_cost(
     optimizer costs a user, who runs one.
     """
     bound = problem.bind(dtype, device)
-    driver = Driver(optimizer, bound, [settings], start(problem, [seed], dtype, device))
+    begin = start(problem, [seed], dtype, device)
+    driver = Driver(optimizer, bound, [settings], begin, WARM_UP + TIMED)
     batches = feed(problem, [seed], dtype, device)
     seconds = []
     for turn in range(WARM_UP + TIMED):

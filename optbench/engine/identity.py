@@ -14,6 +14,7 @@ import torch
 
 from optbench.engine.runs import Run, canonical
 from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers.schedules import LR_SCHEDULE, factors
 
 ENGINE_VERSION = 1
 """Goes up when the engine changes what a run leaves; older results are then not reused."""
@@ -24,6 +25,7 @@ def key(run: Run) -> str:
 
     It covers optimizer, hyperparameters, problem and version, data, seed, dtype, device,
     budget, and the code that runs: a result is reused only where the same would come out.
+    Of a schedule it covers what it does to the rate.
     """
     fields = {
         "optimizer": run.optimizer,
@@ -38,7 +40,17 @@ def key(run: Run) -> str:
         "code": code_of(run.optimizer),
         "engine": ENGINE_VERSION,
     }
+    if LR_SCHEDULE in run.settings:
+        fields[LR_SCHEDULE] = _rates_of(run.settings[LR_SCHEDULE], run.budget)
     return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _rates_of(schedule: str, budget: int) -> str:
+    # Of a budget that is soon driven through; in few digits, since the last ones of a cosine
+    # differ from one processor to another.
+    rates = " ".join(f"{factor:.6f}" for factor in factors(schedule, min(budget, 1000)))
+    return hashlib.sha256(rates.encode()).hexdigest()[:16]
 
 
 @functools.cache

@@ -109,7 +109,8 @@ def advance(
     problem : Problem
         As registered; it is bound here.
     settings, seeds : sequences of K
-        Hyperparameters and seed of each lane; lanes of equal settings stand together.
+        Hyperparameters and seed of each lane; lanes of equal settings stand together. A
+        ``lr_schedule`` among them spreads over the budget.
     budget : int
         The most gradient evaluations of a lane.
     dtype, device, route :
@@ -117,7 +118,8 @@ def advance(
     """
     device = device or torch.device("cpu")
     bound = problem.bind(dtype, device)
-    driver = Driver(optimizer, bound, settings, start(problem, seeds, dtype, device), route)
+    begin = start(problem, seeds, dtype, device)
+    driver = Driver(optimizer, bound, settings, begin, budget, route)
     batches = feed(problem, seeds, dtype, device)
     record = Record(bound, budget, sees_loss=problem.deterministic and not optimizer.closure)
     projects = problem.projects

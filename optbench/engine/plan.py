@@ -11,7 +11,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from optbench.engine.runs import Run, frozen
-from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from optbench.optimizers.schedules import LR_SCHEDULE
 from optbench.problems import PROBLEMS, Problem
 
 MOST_SEEDS = 100_000
@@ -32,6 +33,9 @@ class Selection(BaseModel):
         Take every n-th value of each axis of the search space.
     settings : mapping
         Hyperparameters on top of the defaults.
+    schedules : tuple of str
+        Names or globs: besides these settings, the same ones with each of these schedules of the
+        learning rate. Those are no default settings.
     seeds : tuple of int
         Of starts and data.
     budget : int or None
@@ -45,6 +49,7 @@ class Selection(BaseModel):
     rates: Literal["default", "tuned"] | tuple[float, ...] = "default"
     thin: int = Field(1, ge=1)
     settings: dict[str, Any] = Field(default_factory=dict)
+    schedules: tuple[str, ...] = ()
     seeds: tuple[Seed, ...] = Field((0, 1, 2, 3), min_length=1)
     budget: int | None = Field(None, ge=1, le=10**9)
 
@@ -85,7 +90,8 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
     UnknownName, NotAdoptable
         A name that is in no catalogue or no optimizer.
     WrongHyperparameter
-        A setting that an optimizer does not take, or a value that it refuses.
+        A setting that an optimizer does not take, or a value that it refuses; a schedule that
+        cannot set its learning rate.
     NothingToRun
         Where no optimizer can run on any problem.
     """
@@ -132,6 +138,15 @@ def choices(
     optimizer: Optimizer, problem: Problem, selection: Selection
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Settings to run on a problem, each with whether it is the default league's."""
+    yield from _rates(optimizer, problem, selection)
+    for schedule in SCHEDULES.select(*selection.schedules) if selection.schedules else ():
+        for settings, _ in _rates(optimizer, problem, selection):
+            yield {**settings, LR_SCHEDULE: schedule.name}, False
+
+
+def _rates(
+    optimizer: Optimizer, problem: Problem, selection: Selection
+) -> Iterator[tuple[dict[str, Any], bool]]:
     default = {**optimizer.defaults, **fixed_by(problem, optimizer)}
     base = {**default, **selection.settings}
     if type(base["lr"]) is int:  # 1 and 1.0 are one rate, and one run

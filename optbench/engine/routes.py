@@ -11,11 +11,16 @@ from torch import Tensor
 
 from optbench.engine.state import bytes_of, leaves_of
 from optbench.optimizers import Optimizer, Route
+from optbench.optimizers.schedules import LR_SCHEDULE, factors, without_schedule
 from optbench.problems import Problem
 
 
 class BudgetSpent(Exception):
     """Raised by a closure that would exceed the budget."""
+
+
+_Rate = tuple[float, Sequence[float]] | None
+"""The learning rate of a parameter group and its factor at every step; None: it stays."""
 
 
 class Driver:
@@ -31,6 +36,8 @@ class Driver:
         Hyperparameters of each lane. Lanes of equal settings must stand together.
     start : mapping
         Initial parameters, [K, ...].
+    budget : int
+        Gradient evaluations of a lane: what a schedule of its learning rate spreads over.
     route : Route
         `Optimizer.route`, unless a certification tries another.
 
@@ -48,6 +55,7 @@ class Driver:
         problem: Problem,
         settings: Sequence[Mapping[str, Any]],
         start: Mapping[str, Tensor],
+        budget: int,
         route: Route | None = None,
     ) -> None:
         self.problem = problem
@@ -63,6 +71,8 @@ class Driver:
         if optimizer.closure and len(settings) > 1:
             raise ValueError(f"{optimizer.name} needs a closure: its lanes run one at a time")
         groups = list(_ranges(settings))
+        schedules = [setting.get(LR_SCHEDULE) for setting in settings]
+        settings = [without_schedule(setting) for setting in settings]
         if route is Route.STACK and len(groups) == 1 and not self._sparse:
             self._optimizers = [optimizer.factory(self._leaves, **settings[0])]
         elif route is Route.INSTANCE:
@@ -91,6 +101,40 @@ class Driver:
                 leaf.grad = buffer
             self._attach_gradients()
         self.step = self._closure_step if optimizer.closure else self._plain_step
+        if any(schedules):
+            self._rates = self._scheduled(schedules, budget)
+            self._unscheduled_step, self.step = self.step, self._scheduled_step
+
+    def _scheduled(self, schedules: Sequence[str | None], budget: int) -> list[list[_Rate]]:
+        """For each optimizer, the rate of each of its parameter groups."""
+        of_view = {id(view): index for view, _, index in self._views}
+
+        def schedule_of(place: int, group: Mapping[str, Any]) -> str | None:
+            if self._per_lane:
+                return schedules[place]
+            if not of_view:  # The leaves themselves: all lanes have one setting.
+                return schedules[0]
+            index = of_view[id(group["params"][0])]
+            return schedules[index.start if isinstance(index, slice) else index]
+
+        rates: list[list[_Rate]] = []
+        for place, optimizer in enumerate(self._optimizers):
+            names = [schedule_of(place, group) for group in optimizer.param_groups]
+            rates.append([
+                (group["lr"], factors(name, budget)) if name else None
+                for group, name in zip(optimizer.param_groups, names, strict=True)
+            ])  # fmt: skip
+        return rates
+
+    def _scheduled_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
+        """A step with the rates of its place in the budget, by gradient evaluations spent."""
+        for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
+            # The groups are looked up anew, as torch's schedulers do.
+            for group, rate in zip(optimizer.param_groups, rates, strict=False):
+                if rate is not None:
+                    lr, factor = rate
+                    group["lr"] = lr * factor[-remaining]
+        return self._unscheduled_step(batch, remaining)
 
     def _view(self, leaf: Tensor, index: int | slice) -> Tensor:
         view = torch.nn.Parameter(leaf.detach()[index])

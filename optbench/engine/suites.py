@@ -25,11 +25,22 @@ CLASSICS = (
 )
 """What `quick` compares: those whose lanes are all but free."""
 
-MNIST = ("mnist-mlp", "mnist-logistic", "mnist-autoencoder")
+FAMILIAR = (
+    *("sgd", "momentum", "adam", "nadam", "amsgrad", "adagrad", "rmsprop", "lion", "signum"),
+)
+"""What `sample` compares."""
+
+MNIST = ("mnist-mlp", "mnist-mlp-8", "mnist-mlp-32", "mnist-logistic", "mnist-autoencoder")
 """Bound by arithmetic: their lanes are not free, so they get fewer."""
 
 SLOW_LANES = ("lbfgs", "adam-swarm")
 """Optimizers whose lanes run one at a time."""
+
+NOT_RANDOM = ("wilson",)
+"""All seeds are one run: two of them, so that one may choose a setting and the other score it."""
+
+TRIED_SCHEDULES = ("step", "cosine", "warmup")
+"""Of the learning rate, for what is said of adjusting it on the way."""
 
 
 def _bases(*, without: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -72,15 +83,43 @@ SUITES.register(
 )
 SUITES.register(
     Suite(
+        "sample",
+        "Half a minute: nine optimizers on nine problems, tuned; the page of reports/sample.",
+        (
+            Selection(
+                optimizers=FAMILIAR,
+                problems=(
+                    *("quadratic-ill", "quadratic-ill-rotated", "rosenbrock-2d", "beale"),
+                    *("noisy-quadratic", "heavy-tailed-quadratic", "network-2-3-1"),
+                ),
+                rates="tuned",
+                thin=2,
+                seeds=_seeds(8),
+                budget=1000,
+            ),
+            Selection(
+                optimizers=FAMILIAR,
+                problems=("mnist-mlp",),
+                rates="tuned",
+                thin=2,
+                seeds=_seeds(2),
+                budget=150,
+            ),
+            Selection(optimizers=FAMILIAR, problems=NOT_RANDOM, rates="tuned", seeds=_seeds(2)),
+        ),
+    )
+)
+SUITES.register(
+    Suite(
         "quick",
-        "About a minute on two processors: 16 optimizers on 14 problems of all six families, "
-        "default and tuned, with short budgets.",
+        "About a minute on two processors: 16 optimizers on 16 problems of all six families, "
+        "default and tuned, with short budgets; two of them with schedules too.",
         (
             Selection(
                 optimizers=CLASSICS,
                 problems=(
                     *("quadratic", "quadratic-ill", "quadratic-ill-rotated", "l1"),
-                    *("rosenbrock-2d", "beale", "rastrigin", "saddle"),
+                    *("rosenbrock-2d", "beale", "rastrigin", "saddle", "cliff"),
                     *("noisy-quadratic", "heavy-tailed-quadratic"),
                     *("network-2-3-1", "matrix-completion"),
                 ),
@@ -97,7 +136,19 @@ SUITES.register(
                 seeds=_seeds(2),
                 budget=250,
             ),
+            Selection(
+                optimizers=CLASSICS, problems=NOT_RANDOM, rates="tuned", thin=2, seeds=_seeds(2)
+            ),
             Selection(optimizers=("adam", "amsgrad"), problems=("reddi",), seeds=_seeds(6)),
+            Selection(
+                optimizers=("adam", "sgd"),
+                problems=("cliff",),
+                rates="tuned",
+                thin=2,
+                schedules=TRIED_SCHEDULES,
+                seeds=_seeds(6),
+                budget=1000,
+            ),
         ),
     )
 )
@@ -106,8 +157,11 @@ SUITES.register(
 def _catalogue(
     seeds: int, mnist_seeds: int, *, thin: int = 1, slow_thin: int = 2
 ) -> tuple[Selection, ...]:
-    """Every optimizer on every problem that it can run on; variants at their defaults."""
-    cheap = _problems(without=(*MNIST, "reddi"))
+    """Every optimizer on every problem that it can run on; variants at their defaults.
+
+    And two of them with schedules, where gradients explode, vanish or are noisy.
+    """
+    cheap = _problems(without=(*MNIST, *NOT_RANDOM, "reddi"))
     return (
         Selection(
             optimizers=_bases(without=SLOW_LANES),
@@ -137,7 +191,18 @@ def _catalogue(
             thin=max(thin, 2),
             seeds=_seeds(seeds),
         ),
+        Selection(
+            optimizers=_bases(), problems=NOT_RANDOM, rates="tuned", thin=thin, seeds=_seeds(2)
+        ),
         Selection(optimizers=("*[foreach]", "*[fused]"), problems=cheap, seeds=_seeds(seeds)),
+        Selection(
+            optimizers=("adam", "sgd"),
+            problems=("cliff", "deep-tanh", "noisy-quadratic"),
+            rates="tuned",
+            thin=thin,
+            schedules=TRIED_SCHEDULES,
+            seeds=_seeds(seeds),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status, canonical
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
+from optbench.optimizers.schedules import LR_SCHEDULE, without_schedule
 from optbench.problems import PROBLEMS, Problem
 
 
@@ -41,6 +42,10 @@ class Unit:
         return f"{self.runs[0].optimizer} on {self.runs[0].problem}"
 
 
+VARIED = ("lr", LR_SCHEDULE)
+"""Hyperparameters that lanes of one unit may differ in."""
+
+
 def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
     """Group runs into units, the dearest first; ``certify`` as in `Unit`.
 
@@ -49,7 +54,7 @@ def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
     """
     together: dict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        others = canonical({k: v for k, v in run.settings.items() if k != "lr"})
+        others = canonical({k: v for k, v in run.settings.items() if k not in VARIED})
         together[run.optimizer, run.problem, others, run.budget, run.dtype, run.device].append(run)
     units = []
     for group in together.values():
@@ -140,11 +145,13 @@ def _certified(name: str) -> Optimizer:
 def _price(
     optimizer: Optimizer, problem: Problem, run: Run, dtype: torch.dtype, device: torch.device
 ) -> cost.Cost | None:
-    """What a step costs, at the default rate and one seed: the same whoever shares the unit.
+    """What a step costs, at the default rate, which stays, and one seed.
+
+    The same whoever shares the unit, in which runs with a schedule and without may stand.
 
     None where that raises: the runs themselves are at other rates, and tell what is wrong.
     """
-    typical = {**run.settings, "lr": optimizer.defaults["lr"]}
+    typical = {**without_schedule(run.settings), "lr": optimizer.defaults["lr"]}
     try:
         return cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
     except (Exception, SystemExit):  # noqa: BLE001

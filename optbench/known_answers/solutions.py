@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from torch import Tensor
 
 from optbench.known_answers.answer import Case, Kind, Make, Tolerance, run
 from optbench.problems import PROBLEMS, Problem
 from optbench.problems.convex import Quadratic
+from optbench.problems.counterexample import WilsonLeastSquares
 
 # Reddi et al. 2018
 
@@ -44,53 +44,7 @@ def reddi_right_end(make: Make, seeds: Sequence[int] = range(8)) -> Sequence[Cas
 # Wilson et al. 2017
 
 
-class WilsonLeastSquares(Problem):
-    r"""The separable least squares of Wilson et al. 2017, section 3, from w = 0.
-
-    Labels are y = 1 or -1. Feature 1 is y; features 2 and 3 are always 1; then an example has
-    five features of its own, of which the first (y = 1) or all (y = -1) are 1. Only feature 1
-    says anything of a fresh example, whose own features nobody has seen.
-
-    With u = X^T y, X sign(u) = 4 y: a positive example sums to 1 + 2 + 1, a negative one to
-    -1 + 2 - 5. So sign(u)/4 fits exactly, and lies where Lemma 3.1 sends adaptive methods: all
-    gradients from 0 on are multiples of u, and they divide out its sizes. On a fresh example it
-    says y/4 + 2/4 > 0, whatever y is.
-    """
-
-    family = "counterexample"
-    positive, negative = 15, 9
-
-    def __init__(self, name: str, **row: Any) -> None:
-        super().__init__(name, **row)
-        self.y = np.repeat([1.0, -1.0], [self.positive, self.negative])
-        examples = len(self.y)
-        self.x = np.zeros((examples, 3 + 5 * examples))
-        self.x[:, :3] = self.fresh(self.y)[:, :3]
-        for i, label in enumerate(self.y):
-            own = 3 + 5 * i
-            self.x[i, own : own + (1 if label > 0 else 5)] = 1.0
-
-    def fresh(self, labels: np.ndarray) -> np.ndarray:
-        """Unseen examples of these labels: [n, features]; their own features are not in w."""
-        rows = np.zeros((len(labels), 3 + 5 * (self.positive + self.negative)))
-        rows[:, 0], rows[:, 1:3] = labels, 1.0
-        return rows
-
-    def start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The origin: it lies in the span of the examples."""
-        return {"w": np.zeros(self.x.shape[1])}
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Examples [n, features] and labels [n]."""
-        return {"x": self.x, "y": self.y}
-
-    def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
-        """Half the mean squared residual over all examples: [K]."""
-        residual = params["w"] @ self.tensors["x"].T - self.tensors["y"]
-        return 0.5 * residual.square().mean(1)
-
-
-WILSON = WilsonLeastSquares("known-wilson")
+WILSON = cast(WilsonLeastSquares, PROBLEMS["wilson"])
 
 
 def _fresh_error(w: np.ndarray) -> float:

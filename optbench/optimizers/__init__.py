@@ -8,10 +8,19 @@ from optbench.optimizers.recipe import (
     adopt,
     half_decades,
 )
+from optbench.optimizers.schedules import SCHEDULES, Schedule
 from optbench.registry import Registry
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", "optbench.optimizers", adopt)
 for _row in catalogue():
     OPTIMIZERS.register(_row)
 
-__all__ = ["OPTIMIZERS", "Optimizer", "Route", "WrongHyperparameter", "half_decades"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Optimizer",
+    "Route",
+    "Schedule",
+    "WrongHyperparameter",
+    "half_decades",
+]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES, without_schedule
 from optbench.registry import NotAdoptable
 
 
@@ -109,6 +110,8 @@ class Optimizer:
             object.__setattr__(self, "base", self.name)
         if "lr" not in self.defaults:
             raise ValueError(f"optimizer {self.name!r} has no default lr")
+        if LR_SCHEDULE in self.defaults or LR_SCHEDULE in self.space:
+            raise ValueError(f"optimizer {self.name!r}: {LR_SCHEDULE} is a run's, not a row's")
 
     def variant_of(
         self, variant: str, *, route: Route | None = None, **overrides: Any
@@ -129,27 +132,49 @@ class Optimizer:
         Raises
         ------
         WrongHyperparameter
-            Where the optimizer takes no such hyperparameter or refuses the value.
+            Where the optimizer takes no such hyperparameter or refuses the value, or where a
+            schedule cannot set its learning rate.
+        UnknownName, NotAdoptable
+            Where ``lr_schedule`` names no schedule.
         """
         settings = {**self.defaults, **(overrides or {})}
-        self._check_names(settings)
+        told = without_schedule(settings)
+        self._check_names(told)
         lr = settings["lr"]
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
             raise WrongHyperparameter(f"{self.name}: lr must be a finite number >= 0, not {lr!r}")
         try:
-            self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **settings)
+            made = self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **told)
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
-            shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+            shown = ", ".join(f"{name}={value!r}" for name, value in told.items())
             raise WrongHyperparameter(
                 f"{self.name} refuses ({shown}): {type(error).__name__}: {error}"
             ) from error
+        if LR_SCHEDULE in settings:
+            self._check_schedule(settings[LR_SCHEDULE], made)
         return settings
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:
         """Names that the factory takes, but for what is to be optimized."""
         return tuple(inspect.signature(self.factory).parameters)[1:]
+
+    def _check_schedule(self, name: Any, made: torch.optim.Optimizer) -> None:
+        if LR_SCHEDULE in self.hyperparameters:
+            raise WrongHyperparameter(
+                f"{self.name} takes a {LR_SCHEDULE} of its own, which cannot be told from "
+                "optbench's: write an Optimizer row whose factory calls it otherwise"
+            )
+        if not isinstance(name, str):
+            raise WrongHyperparameter(
+                f"{LR_SCHEDULE} is the name of a schedule (optbench list schedules), not {name!r}"
+            )
+        SCHEDULES[name]  # or it says what there is
+        if not all("lr" in group for group in made.param_groups):
+            raise WrongHyperparameter(
+                f"{self.name} keeps no lr in its parameter groups: no schedule can change it"
+            )
 
     def _check_names(self, settings: Mapping[str, Any]) -> None:
         parameters = inspect.signature(self.factory).parameters

@@ -140,9 +140,17 @@ class MnistNetwork(Problem):
 
 
 class MnistMlp(MnistNetwork):
-    """784-128-10 with ReLU; cross-entropy."""
+    """784-hidden-10 with ReLU; cross-entropy.
 
-    widths = (784, 128, 10)
+    Parameters
+    ----------
+    hidden : int
+        Units of the hidden layer: the size of the network, and all that its rows differ in.
+    """
+
+    def __init__(self, name: str, *, hidden: int = 128, **row: Any) -> None:
+        super().__init__(name, **row)
+        self.widths = (784, hidden, 10)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         return dense(params, 1, torch.relu(dense(params, 0, x)))
@@ -198,10 +206,21 @@ def networks() -> list[Problem]:
                     cite="Glorot and Bengio 2010, Understanding the difficulty of training deep "
                          "feedforward neural networks",
                     summary="Ten hidden layers of four: gradients vanish on the way back."),
+        TanhNetwork("shallow-tanh", widths=(2, 4, 1), gain=1.5, budget=1000,
+                    target=10.0 ** -1, targets=NEAR_TARGETS,
+                    cite="Glorot and Bengio 2010, Understanding the difficulty of training deep "
+                         "feedforward neural networks",
+                    summary="deep-tanh with one of its ten hidden layers."),
         MnistAutoencoder("mnist-autoencoder", budget=500, target=0.25, targets=LOSS_TARGETS,
                          cite="Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data",
                          summary="784-64-784 on real digits, scored on held-out digits."),
         MnistMlp("mnist-mlp", budget=750, target=0.15, targets=LOSS_TARGETS,
                  cite="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
                  summary="784-128-10 on real digits, scored on held-out loss and error rate."),
+        MnistMlp("mnist-mlp-8", hidden=8, budget=750, target=0.15, targets=LOSS_TARGETS,
+                 cite="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
+                 summary="784-8-10: mnist-mlp but for its size."),
+        MnistMlp("mnist-mlp-32", hidden=32, budget=750, target=0.15, targets=LOSS_TARGETS,
+                 cite="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
+                 summary="784-32-10: mnist-mlp but for its size."),
     ]  # fmt: skip

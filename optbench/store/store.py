@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -231,8 +232,9 @@ class Store:
     def runs(self) -> pd.DataFrame:
         """The tidy frame, one row a run, in an order that does not depend on when it was made.
 
-        ``steps_to_target`` is empty where the run is censored. Columns that say how long and
-        where: ``seconds_per_step``, ``environment``, ``commit``.
+        ``steps_to_target`` is empty where the run is censored. ``lr_schedule`` is the name among
+        the ``hyperparameters``, '' where there is none. Columns that say how long and where:
+        ``seconds_per_step``, ``environment``, ``commit``.
         """
         r, p, e = schema.runs.c, schema.problems.c, schema.environments.c
         query = (
@@ -252,6 +254,8 @@ class Store:
             )
         )  # fmt: skip
         frame = self._frame(query)
+        schedules = frame["hyperparameters"].map(_lr_schedule)
+        frame.insert(frame.columns.get_loc("hyperparameters") + 1, "lr_schedule", schedules)
         numbers = ("initial_gap", "final_gap", "steps_to_target", "seconds_per_step", "state_bytes")
         return frame.astype(dict.fromkeys(numbers, "float64")).astype({"default": bool})
 
@@ -349,6 +353,13 @@ def _row(result: Result, name: str, problem_id: int, environment_id: int) -> dic
         "state_bytes": result.state_bytes,
         "environment_id": environment_id,
     }
+
+
+@functools.cache
+def _lr_schedule(hyperparameters: str) -> str:
+    """The schedule that hyperparameters name; cached, for few are distinct."""
+    name = json.loads(hyperparameters).get("lr_schedule", "")
+    return name if isinstance(name, str) else ""
 
 
 def _nullable(number: float | None) -> float | None:

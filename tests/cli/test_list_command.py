@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from optbench.engine.suites import SUITES
-from optbench.optimizers import OPTIMIZERS
+from optbench.optimizers import OPTIMIZERS, SCHEDULES
 from optbench.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from conftest import Optbench
 
-CATALOGUES = {"optimizers": OPTIMIZERS, "problems": PROBLEMS, "suites": SUITES}
+CATALOGUES = {
+    "optimizers": OPTIMIZERS,
+    "problems": PROBLEMS,
+    "schedules": SCHEDULES,
+    "suites": SUITES,
+}
 KEYS = {
     "optimizers": {"name", "base", "variant", "defaults", "space", "route", "needs", "cite"},
     "problems": {
         *("name", "family", "version", "dimension", "minimum", "minimum_is_bound", "target"),
         *("targets", "budget", "data", "traits", "settings", "cite", "summary"),
     },
+    "schedules": {"name", "summary", "cite"},
     "suites": {"name", "runs", "summary"},
 }
 EACH = pytest.mark.parametrize("catalogue", list(CATALOGUES))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from optbench.engine.suites import TRIED_SCHEDULES
 from optbench.optimizers import OPTIMIZERS
 from optbench.store import Store
 
@@ -121,6 +122,26 @@ def test_tune_runs_the_search_space_beside_the_default(optbench: Optbench) -> No
     assert frame.loc[frame["default"], "lr"].tolist() == [default]
 
 
+def test_a_schedule_is_run_beside_the_setting_without_it(optbench: Optbench) -> None:
+    command = ("run", "-o", "adam", "-p", "beale", "--seeds", 1, "--lr", 0.1, *QUICK)
+    code, _, _ = optbench(*command, "--schedule", "cosine", "--schedule", "step")
+    assert code == 0
+    frame = runs().set_index("lr_schedule")
+    assert sorted(frame.index) == ["", "cosine", "step"]
+    assert frame["final_gap"].nunique() == 3
+    assert not frame["default"].any()
+    assert json.loads(frame["hyperparameters"]["cosine"]) == {"lr_schedule": "cosine"}
+    code, _, err = optbench(*command, "--set", "lr_schedule=cosine")
+    assert code == 0
+    assert "1 runs: 1 were in the store, 0 done" in err
+
+
+def test_a_mistyped_schedule_is_wrong_use(optbench: Optbench) -> None:
+    code, _, err = optbench("run", "-o", "adam", "-p", "beale", "--schedule", "cosin", *QUICK)
+    assert code == 2
+    assert "unknown schedule 'cosin'; did you mean 'cosine'" in err
+
+
 def test_globs_and_variants_name_optimizers_and_problems(optbench: Optbench) -> None:
     code, _, _ = optbench(
         *("run", "-o", "ada?", "-o", "adam[fused]", "-o", "sgd"),
@@ -157,7 +178,9 @@ def test_a_dry_run_counts_and_makes_nothing(optbench: Optbench, workplace: Path)
 def test_a_suite_is_narrowed_down_by_options(optbench: Optbench, suite: str) -> None:
     _, _, err = optbench("run", "--suite", suite, "--seeds", 1, "--lr", 0.01, "--dry-run")
     count, pairs = (int(word.replace(",", "")) for word in err.split() if word[0].isdigit())
-    assert count == pairs > 10
+    # In quick, adam and sgd on the cliff.
+    scheduled = 2 * len(TRIED_SCHEDULES) if suite == "quick" else 0
+    assert count == pairs + scheduled > 10
 
 
 def test_without_names_it_is_the_quick_suite(optbench: Optbench) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from optbench.engine.plan import NothingToRun, Selection, parse_seeds, plan
 from optbench.engine.runs import Run, frozen
-from optbench.engine.suites import MNIST, SUITES, Suite
+from optbench.engine.suites import MNIST, NOT_RANDOM, SUITES, TRIED_SCHEDULES, Suite
 from optbench.optimizers import OPTIMIZERS, WrongHyperparameter
 from optbench.optimizers.catalogue import TEXTBOOK
 from optbench.problems import CATALOGUE, PROBLEMS
@@ -95,6 +95,31 @@ def test_given_rates_and_settings_come_on_top_of_the_defaults() -> None:
     assert [r.settings for r in made] == [{"lr": 0.5, "momentum": 0.7, "nesterov": True}]
 
 
+def test_schedules_come_beside_what_is_asked_for_and_are_no_defaults() -> None:
+    asked = {"rates": (1e-3, 0.1), "seeds": (0, 1)}
+    plain = runs(select("adam", "sgd", **asked))
+    both = runs(select("adam", "sgd", **asked, schedules=("cosine", "step")))
+    assert [r for r in both if "lr_schedule" not in r.settings] == [*plain]
+    assert [r.default for r in both if "lr_schedule" not in r.settings] == [
+        r.default for r in plain
+    ]
+    for name in ("cosine", "step"):
+        those = [r for r in both if r.settings.get("lr_schedule") == name]
+        assert [(r.optimizer, r.settings["lr"], r.seed) for r in those] == [
+            (r.optimizer, r.settings["lr"], r.seed) for r in plain
+        ]
+        assert not any(r.default for r in those)
+    assert len(both) == 3 * len(plain)
+
+
+def test_schedules_are_named_by_globs_too_and_one_that_is_set_is_for_all() -> None:
+    names = [r.settings.get("lr_schedule") for r in runs(select(seeds=(0,), schedules=("warm*",)))]
+    assert names == [None, "warmup", "warmup-cosine"]
+    (only,) = runs(select(seeds=(0,), settings={"lr_schedule": "step"}))
+    assert only.settings == {"lr": 1e-3, "lr_schedule": "step"}
+    assert not only.default
+
+
 @pytest.mark.parametrize(
     ("optimizer", "expected"),
     [
@@ -149,6 +174,9 @@ def test_nothing_to_run_is_an_error_that_says_why() -> None:
         (select(rates=(-0.1,)), WrongHyperparameter, "adam: lr must be a finite number >= 0"),
         (select(settings={"lr": "fast"}), WrongHyperparameter, "not 'fast'"),
         (select(settings={"eps": -1.0}), WrongHyperparameter, "adam refuses ("),
+        (select(schedules=("cosin",)), UnknownName, "unknown schedule 'cosin'; did you mean"),
+        (select(schedules=("x*",)), UnknownName, "no schedule fits the pattern 'x*'"),
+        (select(settings={"lr_schedule": 1}), WrongHyperparameter, "lr_schedule is the name of"),
     ],
 )
 def test_a_wrong_selection_is_refused_before_anything_runs(
@@ -278,7 +306,7 @@ def test_nightly_is_the_whole_catalogue_in_40_000_runs() -> None:
     for optimizer in rows:
         for problem in CATALOGUE:
             fits = optimizer.needs <= problem.traits
-            left_out = (optimizer.variant and problem.name in (*MNIST, "reddi")) or (
+            left_out = (optimizer.variant and problem.name in (*MNIST, *NOT_RANDOM, "reddi")) or (
                 optimizer.name in ("lbfgs", "adam-swarm") and problem.name == "reddi"
             )
             assert ((optimizer.name, problem.name) in found) == (fits and not left_out)
@@ -286,6 +314,38 @@ def test_nightly_is_the_whole_catalogue_in_40_000_runs() -> None:
         assert any(r.default for r in group)
         if not OPTIMIZERS[name].variant:
             assert any(not r.default for r in group)
+
+
+@pytest.mark.parametrize(
+    ("name", "problems"),
+    [("quick", {"cliff"}), ("nightly", {"cliff", "deep-tanh", "noisy-quadratic"})],
+)
+def test_a_suite_has_every_schedule_at_every_rate_beside_the_run_without(
+    name: str, problems: set[str]
+) -> None:
+    made = runs(*SUITES[name].selections)
+    scheduled = [r for r in made if "lr_schedule" in r.settings]
+    assert {r.problem for r in scheduled} == problems
+    assert {r.optimizer for r in scheduled} == {"adam", "sgd"}
+    assert {r.settings["lr_schedule"] for r in scheduled} == {*TRIED_SCHEDULES}
+    plain = {r for r in made if r not in scheduled and r.problem in problems}
+    for schedule in TRIED_SCHEDULES:
+        alike = {
+            dataclasses.replace(r, hyperparameters=(("lr", r.settings["lr"]),))
+            for r in scheduled
+            if r.settings["lr_schedule"] == schedule
+        }
+        assert alike == {r for r in plain if r.optimizer in ("adam", "sgd")}
+
+
+def test_a_problem_with_nothing_random_gets_the_fewest_seeds_that_tuning_takes() -> None:
+    for name in ("quick", "nightly", "full"):
+        made = runs(*SUITES[name].selections)
+        assert {r.seed for r in made if r.problem in NOT_RANDOM} == {0, 1}
+    for problem in map(PROBLEMS.__getitem__, NOT_RANDOM):
+        starts = [problem.start(problem.generators(seed)[0]) for seed in (0, 1)]
+        assert all((starts[0][k] == starts[1][k]).all() for k in starts[0])
+        assert problem.deterministic
 
 
 def test_full_holds_the_nightly_and_more() -> None:

@@ -16,6 +16,8 @@ MINI_BATCHES = {
     "mnist-logistic": (8000, 128),
     "mnist-autoencoder": (8000, 64),
     "mnist-mlp": (8000, 64),
+    "mnist-mlp-8": (8000, 64),
+    "mnist-mlp-32": (8000, 64),
 }
 
 

@@ -25,7 +25,7 @@ from optbench.problems.network import dense_start
 CPU = torch.device("cpu")
 NAMES = [problem.name for problem in CATALOGUE]
 FROZEN = ("sparse-logistic", "mnist-logistic")
-BOUNDS = ("mnist-mlp", "mnist-autoencoder")
+BOUNDS = ("mnist-mlp", "mnist-mlp-8", "mnist-mlp-32", "mnist-autoencoder")
 
 
 def objective(problem: Problem, point: Mapping[str, np.ndarray]) -> float:
@@ -46,6 +46,12 @@ def factors() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(20090801)
     left, right = rng.standard_normal((40, 5)), rng.standard_normal((30, 5))
     return {"left": left / np.sqrt(5), "right": right.T}
+
+
+def signs_of_wilson() -> dict[str, np.ndarray]:
+    """sign(X^T y) / 4: the example after Lemma 3.1, on features that some example has."""
+    problem = PROBLEMS["wilson"]
+    return {"w": np.sign(problem.x.T @ problem.y) / 4}  # type: ignore[attr-defined]
 
 
 def x(*values: float) -> dict[str, np.ndarray]:
@@ -81,6 +87,8 @@ MINIMIZERS = [
     ("network-2-3-1", teacher("network-2-3-1")),
     ("network-2-3-1-brief", teacher("network-2-3-1-brief")),
     ("deep-tanh", teacher("deep-tanh")),
+    ("shallow-tanh", teacher("shallow-tanh")),
+    ("wilson", signs_of_wilson()),
     ("matrix-completion", factors()),
 ]
 
@@ -151,6 +159,33 @@ def test_a_start_is_above_the_minimum(name: str) -> None:
     for seed in range(3):
         start = problem.start(problem.generators(seed)[0])
         assert objective(problem, start) > problem.minimum + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("point", "error"),
+    [
+        ("sign", 9 / 24),  # Every fresh example is called positive: all nine negatives are wrong.
+        ("least norm", 0.0),
+        ("origin", 1.0),  # A tie is an error.
+    ],
+)
+def test_solutions_of_the_separable_problem_differ_on_fresh_examples(
+    point: str, error: float
+) -> None:
+    """Wilson et al. 2017, section 3: two solutions of equal, vanishing loss."""
+    problem = PROBLEMS["wilson"]
+    examples, y = problem.x, problem.y  # type: ignore[attr-defined]
+    w = {
+        "sign": signs_of_wilson()["w"],
+        "least norm": np.linalg.pinv(examples) @ y,
+        "origin": np.zeros(123),
+    }[point]
+    if point != "origin":
+        np.testing.assert_allclose(examples @ w, y, atol=1e-13)
+    bound = problem.bind(torch.float64, CPU)
+    lanes = {"w": torch.from_numpy(np.stack([w, np.zeros(123)]))}
+    assert bound.metrics(lanes)["error_rate"].tolist() == [error, 1.0]
+    assert objective(problem, {"w": np.zeros(123)}) == pytest.approx(0.5, rel=1e-12)
 
 
 def test_the_rotated_quadratic_is_the_plain_one_in_turned_coordinates() -> None:

@@ -85,7 +85,8 @@ def test_starts_and_batches_come_from_the_seed_and_from_no_global_generator(name
 def test_another_seed_gives_another_start_and_other_batches(name: str) -> None:
     problem = PROBLEMS[name]
     a, b = (start(problem, [seed], torch.float64, CPU) for seed in (0, 1))
-    assert not all(torch.equal(a[key], b[key]) for key in a)
+    # Wilson's start is the origin, by his statement, and says so: there all seeds are one run.
+    assert all(torch.equal(a[key], b[key]) for key in a) == (name == "wilson")
     if not problem.deterministic:
         one, other = (first_batches(problem, [seed], 300)[-1] for seed in (0, 1))
         assert name == "reddi" or not torch.equal(one, other)  # type: ignore[arg-type]
@@ -166,7 +167,22 @@ def test_the_catalogue_has_the_six_families_and_the_problems_that_are_promised()
     assert PROBLEMS["quadratic"].dimension == 100
     assert PROBLEMS["network-2-3-1"].dimension == 2 * 3 + 3 + 3 + 1
     assert PROBLEMS["network-2-3-1-brief"].budget == 10
-    assert PROBLEMS["mnist-mlp"].dimension == 784 * 128 + 128 + 128 * 10 + 10
+    for name, hidden in (("mnist-mlp", 128), ("mnist-mlp-32", 32), ("mnist-mlp-8", 8)):
+        assert PROBLEMS[name].dimension == 784 * hidden + hidden + hidden * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [("mnist-mlp-8", "mnist-mlp"), ("mnist-mlp-32", "mnist-mlp"), ("shallow-tanh", "deep-tanh")],
+)
+def test_a_smaller_network_differs_in_its_layers_alone(name: str, of: str) -> None:
+    """Or a comparison of the two would not be one of size, or of depth."""
+    small, large = PROBLEMS[name], PROBLEMS[of]
+    for stated in ("budget", "target", "targets", "minimum", "settings", "observe_every", "data"):
+        assert getattr(small, stated) == getattr(large, stated), stated
+    assert type(small) is type(large)
+    np.testing.assert_array_equal(small.arrays()["x"], large.arrays()["x"])
+    assert small.dimension < large.dimension
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -176,7 +192,7 @@ def test_the_data_that_a_problem_trains_on_has_a_name(name: str) -> None:
     )
     if name.startswith("mnist-"):
         expected = "mnist-10k"
-    if name == "sparse-logistic":
+    if name in ("sparse-logistic", "wilson"):
         expected = "synthetic"
     assert PROBLEMS[name].data == expected
 

@@ -103,6 +103,17 @@ def test_every_field_of_a_result_comes_back(store: Store, path: str) -> None:
     assert others == {"betas": [0.9, 0.99], "eps": 1e-8, "fused": True}
 
 
+def test_a_schedule_is_a_column_and_a_hyperparameter(store: Store) -> None:
+    told = [{}, {"lr_schedule": "cosine"}, {"lr_schedule": "step", "eps": 1e-6}]
+    runs = [replace(run(), hyperparameters=frozen({"lr": 0.1, **each})) for each in told]
+    store.add([result(each) for each in runs], HERE)
+    frame = store.runs()
+    assert sorted(frame["lr_schedule"]) == ["", "cosine", "step"]
+    for _, row in frame.iterrows():
+        assert json.loads(row["hyperparameters"]).get("lr_schedule", "") == row["lr_schedule"]
+    assert store.missing(runs) == []
+
+
 @pytest.mark.parametrize("final", [INFINITE, 1e-320, 1.7976931348623157e308, 0.0, -0.5])
 def test_a_gap_comes_back_to_the_last_bit(store: Store, final: float) -> None:
     store.add([result(initial_gap=1 / 3, final_gap=final)], HERE)
