@@ -66,16 +66,17 @@ def a_constant_gradient_stays_finite(subject: Subject) -> str:
     for settings in ({}, *switches):
         session = Session(subject, course, settings)
         farthest = 0.0
-        for begun in range(0, CONSTANT, 5):
-            session.advance(5)
-            if not session.position().isfinite().all():
-                if farthest > 1e9:
-                    break  # it ran away on a loss without a bottom, which it may
-                raise Broken(
-                    f"not finite on a constant gradient within {begun + 5} steps, "
-                    f"{shown({**subject.settings, **settings})} (64 elements, float64)"
-                )
-            farthest = float(session.position().abs().max())
+        with session.at_the_generators():
+            for begun in range(0, CONSTANT, 5):
+                position = session.advance(5).position()
+                if not position.isfinite().all():
+                    if farthest > 1e9:
+                        break  # it ran away on a loss without a bottom, which it may
+                    raise Broken(
+                        f"not finite on a constant gradient within {begun + 5} steps, "
+                        f"{shown({**subject.settings, **settings})} (64 elements, float64)"
+                    )
+                farthest = float(position.abs().max())
     return f"{CONSTANT:,} steps, {1 + len(switches)} settings"
 
 

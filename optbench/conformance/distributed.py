@@ -28,6 +28,10 @@ Job = tuple[Factory, dict[str, Any], Sequence[Course], bool]
 
 WORLD = 2
 STEPS = 12
+PRELOADED = ("torch.distributed.optim", "torch._dynamo")
+"""What every process needs besides: an optimizer and DistributedDataParallel import the second one
+when they are first made, which takes longer than all the steps."""
+
 PATIENCE_S = 45
 """Shorter than the time limit of a check, so that the children are gone before it."""
 
@@ -82,7 +86,7 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload([__name__, "torch.distributed.optim"])
+        context.set_forkserver_preload([__name__, *PRELOADED])
     job = (subject.factory, dict(subject.settings), batches, zero)
     try:
         pickle.dumps(job)

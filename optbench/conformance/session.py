@@ -6,10 +6,12 @@ record. A check gives gradients, looks, interferes, and goes on.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import io
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +77,7 @@ class Session:
         self.step = 0
         self.closure_calls = 0
         self._random = _seeded()
+        self._has_generators = False
         with _random_state(self):
             self.optimizer = self._make()
         # Curvature for those who ask for the loss; between 0.5 and 2, whatever the shape.
@@ -100,6 +103,19 @@ class Session:
             for index, parameter in enumerate(self.params)
         ]
         return self
+
+    @contextlib.contextmanager
+    def at_the_generators(self) -> Iterator[None]:
+        """Has the global generators to itself until the end, for who looks every few steps.
+
+        To lend them costs as much as five steps. No other session may go on in between.
+        """
+        with _random_state(self):
+            self._has_generators = True
+            try:
+                yield
+            finally:
+                self._has_generators = False
 
     def advance(self, steps: int) -> Session:
         """Go ``steps`` further; gives itself."""
@@ -250,7 +266,7 @@ class Session:
 
     def _at_this_point(self) -> Session:
         fresh = Session.__new__(Session)
-        fresh.__dict__.update(self.__dict__)
+        fresh.__dict__.update(self.__dict__, _has_generators=False)
         fresh.params = [torch.nn.Parameter(p.detach().clone()) for p in self.params]
         return fresh
 
@@ -275,6 +291,7 @@ RandomState = tuple[Tensor, Any, Any]
 """Of torch's, NumPy's and Python's global generators."""
 
 
+@functools.cache
 def _seeded() -> RandomState:
     return (
         torch.Generator().manual_seed(SEED).get_state(),
@@ -301,9 +318,12 @@ class _random_state:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.before: RandomState | None = None
 
     def __enter__(self) -> None:
-        self.before = _take(self.session._random)
+        if not self.session._has_generators:
+            self.before = _take(self.session._random)
 
     def __exit__(self, *_: object) -> None:
-        self.session._random = _take(self.before)
+        if self.before is not None:
+            self.session._random = _take(self.before)

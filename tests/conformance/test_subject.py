@@ -548,6 +548,21 @@ def test_two_sessions_that_take_turns_go_as_two_apart(factory: Any) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("factory", [torch.optim.Adam, Draws])
+def test_who_looks_on_the_way_sees_what_who_does_not_does(factory: Any) -> None:
+    subject, along = subject_of(factory), course(MIXED, 20)
+    before = torch.get_rng_state()
+    apart = Session(subject, along).trace(20)
+    watched = Session(subject, along)
+    with watched.at_the_generators():
+        seen = [watched.advance(1).position() for _ in range(10)]
+    assert torch.equal(torch.get_rng_state(), before)
+    # And goes on from where it was.
+    seen += [watched.advance(1).position() for _ in range(10)]
+    assert torch.equal(torch.stack(seen), apart)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_session_does_not_depend_on_torch_s_generator() -> None:
     along = course(MIXED, 5)
     with torch_as_found():
