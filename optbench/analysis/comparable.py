@@ -29,24 +29,32 @@ class Comparable:
     left_out: pd.DataFrame
 
 
-def comparable(results: Results) -> Comparable:
+def comparable(results: Results, baseline: str = "") -> Comparable:
     """Keep what can be compared, and say what could not.
 
     Of several dtypes and devices in one store the most frequent pair is kept; of a problem's
-    versions the newest; of its data and of its budgets the most frequent. Of runs that differ
-    in nothing but the code or the environment the latest is kept.
+    versions the newest; of its data and of its budgets the most frequent. It is the baseline's
+    runs that are counted where it has some: a new optimizer in the store must not decide what is
+    said of the others. Of runs that differ in nothing but the code or the environment the latest
+    is kept.
     """
     runs = results.runs.sort_values("run", kind="stable").reset_index(drop=True)
     notes: list[pd.DataFrame] = []
 
-    arithmetic = _most_frequent(runs, ["dtype", "device"], within=[])
+    def most_frequent(what: Sequence[str], within: Sequence[str]) -> pd.DataFrame:
+        of_baseline = runs[(runs["optimizer"] == baseline).to_numpy(dtype=bool)]
+        counted = [_most_frequent(some, what, within) for some in (of_baseline, runs)]
+        found = pd.concat([each for each in counted if len(each)])
+        return found.drop_duplicates(list(within)) if within else found.head(1)
+
+    arithmetic = most_frequent(["dtype", "device"], within=[])
     runs = _keep(runs, arithmetic, "other dtype or device than most runs", notes)
     newest = runs[["problem", "problem_version"]].drop_duplicates()
     newest = newest.sort_values("problem_version").drop_duplicates("problem", keep="last")
     runs = _keep(runs, newest, "older version of the problem", notes)
-    data = _most_frequent(runs, ["data"], within=["problem"])
+    data = most_frequent(["data"], within=["problem"])
     runs = _keep(runs, data, "other data than most runs of the problem", notes)
-    budget = _most_frequent(runs, ["budget"], within=["problem"])
+    budget = most_frequent(["budget"], within=["problem"])
     runs = _keep(runs, budget, "other budget than most runs of the problem", notes)
 
     # NaN is a value here: the learning rate of an optimizer that has none.

@@ -13,7 +13,8 @@ def sensitivity(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores by learning rate, all other hyperparameters held.
 
     They are held at the optimizer's defaults, or, where those were not run, at what most runs
-    of the pair have. All seeds count: nothing is chosen here.
+    of the pair have. All seeds count: nothing is chosen here. Runs whose rate a schedule changes
+    on the way are left out.
 
     Returns
     -------
@@ -22,7 +23,7 @@ def sensitivity(runs: pd.DataFrame) -> pd.DataFrame:
         pairs with two learning rates or more.
     """
     # An optimizer without a learning rate has NaN for it.
-    ranked = runs[runs["lr"] > 0]
+    ranked = runs[(runs["lr"] > 0) & (runs["lr_schedule"] == "")]
     ranked = ranked.assign(is_default=ranked["default"].astype(bool))
     counted = (
         ranked.groupby([*PAIR, "hyperparameters"])

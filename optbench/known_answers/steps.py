@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -107,6 +107,75 @@ def adam_scale_invariance(make: Make) -> Sequence[Case]:
     return [
         Case("positions that differ in any bit, c = 2^k", 0.0, float(differ), bits),
         Case("farthest position, c = 1e-3 ... 1e3", 0.0, farthest(apart, 0.0), close),
+    ]
+
+
+def mean_of_shards(gradients: Tensor) -> Tensor:
+    """What an all-reduce hands to every worker: [dimension] of [shards, dimension]."""
+    return gradients.mean(0)
+
+
+def adam_shards(
+    make: Make,
+    reduce: Callable[[Tensor], Tensor] = mean_of_shards,
+    *,
+    average_after: bool = False,
+) -> Sequence[Case]:
+    """The way of data-parallel Adam beside that of the joint batch, on least squares.
+
+    Each of n workers has a copy of the parameters and a shard of every batch, and takes the
+    gradient of its shard's mean loss. The mean of these gradients is that of the joint batch, but
+    summed in another order: it agrees up to rounding, and not to the last bit.
+
+    eps is far above its default. Adam divides out the size of a gradient, so that a worker which
+    sums where it should average departs by eps alone.
+
+    Parameters
+    ----------
+    make : callable
+    reduce : callable
+        What every copy steps on.
+    average_after : bool
+        Let every copy step on its own gradient, and average the copies.
+    """
+    steps, batch, dimension = 100, 48, 30
+    x, y = normal(7, steps, batch, dimension), normal(8, steps, batch)
+
+    def gradient(point: Tensor, step: int, shard: slice) -> Tensor:
+        rows = x[step, shard]
+        slope: Tensor = rows.T @ (rows @ point - y[step, shard]) / len(rows)
+        return slope
+
+    def walk(shards: int) -> Tensor:
+        """Positions of the first copy: [steps + 1, dimension]."""
+        size = batch // shards
+        copies = [
+            torch.nn.Parameter(torch.zeros(dimension, dtype=torch.float64)) for _ in range(shards)
+        ]
+        workers = [make([copy], lr=0.01, betas=BETAS, eps=1e-3) for copy in copies]
+        positions = [copies[0].detach().clone()]
+        for step in range(steps):
+            own = torch.stack(
+                [
+                    gradient(copy.detach(), step, slice(i * size, (i + 1) * size))
+                    for i, copy in enumerate(copies)
+                ]
+            )
+            for copy, worker, gradient_of_shard in zip(copies, workers, own, strict=True):
+                copy.grad = gradient_of_shard.clone() if average_after else reduce(own)
+                worker.step()
+            if average_after:
+                middle = torch.stack([copy.detach() for copy in copies]).mean(0)
+                for copy in copies:
+                    copy.data.copy_(middle)
+            positions.append(copies[0].detach().clone())
+        return torch.stack(positions)
+
+    joint = walk(1)
+    close = Tolerance(1e-12, Kind.ABSOLUTE, "of a path of length about 1; sums in another order")
+    return [
+        Case(f"{n} shards: farthest from the joint path", 0.0, farthest(apart, 0.0), close)
+        for n, apart in ((n, (walk(n) - joint).abs()) for n in (2, 4, 16))
     ]
 
 

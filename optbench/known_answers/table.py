@@ -67,6 +67,13 @@ KNOWN_ANSWERS: tuple[KnownAnswer, ...] = (
         f"{KINGMA}, section 2.1",
         "adam", steps.adam_scale_invariance),
     KnownAnswer(
+        "adam-shards",
+        "Workers that step on the mean of the gradients of equal shards take the path of the joint "
+        "batch, up to rounding (not bit for bit: the sums have another order).",
+        f"{KINGMA}, Algorithm 1, a function of the gradient alone; the mean of equal means is the "
+        "mean of all",
+        "adam", steps.adam_shards),
+    KnownAnswer(
         "adagrad-constant-gradient",
         "A constant gradient moves x by -lr sign(g) (1 + 1/sqrt(2) + ... + 1/sqrt(T)).",
         "Duchi et al. 2011, Adaptive Subgradient Methods, Figure 1 (diagonal)",

@@ -23,7 +23,7 @@ from optbench.registry import NotAdoptable, UnknownName
 from optbench.store import Store, fill
 from optbench.tracking.samples import Samples, samples
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Goes up when what is measured of a problem changes: seeds, rates, penalties."""
 
 DTYPE = "float64"
@@ -31,7 +31,7 @@ DTYPE = "float64"
 them, in float64 by so little that `optbench.analysis.history` can tell it from a change."""
 
 SEEDS = 16
-"""The first half chooses the learning rate, the other is scored."""
+"""One half chooses the learning rate that the other is scored at, and the other way round."""
 
 THIN = 2
 """Every second value of the search space: a factor of ten between learning rates."""
@@ -117,7 +117,7 @@ def train(
     tune : bool
         Try the search space too, and score at its best.
     seeds : int
-        Of each setting. Those that choose the best are not those that are scored.
+        Of each setting. None is scored at a setting that it took part in choosing.
     budget : int or None
         Gradient evaluations a run; the problem's own without.
     jobs : int or None

@@ -44,6 +44,23 @@ def test_a_newer_version_wins_however_few_its_runs() -> None:
     assert set(kept.loc[kept["problem"] == "mnist-mlp", "problem_version"]) == {1}
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("dtype", "float64"), ("device", "cuda"), ("data", "m"), ("budget", 9)]
+)
+def test_the_baseline_decides_what_is_compared_not_the_crowd(column: str, value: object) -> None:
+    results = synthetic_results()
+    crowd = [
+        results.runs.assign(
+            optimizer=f"new-{n}", base=f"new-{n}", run=results.runs["run"] + n * 10_000,
+            **{column: value},
+        )
+        for n in range(1, 4)
+    ]  # fmt: skip
+    crowded = replace(results, runs=pd.concat([results.runs, *crowd], ignore_index=True))
+    assert comparable(crowded, "adam").results.runs["run"].max() < 10_000
+    assert comparable(crowded).results.runs["run"].min() > 10_000
+
+
 def test_of_equal_runs_the_latest_counts() -> None:
     results = synthetic_results()
     found = comparable(with_more(results, environment=2, steps_to_target=7.0))

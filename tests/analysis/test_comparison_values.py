@@ -25,6 +25,7 @@ from optbench.analysis.comparison import (
     SideOfComparison,
     SpeedVerdict,
 )
+from optbench.analysis.comparison_json import NotAComparison, read_comparison
 from optbench.report.comparison_text import without_infinities
 
 ON_PROBLEM = OnProblem(
@@ -105,6 +106,31 @@ def test_it_survives_a_journey_as_strict_json() -> None:
     assert bare["maths"] == "identical"
     # A second journey changes nothing more.
     assert json.loads(json.dumps(without_infinities(back), allow_nan=False)) == back
+
+
+def test_the_file_is_read_back_as_the_same_value() -> None:
+    text = json.dumps(without_infinities(COMPARISON.as_json()), allow_nan=False)
+    back = read_comparison(json.loads(text))
+    rounded = replace(COMPARISON, seconds=9.88, optimizers=(replace(FULL, seconds=1.23), BARE))
+    assert back == rounded
+    assert back.as_json() == rounded.as_json()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "holds a list"),
+        ({}, "its schema is None"),
+        ({"schema": SCHEMA + 1, "optimizers": []}, f"its schema is {SCHEMA + 1}"),
+        ({"schema": SCHEMA, "optimizers": {"a": 1}}, "no list of optimizers"),
+        ({"schema": SCHEMA, "optimizers": []}, "base: Field required"),
+        (COMPARISON.as_json() | {"optimizers": [{"name": "x", "maths": "odd"}]}, "maths.verdict"),
+        (COMPARISON.as_json() | {"base": 7}, "base: "),
+    ],
+)
+def test_what_is_no_comparison_is_refused_with_the_place(content: object, said: str) -> None:
+    with pytest.raises(NotAComparison, match=said):
+        read_comparison(content)
 
 
 def test_what_was_not_climbed_is_null_and_not_a_word() -> None:

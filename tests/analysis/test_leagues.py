@@ -32,19 +32,35 @@ def chosen(rows: list[tuple[float, int, float, float]]) -> float:
 NAN, INF = np.nan, np.inf
 
 
-def test_the_scored_seeds_did_not_choose() -> None:
-    league = tuned_league(synthetic_results(seeds=5).runs)
+def test_every_seed_is_scored_by_a_choice_that_did_not_see_it() -> None:
+    results = synthetic_results(seeds=5)
+    league = tuned_league(results.runs)
     for row in league.choices.itertuples():
-        assert row.selection_seeds == (0, 1)
-        assert row.evaluation_seeds == (2, 3, 4)
-    assert set(league.runs["seed"]) == {2, 3, 4}
+        halves = ((0, 1), (2, 3, 4))
+        assert (row.selection_seeds, row.evaluation_seeds) == halves[:: 1 if row.fold == 0 else -1]
+    scored = league.runs.groupby(["optimizer", "problem"])["seed"].agg(sorted)
+    assert all(seeds == [0, 1, 2, 3, 4] for seeds in scored)
+    chosen_by = league.choices.set_index(["optimizer", "problem", "fold"])
+    for row in league.runs.itertuples():
+        choice = chosen_by.loc[row.optimizer, row.problem, row.fold]
+        assert row.lr == choice["lr"]
+        assert row.seed in choice["evaluation_seeds"]
 
 
 def test_luck_on_the_scored_seeds_does_not_choose() -> None:
     rows = [(0.1, 0, 50.0, 0.0), (0.1, 1, 900.0, 0.0), (0.2, 0, 60.0, 0.0), (0.2, 1, 10.0, 0.0)]
     league = tuned_league(crafted(rows))
-    assert league.choices["lr"].iloc[0] == 0.1
-    assert league.runs["steps_to_target"].tolist() == [900.0]
+    # Seed 0 prefers 0.1 and seed 1 prefers 0.2: each is scored at what the other prefers.
+    assert league.choices["lr"].tolist() == [0.1, 0.2]
+    assert league.runs.sort_values("seed")["steps_to_target"].tolist() == [60.0, 900.0]
+
+
+def test_a_run_with_a_schedule_stands_in_no_league() -> None:
+    runs = crafted([(lr, s, 10.0 * lr, 0.0) for lr in (0.01, 0.1) for s in (0, 1)])
+    runs["lr_schedule"] = ["cosine", "cosine", "", ""]
+    league = tuned_league(runs)
+    assert league.left_out["reason"].tolist() == ["only one setting was run"]
+    assert not len(default_league(runs).runs)
 
 
 def test_more_seeds_that_reach_it_beat_fewer_steps() -> None:
@@ -78,7 +94,7 @@ def test_an_interrupted_setting_does_not_take_part() -> None:
 def test_extra_seeds_of_one_setting_are_not_used() -> None:
     rows = [(lr, seed, 20.0, 0.0) for lr in (0.1, 0.2, 0.3) for seed in range(2)]
     league = tuned_league(crafted([*rows, (0.1, 2, 1.0, 0.0), (0.1, 3, 1.0, 0.0)]))
-    assert league.runs["seed"].tolist() == [1]
+    assert sorted(league.runs["seed"]) == [0, 1]
 
 
 def test_pairs_that_cannot_be_tuned_are_left_out_with_their_reason() -> None:
@@ -103,7 +119,7 @@ def test_hyperparameters_other_than_the_rate_are_settings_too() -> None:
 def test_an_optimizer_without_a_rate_takes_part() -> None:
     runs = crafted([(0.1, s, 30.0, 0.0) for s in (0, 1)] * 2).assign(lr=np.nan)
     runs["hyperparameters"] = ["{}", "{}", "[1]", "[1]"]
-    assert len(tuned_league(runs).runs) == 1
+    assert len(tuned_league(runs).runs) == 2
 
 
 def test_the_default_league_is_the_defaults_on_all_seeds() -> None:

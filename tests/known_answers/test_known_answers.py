@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,15 @@ import torch
 from torch import optim
 
 from optbench.known_answers import KNOWN_ANSWERS, quadratics, solutions, statements, steps, table
-from optbench.known_answers.answer import Answer, Kind, KnownAnswer, Make, Tolerance, registered
+from optbench.known_answers.answer import (
+    Answer,
+    Case,
+    Kind,
+    KnownAnswer,
+    Make,
+    Tolerance,
+    registered,
+)
 from optbench.optimizers.lion import Lion
 from optbench.optimizers.muon import MuonWithAdamW
 from optbench.optimizers.signum import Signum
@@ -60,6 +68,8 @@ class PlainAdam(optim.Optimizer):
                         eps = eps / math.sqrt(1 - beta2**t)
                     case "eps floor":
                         eps = max(eps, 1e-3)
+                    case "a draw of its own in each worker":  # as of a stochastic rounding
+                        mhat = mhat * (1 + 1e-6 * torch.rand_like(p))
                 root = vhat.sqrt() + eps
                 if self.mistake == "eps inside the root":
                     root = (vhat + eps**2).sqrt()
@@ -123,6 +133,7 @@ TWINS: dict[str, dict[str, Make]] = {
         "eps floor": plain("eps floor"),
         "eps of 1e-8": fixed(optim.Adam, eps=1e-8),
         "coupled decay": fixed(optim.Adam, weight_decay=1e-6)},
+    "adam-shards": {"a draw of its own in each worker": plain("a draw of its own in each worker")},
     "adagrad-constant-gradient": {
         "eps of 1e-10": fixed(optim.Adagrad, eps=1e-10),
         "accumulator from 1e-6": fixed(optim.Adagrad, initial_accumulator_value=1e-6),
@@ -209,10 +220,33 @@ def test_every_known_answer_has_a_disturbed_twin() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["adam-first-step", "adam-step-bound", "adam-scale-invariance", "adam-sign-solution"],
+    [
+        *("adam-first-step", "adam-step-bound", "adam-scale-invariance", "adam-shards"),
+        "adam-sign-solution",
+    ],
 )
 def test_the_twins_fail_by_their_mistake_and_not_by_their_writing(name: str) -> None:
     assert all(answer.holds for answer in ROWS[name].measure(PlainAdam))
+
+
+@pytest.mark.parametrize(
+    "departure",
+    [
+        lambda make: steps.adam_shards(make, lambda gradients: gradients.sum(0)),
+        lambda make: steps.adam_shards(make, lambda gradients: gradients[0].clone()),
+        lambda make: steps.adam_shards(make, average_after=True),
+    ],
+    ids=["sums", "first shard only", "averages after the step"],
+)
+def test_workers_that_share_otherwise_leave_the_path(
+    departure: Callable[[Make], Sequence[Case]],
+) -> None:
+    for case in departure(registered("adam")):
+        assert case.measured > 1e6 * case.tolerance.value, case
+
+
+def test_shards_differ_in_bits() -> None:
+    assert any(case.measured > 0 for case in steps.adam_shards(registered("adam")))
 
 
 def test_the_step_bound_is_the_limit_that_the_row_states() -> None:

@@ -1,0 +1,201 @@
+r"""How much is attained within a share of the budget: the runtime distribution, after COCO.
+
+A triple of problem, target and seed is attained at the share :math:`s = t / B` of the problem's
+budget, where t is the first step that reaches the target; a miss attains nothing, at no share.
+What is shown is the mean over problems of the share of (target, seed) pairs attained by s, so that
+each problem weighs the same (Hansen et al. 2021, COCO, and 2016, COCO: Performance Assessment;
+there every triple weighs the same). Targets are fixed in the problem's definition: the
+curve of an optimizer does not depend on which others took part.
+
+COCO counts evaluations a dimension. Here a gradient gives all dimensions at once, and a problem's
+budget is part of its definition: the axis is the share of the budget, from a thousandth on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from optbench.analysis.quantiles import Floats
+from optbench.analysis.resampling import DRAWS, percentile_interval, seed_weights, strata
+
+LEAST_SHARE = 1e-3
+"""Where the axis begins: what is attained earlier counts as attained here."""
+
+DECADES = -np.log10(LEAST_SHARE)
+
+TRIM = 0.25
+"""What an interquartile mean leaves out at either end."""
+
+
+def attainment(runs: pd.DataFrame, targets: pd.DataFrame, points: int = 61) -> pd.DataFrame:
+    """The runtime distribution of each optimizer, with its band.
+
+    The band is the 95 % percentile interval, point by point, of a bootstrap that resamples
+    seeds within each problem (`seed_weights`). It holds for these problems, and says nothing of
+    others. With one seed a problem there is none.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        The runs of one league: one an optimizer, problem and seed. Each optimizer is taken over
+        the problems that it ran on: hand over those that ran on all, to compare curves.
+    targets : DataFrame
+        Of `Results`. A run without a row in it has reached nothing.
+    points : int
+        Of the axis, logarithmic from `LEAST_SHARE` to 1.
+
+    Returns
+    -------
+    DataFrame
+        ``optimizer``, ``share`` (of the budget), ``value``, ``low``, ``high`` (0 to 1, NaN for
+        no interval); sorted by the first two.
+    """
+    grid = np.logspace(np.log10(LEAST_SHARE), 0, points)
+    run, share = _attained(runs, targets)
+    # What falls on a point counts there, whatever the last bit of the logarithm.
+    place = np.searchsorted(grid * (1 + 1e-12), share)
+    columns = points + 1
+    cells = np.bincount(run * columns + np.minimum(place, points), minlength=len(runs) * columns)
+    # Whole numbers are summed, so that the order of the rows cannot matter; a miss is in the
+    # last column, beyond the axis.
+    counts = cells.reshape(len(runs), columns).cumsum(axis=1)
+    reached = counts[:, :points] / np.maximum(counts[:, points:], 1)
+
+    parts = []
+    for optimizer, problems in strata(runs).items():
+        value, low, high = _mean_over_problems(reached, problems)
+        curve = {"share": grid, "value": value, "low": low, "high": high}
+        parts.append(pd.DataFrame({"optimizer": optimizer, **curve}))
+    if not parts:
+        return pd.DataFrame({name: [] for name in ("optimizer", "share", "value", "low", "high")})
+    return pd.concat(parts, ignore_index=True)
+
+
+def run_areas(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.Series[float]:
+    r"""The area under each run's own runtime distribution, over the logarithm of the share.
+
+    The mean over its targets of
+    :math:`\mathrm{clip}(-\log_{10}(t / B) / 3, 0, 1)`, and 0 for a miss: 1 is everything within
+    a thousandth of the budget, 0 nothing within all of it. One number a run that has no
+    censored case left: a third is worth a factor of ten in steps, to every target.
+
+    Parameters
+    ----------
+    runs, targets : DataFrame
+        As for `attainment`.
+
+    Returns
+    -------
+    Series
+        By ``run``, in the order of ``runs``, called ``area``.
+    """
+    run, share = _attained(runs, targets)
+    area = np.where(share <= 1, -np.log10(share) / DECADES, 0.0)
+    count = np.bincount(run, minlength=len(runs))
+    total = np.bincount(run, weights=area, minlength=len(runs))
+    return pd.Series(
+        total / np.maximum(count, 1), index=pd.Index(runs["run"], name="run"), name="area"
+    )
+
+
+def areas(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
+    """The area under each optimizer's runtime distribution, and the interquartile mean of runs.
+
+    Both with the 95 % percentile interval of a bootstrap that resamples seeds within each problem
+    (`seed_weights`). The interquartile mean is that of all (problem, seed) pairs, after a quarter
+    of them is cut off at either end (Agarwal et al. 2021, section 4.3, and
+    ``scipy.stats.trim_mean``): what an optimizer does on its easiest and hardest problems does
+    not move it, and a problem with more seeds weighs more.
+
+    Parameters
+    ----------
+    runs, targets : DataFrame
+        As for `attainment`.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by ``optimizer``: ``problems`` (how many), ``area``, ``low``, ``high``, ``iqm``,
+        ``iqm_low``, ``iqm_high`` (0 to 1; NaN for no interval).
+    """
+    area = run_areas(runs, targets).to_numpy()
+    rows: list[dict[str, object]] = []
+    for optimizer, problems in strata(runs).items():
+        mean, low, high = _mean_over_problems(area[:, None], problems)
+        iqm, iqm_low, iqm_high = _interquartile_mean(area, problems)
+        rows.append(
+            {
+                **{"optimizer": optimizer, "problems": len(problems)},
+                **{"area": mean[0], "low": low[0], "high": high[0]},
+                **{"iqm": iqm, "iqm_low": iqm_low, "iqm_high": iqm_high},
+            }
+        )
+    names = ["optimizer", "problems", "area", "low", "high", "iqm", "iqm_low", "iqm_high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _attained(runs: pd.DataFrame, targets: pd.DataFrame) -> tuple[npt.NDArray[np.intp], Floats]:
+    """For each target of each run: the place of the run, and the share (infinite for a miss).
+
+    Sorted by run and target, so that sums do not depend on the order of the rows.
+    """
+    place = pd.Index(runs["run"]).get_indexer(pd.Index(targets["run"]))
+    known = place >= 0
+    place = place[known].astype(np.intp)
+    step = targets["step"].to_numpy(dtype=np.float64)[known]
+    share = step / runs["budget"].to_numpy(dtype=np.float64)[place]
+    share = np.where(np.isnan(share), np.inf, np.maximum(share, LEAST_SHARE))
+    order = np.lexsort([targets["target"].to_numpy(dtype=np.float64)[known], place])
+    return place[order], share[order]
+
+
+def _mean_over_problems(
+    values: Floats, problems: dict[str, npt.NDArray[np.intp]]
+) -> tuple[Floats, Floats, Floats]:
+    """Mean over problems of the mean over seeds, with its interval.
+
+    Parameters
+    ----------
+    values : array [runs, columns]
+    problems : dict of array
+        Rows of ``values``, by problem.
+
+    Returns
+    -------
+    tuple of three arrays [columns]
+    """
+    mean = np.zeros(values.shape[1])
+    drawn = np.zeros((DRAWS, values.shape[1]))
+    for problem, rows in problems.items():
+        of_seeds = values[rows]
+        mean += of_seeds.mean(axis=0)
+        # One product an optimizer and problem: a larger one for all optimizers at once would
+        # round each differently by who else is in it.
+        drawn += seed_weights(problem, len(rows)) @ of_seeds
+    if all(len(rows) == 1 for rows in problems.values()):
+        drawn[:] = np.nan
+    low, high = percentile_interval(drawn / len(problems))
+    return mean / len(problems), low, high
+
+
+def _interquartile_mean(
+    values: Floats, problems: dict[str, npt.NDArray[np.intp]]
+) -> tuple[float, float, float]:
+    """Mean of the middle half of all values of the strata, with its interval."""
+    pooled = np.concatenate([values[rows] for rows in problems.values()])
+    order = np.argsort(pooled, kind="stable")
+    ordered = pooled[order]
+    cut = int(TRIM * len(ordered))
+    kept = len(ordered) - 2 * cut
+    mean = float(ordered[cut : cut + kept].mean())
+    if all(len(rows) == 1 for rows in problems.values()):
+        return mean, np.nan, np.nan
+    # How often each value is drawn, in the order of the values: those between the cuts are
+    # counted by what of the running count falls between them.
+    counts = [seed_weights(problem, len(rows)) * len(rows) for problem, rows in problems.items()]
+    running = np.rint(np.concatenate(counts, axis=1)[:, order]).cumsum(axis=1)
+    between = np.diff(np.clip(running, cut, cut + kept), axis=1, prepend=cut)
+    low, high = percentile_interval(between @ ordered / kept)
+    return mean, float(low), float(high)

@@ -1,0 +1,118 @@
+"""What a claim is: a sentence people repeat, what decides it, and what the runs say of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from optbench.analysis.leagues import League
+from optbench.analysis.results import Results
+
+
+class Verdict(enum.StrEnum):
+    """What the runs say of a claim."""
+
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a claim may be decided on.
+
+    Attributes
+    ----------
+    results : Results
+        Of `comparable`: every run, those with a learning-rate schedule too.
+    default, tuned : League
+        Of these results.
+    answers : DataFrame
+        One row a measurement of a known answer: ``name``, ``setting``, ``expected``,
+        ``measured``, ``holds``, ``statement``, ``cite``. May be empty: they are measured by the
+        caller, for the analysis knows frames only.
+    """
+
+    results: Results
+    default: League
+    tuned: League
+    answers: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a claim.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    text : str
+        One or two sentences with the numbers.
+    effect, low, high : float or None
+        The effect and its 95 % interval (the confidence that ``unit`` names where it is another);
+        None where the claim has no one number. May be 0 or infinite: a side that never arrives.
+    unit : str
+        What the effect is, as ``median steps of adam / sgd``. An effect whose unit has a `` / `` is
+        a ratio: 1 is no difference.
+    detail : DataFrame
+        What went into it, one row a question.
+    runs : int
+        How many runs were looked at.
+    """
+
+    verdict: Verdict
+    text: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    detail: pd.DataFrame = field(default_factory=pd.DataFrame)
+    runs: int = 0
+
+
+class Undecided(LookupError):
+    """What would decide a claim is not there; the text says what, and how to get it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the table of claims.
+
+    Attributes
+    ----------
+    name : str
+        In kebab case.
+    words : str
+        The claim in its own words.
+    source : str
+        Who says it.
+    group : str
+        ``folklore``, of a widely read tutorial, or ``literature``.
+    needs : str
+        The runs that it takes, in a sentence.
+    statistic : str
+        What decides, and what would refute it, in a sentence or two. Written before the data were
+        looked at.
+    decide : callable
+        From the evidence to a finding. It looks at the optimizers and problems that ``needs``
+        names and at no other: what else is in a store changes nothing. Raises `Undecided` where
+        those lack.
+    """
+
+    name: str
+    words: str
+    source: str
+    group: str
+    needs: str
+    statistic: str
+    decide: Callable[[Evidence], Finding]
+
+    def judge(self, evidence: Evidence) -> Finding:
+        """The finding; inconclusive, and with the command that makes them, where runs lack."""
+        try:
+            return self.decide(evidence)
+        except Undecided as missing:
+            return Finding(Verdict.INCONCLUSIVE, str(missing))
