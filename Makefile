@@ -8,12 +8,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Test files at a time. Many of them wait for processes of their own; two fill two cores.
 JOBS ?= 2
 
-.PHONY: report test quick-test mutants asv nightly definitions format clean
+.PHONY: report sample test quick-test mutants asv nightly definitions format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
 	$(BIN)/optbench run --suite quick
 	@$(BIN)/optbench report
+
+# The committed example. In a folder of its own making, so that no file of an older page stays.
+sample: $(VENV)/.installed
+	$(BIN)/optbench run --suite sample --store .optbench/sample.sqlite
+	rm -rf reports/sample
+	$(BIN)/optbench report --store .optbench/sample.sqlite --out reports/sample --no-data
 
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .

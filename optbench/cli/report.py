@@ -3,72 +3,154 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from optbench.cli.console import say
+from optbench.cli.console import errors, say
 from optbench.cli.options import StoreOption
-from optbench.defaults import DEFAULT_STORE
+from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from optbench.problems import Problem
+    from optbench.analysis import Results
+    from optbench.report import Beside
 
 
 def report(
     store: StoreOption = DEFAULT_STORE,
     baseline: Annotated[
-        str, typer.Option(help="The optimizer that the others are compared with.")
+        str,
+        typer.Option(metavar="NAME", help="The optimizer that the others are compared with."),
     ] = "adam",
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; made if need be.")] = Path(
-        "reports/latest"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder to write to; made if need be.")
+    ] = Path("reports/latest"),
+    asv: Annotated[
+        Path | None,
+        typer.Option(
+            "--asv",
+            metavar="DIR",
+            help="asv's results, for the cost of a step and the history.",
+            show_default=f"{ASV_RESULTS}, where it is",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare", metavar="FILE", help="What optbench compare --json wrote. Repeat."
+        ),
+    ] = None,
+    data: Annotated[
+        bool,
+        typer.Option(
+            "--data/--no-data",
+            help="Tables as CSV and figures as SVG beside the page, which links them.",
+        ),
+    ] = True,
+    compare_stores: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare-stores",
+            metavar="A B",
+            help="Two stores side by side, the older first, instead of a report of one.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a report: one index.html that opens anywhere, report.md, figures and tables."""
-    page = write(store, out, baseline=baseline)
+    """Write a report: one index.html that opens anywhere, report.md, figures and tables.
+
+    The same store gives the same bytes; a date stands in it only where SOURCE_DATE_EPOCH is set.
+    """
+    if compare_stores is not None:
+        from optbench.cli.side_by_side import write_side_by_side
+
+        page = write_side_by_side(*compare_stores, out)
+    else:
+        page = write(store, out, baseline=baseline, asv=asv, compare=compare or (), data=data)
     say("the report:")
     typer.echo(page.resolve())
 
 
-def write(store: str, out: Path, *, baseline: str = "adam") -> Path:
-    """Write the report of a store to a folder; gives the page."""
-    from sqlalchemy.engine import make_url
+def write(
+    store: str,
+    out: Path,
+    *,
+    baseline: str = "adam",
+    asv: Path | None = None,
+    compare: Sequence[Path] = (),
+    data: bool = True,
+    repository: Path | None = None,
+) -> Path:
+    """Write the report of a store to a folder; gives the page.
 
+    The history is that of the repository, or of the one that one stands in.
+    """
     from optbench import load
     from optbench.cli.mistakes import WrongUse
-    from optbench.problems import PROBLEMS
     from optbench.report import write_report
 
     results = load(store)
-    drawn = {
-        name: landscape(PROBLEMS[name])
-        for name in ("rosenbrock-2d",)
-        if name in set(results.runs["problem"])
-    }
-    # A URL may hold a password, and a page is shown around.
-    shown = make_url(store).render_as_string() if "://" in store else store
-    command = f"optbench report --store {shlex.quote(shown)} --baseline {shlex.quote(baseline)}"
+    options = [f"--baseline {shlex.quote(baseline)}"]
+    options += [f"--compare {shlex.quote(str(file))}" for file in compare]
+    if asv is not None:
+        options.append(f"--asv {shlex.quote(str(asv))}")
+    top = repository or Path.cwd()
+    command = f"optbench report --store {shlex.quote(shown(store, top))} {' '.join(options)}"
+    laid_beside = beside(results, store, asv, compare, top, command)
     try:
-        return write_report(results, out, baseline=baseline, landscapes=drawn, command=command)
+        with errors.status("drawing") as status:
+            return write_report(
+                results,
+                out,
+                baseline=baseline,
+                beside=laid_beside,
+                data=data,
+                progress=status.update,
+            )
     except OSError as error:
         raise WrongUse(f"cannot write the report to {out}: {error}") from error
 
 
-def landscape(problem: Problem, points: int = 161) -> pd.DataFrame:
-    """Values of a two-dimensional problem on a grid over its box of starts: x0, x1, value."""
-    import pandas as pd
-    import torch
+def shown(store: str, top: Path) -> str:
+    """A store as it may be shown around: a URL may hold a password, a path somebody's name."""
+    from sqlalchemy.engine import make_url
 
-    low, high = getattr(problem, "low", -2.0), getattr(problem, "high", 2.0)
-    low, high = np.broadcast_to(low, 2), np.broadcast_to(high, 2)
-    margin = 0.15 * (high - low)
-    axes = [np.linspace(a - m, b + m, points) for a, b, m in zip(low, high, margin, strict=True)]
-    x0, x1 = (each.ravel() for each in np.meshgrid(*axes))
-    bound = problem.bind(torch.float64, torch.device("cpu"))
-    (name,) = problem.shapes
-    value = bound.objective({name: torch.from_numpy(np.stack([x0, x1], axis=1))}).numpy()
-    return pd.DataFrame({"x0": x0, "x1": x1, "value": value - problem.minimum})
+    if "://" in store:
+        return make_url(store).render_as_string()
+    file = Path(store)
+    return str(file.relative_to(top)) if file.is_relative_to(top) else store
+
+
+def beside(
+    results: Results,
+    store: str,
+    asv: Path | None,
+    compare: Sequence[Path],
+    repository: Path,
+    command: str,
+) -> Beside:
+    """Everything that is drawn and is not in the store."""
+    from optbench.cli.beside import (
+        answers,
+        asv_of,
+        comparisons,
+        costs,
+        landscapes,
+        past_of,
+        stationary,
+    )
+    from optbench.report import Beside
+
+    asv = asv or asv_of(repository)
+    found, subjects = past_of(repository, results, store, asv)
+    return Beside(
+        landscapes=landscapes(results),
+        stationary=stationary(results),
+        answers=answers(),
+        costs=None if asv is None else costs(asv),
+        history=found,
+        subjects=subjects,
+        comparisons=comparisons(compare),
+        command=command,
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -57,8 +57,15 @@ MISTAKES = (
 
 
 Tell = Callable[[str], None]
-WritePage = Callable[[str, Path], object]
-"""Writes the report of a store to a folder."""
+
+
+class WritePage(Protocol):
+    """Writes the report of a store to a folder."""
+
+    def __call__(
+        self, store: str, out: Path, *, repository: Path, compare: Sequence[Path]
+    ) -> object:
+        """With the history of a repository, and with comparisons that are kept as files."""
 
 
 @dataclass
@@ -75,6 +82,7 @@ class Work:
     regressions: list[Regression] = field(default_factory=list)
     accepted: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    compared: list[Path] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -198,6 +206,8 @@ def _comparison(
     asked_of = zlib.crc32(asked.encode())
     name = f"{base[:12]}-{work.commit[:12]}-{asked_of:08x}.json"
     kept = work.folder / "nights" / name
+    if base == work.base:
+        work.compared.append(kept)
     content = None if work.wanted.again else _kept_comparison(kept, base, work.commit)
     if content is not None:
         return content, False
@@ -313,13 +323,21 @@ def _counted(number: int, what: str) -> str:
 
 
 def report(work: Work, write_page: WritePage) -> str:
-    """The page of the store, where it is older than the store."""
+    """The page of the store, where it is older than what it shows."""
     page = work.wanted.out / "index.html"
     store = store_file(work.wanted.store)
     drawn = page.stat().st_mtime if page.exists() else 0.0
-    if store is not None and store.exists() and drawn > _written(store):
+    compared = [file for file in work.compared if file.exists()]
+    beside = [*compared, *(work.wanted.repository / ASV_RESULTS).glob("*/*.json")]
+    newest = max((file.stat().st_mtime for file in beside), default=0.0)
+    if store is not None and store.exists() and drawn > max(_written(store), newest):
         raise NothingNew(f"{page} is newer than the store")
-    write_page(work.wanted.store, work.wanted.out)
+    write_page(
+        work.wanted.store,
+        work.wanted.out,
+        repository=work.wanted.repository,
+        compare=compared,
+    )
     return str(page)
 
 

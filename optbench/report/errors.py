@@ -27,3 +27,10 @@ class UnknownBaseline(ValueError):
             f"the baseline {baseline!r} has no runs here{hint} "
             f"(--baseline takes one of: {', '.join(names)})"
         )
+
+
+class NothingInBoth(ValueError):
+    """Two stores without an optimizer in common."""
+
+    def __init__(self, names: tuple[str, str]) -> None:
+        super().__init__(f"{names[0]} and {names[1]} have no optimizer in common")

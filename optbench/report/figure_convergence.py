@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from optbench.report import style
-from optbench.report.rows import by, rows
-from optbench.report.small_multiples import small_multiples
+from optbench.report.rows import by
+from optbench.report.small_multiples import one_a_problem
 from optbench.report.style import FLOOR, Looks
+from optbench.report.thinning import FINE, thinned
 
 
 def convergence(
@@ -39,63 +40,58 @@ def convergence(
     looks : mapping
         Of the highlighted.
     """
-    rest = "all others" if set(bands["optimizer"]) - set(highlight) else ""
-    with style.drawing():
-        figure, axes = small_multiples(
-            len(problems),
-            [(name, looks[name]) for name in highlight],
-            rest,
-            x="gradient evaluations",
-            y="gap / initial gap",
-        )
-        of_problem = by(bands, "problem")
-        diverged = scores.groupby("problem")[["diverged", "failed", "seeds"]].sum()
-        for ax, row in zip(axes, rows(problems), strict=True):
-            name = str(row.problem)
-            ax.set_title(style.short(name), parse_math=False)
-            if name not in of_problem:
-                ax.text(
-                    0.5, 0.5, "no traces", transform=ax.transAxes, ha="center", color=style.FAINT
-                )
-                ax.set_axis_off()
-                continue
-            _panel(ax, of_problem[name], highlight, looks, float(row.target))
-            ended = int(diverged.loc[name, "diverged"] + diverged.loc[name, "failed"])
-            if ended:
-                note = f"{ended} of {int(diverged.loc[name, 'seeds'])} runs diverged or failed"
-                ax.text(0.02, 0.02, note, transform=ax.transAxes, fontsize=6.5, color=style.FAINT,
-                        va="bottom")  # fmt: skip
-    return figure
+    ended = scores.groupby("problem")[["diverged", "failed", "seeds"]].sum()
+
+    def draw(ax: Axes, band: pd.DataFrame, problem: Any) -> None:
+        _panel(ax, thinned(band, points=FINE), highlight, looks, float(problem.target))
+        if problem.problem in ended.index:
+            _note(ax, ended.loc[problem.problem])
+
+    return one_a_problem(
+        bands, problems, highlight, looks, draw,
+        x="gradient evaluations", y="gap / initial gap", absent="no traces",
+    )  # fmt: skip
+
+
+def _note(ax: Axes, ended: pd.Series[int]) -> None:
+    """How many runs the curves have lost."""
+    lost = int(ended["diverged"] + ended["failed"])
+    if lost:
+        note = f"{lost:,} of {int(ended['seeds']):,} runs diverged or failed"
+        ax.text(0.02, 0.02, note, transform=ax.transAxes, fontsize=6.5, color=style.FAINT,
+                va="bottom")  # fmt: skip
 
 
 def _panel(
-    ax: Axes, band: pd.DataFrame, highlight: Sequence[str], looks: Looks, target: float
+    ax: Axes, table: pd.DataFrame, highlight: Sequence[str], looks: Looks, target: float
 ) -> None:
-    by_optimizer = by(band, "optimizer")
-    low, high = _range(band["median"], target)
-    left = left_edge(band)
-    grey = []
-    for name, one in by_optimizer.items():
+    low, high = _range(table["median"], target)
+    left = left_edge(table)
+    # Down to the floor; where half of the seeds have diverged there is no line.
+    table = table.assign(
+        at=table["step"].clip(lower=left),
+        low=table["low"].clip(FLOOR, high * 10),
+        high=table["high"].clip(FLOOR, high * 10),
+        line=table["median"].clip(lower=FLOOR).replace(np.inf, np.nan),
+    )
+    by_optimizer = by(table, "optimizer")
+    for name, one in by(thinned(table), "optimizer").items():
         if name not in highlight:
-            grey.append(_line(one, left, high))
-    if grey:
-        ax.add_collection(LineCollection(grey, colors=style.REST, linewidths=0.8), autolim=False)
+            (line,) = ax.plot(one["at"], one["line"], color=style.REST, linewidth=0.7)
+            style.mark(line, name)
     if target > 0:
         ax.axhline(target, color=style.FAINT, linewidth=0.8, linestyle=style.DOT)
     # The first named is drawn last: it is the baseline.
     for name in reversed(highlight):
         if name not in by_optimizer:
             continue
-        one = by_optimizer[name]
-        step = one["step"].clip(lower=left)
-        look = looks[name]
-        ax.fill_between(
-            step, one["low"].clip(FLOOR, high * 10), one["high"].clip(FLOOR, high * 10),
-            color=look.color, alpha=0.16, linewidth=0,
-        )  # fmt: skip
-        median = one["median"].clip(lower=FLOOR).replace(np.inf, np.nan)
-        ax.plot(step, median, color=look.color, linestyle=look.dash)
-    style.log_axis(ax, "x", left, max(float(band["step"].max()), left * 2) * 1.05, most=5)
+        one, look = by_optimizer[name], looks[name]
+        few = thinned(one)
+        quartiles = style.band(ax, few["at"], few["low"], few["high"], look.color)
+        (line,) = ax.plot(one["at"], one["line"], color=look.color, linestyle=look.dash)
+        style.mark(quartiles, name)
+        style.mark(line, name)
+    style.log_axis(ax, "x", left, max(float(table["step"].max()), left * 2) * 1.05, most=5)
     style.log_axis(ax, "y", low, high)
 
 
@@ -116,7 +112,3 @@ def _range(median: pd.Series[float], target: float) -> tuple[float, float]:
     highest = max(max(drawn, default=1.0), FLOOR)
     low = max(10.0 ** math.floor(math.log10(lowest) - 0.2), FLOOR)
     return low, 10.0 ** max(0.5, min(2.0, math.log10(highest) + 0.1))
-
-
-def _line(one: pd.DataFrame, left: float, high: float) -> np.ndarray:
-    return np.column_stack([one["step"].clip(lower=left), one["median"].clip(FLOOR, high * 10)])

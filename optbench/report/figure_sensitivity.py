@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from optbench.report import style
 from optbench.report.rows import by, rows
-from optbench.report.small_multiples import small_multiples
+from optbench.report.small_multiples import one_a_problem
 from optbench.report.style import FLOOR, Looks
 
 
@@ -31,26 +31,14 @@ def sensitivity(
     highlight, looks
         As for `convergence`.
     """
-    rest = "all others" if set(table["optimizer"]) - set(highlight) else ""
-    with style.drawing():
-        figure, axes = small_multiples(
-            len(problems),
-            [(name, looks[name]) for name in highlight],
-            rest,
-            x="learning rate",
-            y="median steps to target",
-        )
-        of_problem = by(table, "problem")
-        for ax, row in zip(axes, rows(problems), strict=True):
-            name = str(row.problem)
-            ax.set_title(style.short(name), parse_math=False)
-            if name in of_problem:
-                _panel(ax, of_problem[name], highlight, looks, float(row.budget))
-            else:
-                ax.text(0.5, 0.5, "one learning rate only", transform=ax.transAxes, ha="center",
-                        color=style.FAINT)  # fmt: skip
-                ax.set_axis_off()
-    return figure
+
+    def draw(ax: Axes, rates: pd.DataFrame, problem: Any) -> None:
+        _panel(ax, rates, highlight, looks, float(problem.budget))
+
+    return one_a_problem(
+        table, problems, highlight, looks, draw,
+        x="learning rate", y="median steps to target", absent="one learning rate only",
+    )  # fmt: skip
 
 
 def _panel(
@@ -61,22 +49,23 @@ def _panel(
     table = table.assign(value=table[value].replace(np.inf, np.nan).clip(lower=FLOOR))
     known = table["value"].dropna()
     by_optimizer = by(table, "optimizer")
-    grey = [
-        one[["lr", "value"]].to_numpy()
-        for name, one in by_optimizer.items()
-        if name not in highlight and len(one) > 1
-    ]
-    if grey:
-        ax.add_collection(LineCollection(grey, colors=style.REST, linewidths=0.8), autolim=False)
+    for name, one in by_optimizer.items():
+        if name not in highlight and len(one) > 1:
+            (line,) = ax.plot(one["lr"], one["value"], color=style.REST, linewidth=0.7)
+            style.mark(line, name)
     for name in reversed(highlight):
         if name not in by_optimizer:
             continue
         one, look = by_optimizer[name], looks[name]
-        ax.plot(one["lr"], one["value"], color=look.color, linestyle=look.dash,
-                marker="o", markersize=2.2)  # fmt: skip
+        (line,) = ax.plot(one["lr"], one["value"], color=look.color, linestyle=look.dash,
+                          marker="o", markersize=2.2)  # fmt: skip
         default = one[one["default"].astype(bool)]
-        ax.plot(default["lr"], default["value"], linestyle="", marker="o", markersize=6.0,
-                color="none", markeredgecolor=look.color, markeredgewidth=1.3)  # fmt: skip
+        (ring,) = ax.plot(
+            default["lr"], default["value"], linestyle="", marker="o", markersize=6.0,
+            color="none", markeredgecolor=look.color, markeredgewidth=1.3,
+        )  # fmt: skip
+        style.mark(line, name)
+        style.mark(ring, name)
     style.log_axis(ax, "x", float(table["lr"].min()) / 1.5, float(table["lr"].max()) * 1.5)
     if reached:
         low = min(float(known.min()), budget) / 1.6
@@ -109,8 +98,11 @@ def _misses(
     for one in missed:
         # Several share a rate: their own place in the strip keeps them apart.
         part = (list(highlight).index(one.optimizer) + 0.7) / (len(highlight) + 0.4)
-        ax.plot([one.lr], [budget * (top / budget) ** part], linestyle="", marker="x",
-                markersize=3.6, markeredgewidth=1.1, color=looks[one.optimizer].color)  # fmt: skip
+        (cross,) = ax.plot(
+            [one.lr], [budget * (top / budget) ** part], linestyle="", marker="x",
+            markersize=3.6, markeredgewidth=1.1, color=looks[one.optimizer].color,
+        )  # fmt: skip
+        style.mark(cross, one.optimizer)
     if missed:
         ax.text(0.99, 1 - share / 2, "missed", transform=ax.transAxes, fontsize=6, ha="right",
                 va="center", color=style.FAINT)  # fmt: skip

@@ -17,7 +17,11 @@ WIDTH, PANEL, HEAD, FOOT = 10.0, 4.2, 0.62, 0.45
 
 
 def trajectories(
-    paths: Sequence[tuple[str, pd.DataFrame]], grid: pd.DataFrame, looks: Looks
+    paths: Sequence[tuple[str, pd.DataFrame]],
+    grid: pd.DataFrame,
+    looks: Looks,
+    *,
+    problem: str = "",
 ) -> Figure:
     """Paths over log-spaced contours, one panel a league.
 
@@ -30,6 +34,8 @@ def trajectories(
         paths cross.
     looks : mapping
         Of every optimizer in the paths, in the order of the legend.
+    problem : str
+        Whose landscape it is; the panels are marked with it.
     """
     with style.drawing():
         height = HEAD + PANEL + FOOT
@@ -46,6 +52,8 @@ def trajectories(
             ax.set_title(title, parse_math=False)
             ax.set_xlabel("x₀")
             ax.set_ylabel("x₁", labelpad=0)
+            if problem:
+                style.mark_problem(ax, problem)
         style.legend(figure, looks.items(), "", y=1.0 - 0.06 / height)
     return figure
 
@@ -94,11 +102,15 @@ def _paths(ax: Axes, path: pd.DataFrame, looks: Looks) -> None:
         if name not in by_optimizer:
             continue
         one, look = by_optimizer[name], looks[name]
-        ax.plot(one["x0"], one["x1"], color=look.color, linestyle=look.dash, linewidth=1.5,
-                zorder=5)  # fmt: skip
+        (line,) = ax.plot(one["x0"], one["x1"], color=look.color, linestyle=look.dash,
+                          linewidth=1.5, zorder=5)  # fmt: skip
         ended = one.iloc[-1]
-        ax.plot(ended["x0"], ended["x1"], color=look.color, marker=look.marker, markersize=6,
-                markeredgecolor="white", markeredgewidth=0.6, linestyle="", zorder=6)  # fmt: skip
+        (end,) = ax.plot(
+            ended["x0"], ended["x1"], color=look.color, marker=look.marker, markersize=6,
+            markeredgecolor="white", markeredgewidth=0.6, linestyle="", zorder=6,
+        )  # fmt: skip
+        style.mark(line, name)
+        style.mark(end, name)
     if len(path):
         first = path.sort_values("step").iloc[0]
         ax.plot(first["x0"], first["x1"], color=style.INK, marker="o", markersize=5,

@@ -36,13 +36,13 @@ class Folder:
         root.mkdir(parents=True, exist_ok=True)
         self._inside = root.resolve()
 
-    def write(self, relative: str, text: str) -> Path:
-        """Write a file, UTF-8 with newlines as they are; returns its path."""
+    def write(self, relative: str, content: str | bytes) -> Path:
+        """Write a file, text as UTF-8 with newlines as they are; returns its path."""
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.parent.resolve().is_relative_to(self._inside):
             raise ValueError(f"{relative!r} would lie outside {self.root}")
         # A lone surrogate, as from an undecodable file name, must not stop the report.
-        content = text.encode("utf-8", "replace")
-        write_whole(path, content)
+        raw = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+        write_whole(path, raw)
         return path

@@ -8,6 +8,8 @@ import unicodedata
 from optbench.report.tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+_BEGINS = re.compile(r"^(?:(\d+)(?=[.)])|(?=[-=]))")
+_TICKS = re.compile(r"`+")
 
 
 def escaped(text: object) -> str:
@@ -16,6 +18,20 @@ def escaped(text: object) -> str:
     visible = (" " if unicodedata.category(c) == "Cc" else c for c in str(text))
     line = " ".join("".join(visible).split())
     return _SPECIAL.sub(r"\\\1", line)
+
+
+def paragraph(text: object) -> str:
+    """Text as a paragraph of its own, which begins no list and underlines nothing."""
+    return _BEGINS.sub(r"\1\\", escaped(text))
+
+
+def fenced(text: object) -> str:
+    """What a reader may type, as it is, in a fence that it cannot close."""
+    kept = (c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in str(text))
+    shown = "".join(kept)
+    longest = max((len(ticks) for ticks in _TICKS.findall(shown)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{shown}\n{fence}"
 
 
 def pipes(table: Table) -> str:

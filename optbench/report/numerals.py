@@ -31,7 +31,9 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def ratio(value: float) -> str:
-    """1.234 as 1.23×."""
+    """1.234 as 1.23×; 0 and ∞, where one side never arrives, as they are."""
+    if value == 0 or math.isinf(value):
+        return "0" if value == 0 else "∞"
     return f"{value:.2f}×" if math.isfinite(value) else MISSING
 
 
@@ -49,3 +51,16 @@ def spans(numbers: tuple[int, ...]) -> str:
         else:
             parts.append([number])
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
+
+
+def interval(low: float, high: float, decimals: int = 2) -> str:
+    """[0.41, 0.52]; open ends as they are, a dash where there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return MISSING
+    return f"[{_end(low, decimals)}, {_end(high, decimals)}]"
+
+
+def _end(value: float, decimals: int) -> str:
+    if value == 0 or math.isinf(value):
+        return "0" if value == 0 else "∞"
+    return f"{value:.{decimals}f}"

@@ -9,8 +9,13 @@ import pandas as pd
 from optbench.analysis import (
     League,
     Results,
+    against,
+    areas,
+    attainment,
     bands,
+    common_ground,
     default_league,
+    probability_of_improvement,
     scores,
     summary,
     tuned_league,
@@ -27,12 +32,38 @@ MOST_SEED_SETS = 4
 
 @dataclass(frozen=True)
 class Standing:
-    """A league with its numbers."""
+    """A league with its numbers.
+
+    Attributes
+    ----------
+    ground : DataFrame
+        The runs that optimizers are ranked by, of `optbench.analysis.common_ground`: what is
+        about the whole is computed on these; what is about a problem, on all.
+    scores, summary, bands
+        Frames of the functions of these names in `optbench.analysis`.
+    areas : DataFrame
+        Of `optbench.analysis.areas`; best first.
+    curves : DataFrame
+        Of `optbench.analysis.attainment`.
+    pairs : DataFrame
+        Of `optbench.analysis.against`: every optimizer against the baseline, overall (``problem``
+        empty) and by problem.
+    improvement : DataFrame
+        Of `optbench.analysis.probability_of_improvement`.
+    families : DataFrame
+        `areas` by family of problems: ``family`` before its columns; best first in each.
+    """
 
     league: League
+    ground: pd.DataFrame
     scores: pd.DataFrame
     summary: pd.DataFrame
     bands: pd.DataFrame
+    areas: pd.DataFrame
+    curves: pd.DataFrame
+    pairs: pd.DataFrame
+    improvement: pd.DataFrame
+    families: pd.DataFrame
 
     @property
     def name(self) -> str:
@@ -41,19 +72,40 @@ class Standing:
 
     @property
     def order(self) -> list[str]:
-        """Optimizers, best first."""
-        return [str(one) for one in self.summary["optimizer"]]
+        """Optimizers, best first: by the area under the curve of attained targets."""
+        return [str(one) for one in self.areas["optimizer"]]
 
     @property
-    def leaders(self) -> list[str]:
-        """Those that solve the most problems, all of them where several do; best first."""
-        solved = self.summary["solved"]
-        return [str(one) for one in self.summary.loc[solved == solved.max(), "optimizer"]]
+    def bases(self) -> list[str]:
+        """The same without variants, which compute what their base does."""
+        variant = self.summary.set_index("optimizer")["variant"]
+        return [name for name in self.order if not variant[name]]
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The scores of the bases on the common ground."""
+        wanted = self.scores["problem"].isin(self.ground["problem"])
+        return self.scores[(wanted & self.scores["optimizer"].isin(self.bases)).to_numpy(bool)]
+
+    def alike(self, baseline: str) -> list[str]:
+        """Bases that ran on all problems of the baseline: their areas are of the same thing."""
+        ran = self.ground[["optimizer", "problem"]].drop_duplicates()
+        problems = ran.groupby("optimizer")["problem"].agg(frozenset)
+        wanted = problems.get(baseline, problems.get(self.order[0]))
+        return [name for name in self.bases if problems[name] == wanted]
+
+    @property
+    def overall(self) -> pd.DataFrame:
+        """Against the baseline, over all problems; in the league's order."""
+        rows_ = self.pairs[(self.pairs["problem"] == "").to_numpy(dtype=bool)]
+        known = rows_.set_index("optimizer")
+        return known.reindex([name for name in self.order if name in known.index]).reset_index()
 
     @property
     def seeds(self) -> str:
         """The seeds that are scored, for a reader."""
-        sets = {tuple(one) for one in self.league.choices["evaluation_seeds"]}
+        scored = self.league.choices.groupby(["optimizer", "problem"])["evaluation_seeds"].sum()
+        sets = {tuple(sorted(one)) for one in scored}
         if len(sets) > MOST_SEED_SETS:
             return "that differ from pair to pair"
         return " or ".join(numerals.spans(one) for one in sorted(sets))
@@ -61,10 +113,32 @@ class Standing:
 
 def standing(league: League, results: Results, baseline: str) -> Standing:
     """Score a league."""
-    scored = scores(league.runs)
-    table = summary(scored, league.runs, results.environments, baseline)
-    gaps = bands(league.runs, results.traces, relative=True)
-    return Standing(league, scored, table, gaps)
+    runs = league.runs
+    ground = common_ground(runs, baseline)
+    scored = scores(runs)
+    known = results.targets[results.targets["run"].isin(runs["run"]).to_numpy(dtype=bool)]
+    families = [
+        _best_first(areas(part, known)).assign(family=name)
+        for name, part in ground.groupby("family")
+    ]
+    return Standing(
+        league,
+        ground,
+        scored,
+        summary(scores(ground), ground, results.environments, baseline),
+        # Of variants a curve would lie on their base's.
+        bands(runs[(runs["variant"] == "").to_numpy(dtype=bool)], results.traces, relative=True),
+        _best_first(areas(ground, known)),
+        attainment(ground, known),
+        against(ground, baseline),
+        probability_of_improvement(ground, baseline),
+        pd.concat(families, ignore_index=True),
+    )
+
+
+def _best_first(found: pd.DataFrame) -> pd.DataFrame:
+    ordered = found.sort_values(["area", "optimizer"], ascending=[False, True])
+    return ordered.reset_index(drop=True)
 
 
 def leagues(results: Results, baseline: str) -> tuple[list[Standing], list[League]]:
@@ -81,14 +155,3 @@ def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
         str(row.optimizer): look(str(row.optimizer), str(row.base), str(row.variant or ""))
         for row in rows(names)
     }
-
-
-def highlighted(one: Standing, baseline: str) -> list[str]:
-    """The baseline and the best few, of which no two are variants of one another."""
-    chosen = [baseline] if baseline in one.order else []
-    bases = set(one.summary.loc[one.summary["optimizer"].isin(chosen), "base"])
-    for row in rows(one.summary):
-        if len(chosen) < HIGHLIGHTED and row.base not in bases:
-            chosen.append(str(row.optimizer))
-            bases.add(row.base)
-    return chosen

@@ -50,7 +50,7 @@ def wanted(repository):
     return WantedNight(root, (SELECTION,), store, root / "out", asv=False)
 
 
-def write_page(store, out):
+def write_page(store, out, *, repository, compare):
     (out / "index.html").write_text("a page")
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from synthetic import grid, synthetic_results
 
 from optbench import analysis
-from optbench.report import figure_convergence, figure_curves, figure_sensitivity
+from optbench.report import figure_convergence, figure_curves, figure_sensitivity, style
 from optbench.report import figure_trajectories as over_contours
 from optbench.report.style import FLOOR, LOOKS, decades, look, power_of_ten, spread
 
@@ -35,16 +35,23 @@ def test_one_axis_a_problem_with_the_medians_in_it() -> None:
     (line,) = lines(figure, 0, LOOKS["adam"].color)
     mine = bands[(bands["problem"] == "quadratic") & (bands["optimizer"] == "adam")]
     np.testing.assert_allclose(line[:, 1], mine["median"].clip(lower=FLOOR))
-    assert len(figure.axes[0].collections) == 3  # two bands and the others in grey
+    assert len(figure.axes[0].patches) == 2  # the bands of those in colour
+    others = lines(figure, 0, style.REST)
+    assert len(others) == 2
+    other = bands[(bands["problem"] == "quadratic") & (bands["optimizer"] == "lion")]
+    np.testing.assert_allclose(others[0][:, 1], other["median"].clip(lower=FLOOR))
 
 
 def test_what_is_infinite_is_not_drawn_and_nothing_lies_below_the_floor() -> None:
     bands = analysis.bands(LEAGUE.runs, RESULTS.traces, relative=True)
     late = bands["step"] > 100
     bands = bands.assign(median=np.where(late, np.inf, bands["median"] * 1e-30))
-    (line,) = lines(convergence(bands), 0, LOOKS["adam"].color)
+    figure = convergence(bands.assign(low=0.0))
+    (line,) = lines(figure, 0, LOOKS["adam"].color)
     assert np.isnan(line[line[:, 0] > 100, 1]).all()
     assert np.nanmin(line[:, 1]) == FLOOR
+    edges = [np.asarray(band.get_path().vertices)[:, 1] for band in figure.axes[0].patches]
+    assert [float(edge.min()) for edge in edges] == [FLOOR, FLOOR]
 
 
 def test_a_miss_has_no_height_among_the_steps() -> None:
@@ -87,15 +94,21 @@ def test_a_path_that_leaves_the_grid_does_not_stretch_the_view() -> None:
     assert -2.0 <= figure.axes[0].get_xlim()[0] < figure.axes[0].get_xlim()[1] <= 2.0
 
 
-def test_labels_at_the_right_edge_do_not_overlap() -> None:
+def test_curves_by_second_stretch_each_line_by_its_own_cost_and_leave_out_who_was_not_timed() -> (
+    None
+):
     band = analysis.bands(LEAGUE.runs, RESULTS.traces).query("problem == 'mnist-mlp'")
-    same = band.assign(median=1.0, low=1.0, high=1.0)
-    figure = figure_curves.curves([("title", "loss", same)], ["adam"], LOOK)
-    heights = sorted(text.get_position()[1] for text in figure.axes[0].texts)
-    assert len(heights) == 4
-    assert min(np.diff(heights)) == pytest.approx(
-        figure_curves.LABEL_HEIGHT / (figure_curves.PANEL * 72)
-    )
+    seconds = {"adam": 2e-3, "sgd": 1e-3, "lion": np.nan}
+    figure = figure_curves.curves([("title", "loss", band)], ["adam"], LOOK, seconds)
+    steps = np.unique(band.loc[band["step"] > 0, "step"])
+    adam = lines(figure, 0, LOOKS["adam"].color)[0]
+    np.testing.assert_allclose(adam[:, 0], 2e-3 * steps)
+    assert [len(line) for line in lines(figure, 0, style.REST)[:1]] == [len(steps)]
+    np.testing.assert_allclose(lines(figure, 0, style.REST)[0][:, 0], 1e-3 * steps)
+    named = {text.get_text() for text in figure.axes[0].texts}
+    assert named <= {"adam", "sgd"}
+    assert "adam" in named
+    assert figure.axes[0].get_xlim() == (1e-3, 2e-3 * steps[-1])
 
 
 def test_spread_moves_no_more_than_it_must() -> None:
@@ -115,6 +128,14 @@ def test_looks_are_told_apart_and_do_not_depend_on_company() -> None:
     assert look("adam[fused]", "adam", "fused").dash != look("adam", "adam").dash
     assert look("my:Opt", "my:Opt") == look("my:Opt", "my:Opt")
     assert look("my:Opt", "my:Opt").color not in {one.color for one in LOOKS.values()}
+
+
+def test_an_axis_of_a_decade_or_two_has_numbers_between_the_powers_of_ten() -> None:
+    ax = Figure().add_subplot()
+    style.log_axis(ax, "x", 0.04, 1.2)
+    assert list(ax.get_xticks()) == [0.05, 0.1, 0.2, 0.5, 1]
+    style.log_axis(ax, "y", 1e-4, 1.0)
+    assert list(ax.get_yticks()) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])
 
 
 def test_ticks() -> None:

@@ -43,10 +43,18 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == b"new\n"
 
 
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    picture = b"\x89PNG\r\n\xff\x00"
+    assert Folder(tmp_path).write("figures/a.png", picture).read_bytes() == picture
+
+
 def test_numbers_as_they_are_read() -> None:
     nan, inf = float("nan"), float("inf")
     assert [numerals.integer(v) for v in (1234567.0, 0.0, nan)] == ["1,234,567", "0", "—"]
-    assert [numerals.ratio(v) for v in (1.234, nan, inf)] == ["1.23×", "—", "—"]
+    assert [numerals.ratio(v) for v in (1.234, 0.0, nan, inf)] == ["1.23×", "0", "—", "∞"]
+    assert numerals.interval(0.0, inf) == "[0, ∞]"
+    assert numerals.interval(0.5, 1.25, 1) == "[0.5, 1.2]"
+    assert numerals.interval(nan, nan) == "—"
     found = [
         numerals.significant(v) for v in (0.0, 8.0, 0.012345, 1e-5, 123456.0, 1234.0, inf, nan)
     ]

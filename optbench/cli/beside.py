@@ -1,0 +1,190 @@
+"""What a report draws beside the frames of a store: landscapes, theory, costs, the past."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from optbench.analysis import Results
+    from optbench.analysis.comparison import Comparison
+    from optbench.analysis.history import History
+    from optbench.problems import Problem
+    from optbench.report import Costs
+
+LANDSCAPES = ("rosenbrock-2d", "himmelblau")
+NOISE = "noisy-quadratic"
+
+SIZES = re.compile(r"parameters=(\d+), tensors=(\d+)")
+BOUND_PARAMETERS = 10_000_000
+"""Of `optbench.tracking.MemoryBound`."""
+
+
+def landscapes(results: Results) -> dict[str, pd.DataFrame]:
+    """Grids for the contours of the two-dimensional problems that are drawn."""
+    from optbench.problems import PROBLEMS
+
+    ran = set(results.runs["problem"])
+    return {name: landscape(PROBLEMS[name]) for name in LANDSCAPES if name in ran}
+
+
+def landscape(problem: Problem, points: int = 101) -> pd.DataFrame:
+    """Values of a two-dimensional problem on a grid over its box of starts: x0, x1, value."""
+    import pandas as pd
+    import torch
+
+    low, high = getattr(problem, "low", -2.0), getattr(problem, "high", 2.0)
+    low, high = np.broadcast_to(low, 2), np.broadcast_to(high, 2)
+    margin = 0.15 * (high - low)
+    axes = [np.linspace(a - m, b + m, points) for a, b, m in zip(low, high, margin, strict=True)]
+    x0, x1 = (each.ravel() for each in np.meshgrid(*axes))
+    bound = problem.bind(torch.float64, torch.device("cpu"))
+    (name,) = problem.shapes
+    value = bound.objective({name: torch.from_numpy(np.stack([x0, x1], axis=1))}).numpy()
+    return pd.DataFrame({"x0": x0, "x1": x1, "value": value - problem.minimum})
+
+
+def stationary(results: Results) -> pd.DataFrame | None:
+    """What theory says of the noisy quadratic, at the rates that were run on it."""
+    from optbench.known_answers.noise_ball import stationary_gaps
+    from optbench.problems import PROBLEMS
+
+    runs = results.runs
+    rates = runs.loc[(runs["problem"] == NOISE).to_numpy(dtype=bool), "lr"]
+    return stationary_gaps(PROBLEMS[NOISE], rates.unique()) if len(rates) else None
+
+
+def answers() -> pd.DataFrame:
+    """The known answers that claims refer to, measured now; a second or two."""
+    import pandas as pd
+
+    from optbench.analysis.claims import ANSWERS
+    from optbench.known_answers import KNOWN_ANSWERS, known_answers
+
+    wanted = [row for row in KNOWN_ANSWERS if row.name in ANSWERS]
+    return pd.DataFrame(
+        [
+            {
+                **{"name": each.name, "setting": each.setting, "expected": each.expected},
+                **{"measured": each.measured, "holds": each.holds},
+                **{"statement": each.statement, "cite": each.cite},
+            }
+            for each in known_answers(wanted)
+        ]
+    )
+
+
+def costs(asv: Path) -> Costs | None:
+    """Seconds a step of asv's last commit, and the memory's bound beside them."""
+    import pandas as pd
+
+    from optbench.report import Costs
+    from optbench.tracking.asv_results import read_asv_results
+
+    values = read_asv_results(asv).values
+    values = values[(values["status"] == "measured").to_numpy(dtype=bool)]
+    steps = values[(values["metric"] == "time_step").to_numpy(dtype=bool)]
+    if steps.empty:
+        return None
+    last = steps.sort_values(["order", "commit"]).iloc[-1]
+    here = ["machine", "environment", "commit"]
+    values = values.merge(last[here].to_frame().T, on=here)
+    sizes = values["parameters"].str.extract(SIZES)
+    fewest = int(sizes[1].dropna().astype(int).min())
+    one_tensor = values.assign(size=sizes[0], tensors=sizes[1])
+    one_tensor = one_tensor[
+        ((values["metric"] == "time_step") & (sizes[1] == str(fewest))).to_numpy(dtype=bool)
+    ]
+    drawn = pd.DataFrame(
+        {
+            "optimizer": one_tensor["optimizer"],
+            "parameters": one_tensor["size"].astype("int64"),
+            "seconds": one_tensor["value"].astype("float64"),
+        }
+    ).sort_values(["optimizer", "parameters"], ignore_index=True)
+    where = f"commit {last['commit'][:10]} on {last['machine']}, {fewest} tensor"
+    where += "s" * (fewest != 1)
+    return Costs(drawn, _bound(values, drawn), where)
+
+
+def _bound(values: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+    """Fused Adam's time by its distance from the bound, which is that of all sizes a parameter."""
+    import pandas as pd
+
+    gap = values.loc[(values["metric"] == "bandwidth_gap").to_numpy(dtype=bool), "value"]
+    largest = steps[
+        (steps["optimizer"] == "adam[fused]") & (steps["parameters"] == BOUND_PARAMETERS)
+    ]
+    if gap.empty or largest.empty:
+        return pd.DataFrame({"parameters": [], "seconds": []})
+    a_parameter = float(largest["seconds"].iloc[0]) / float(gap.iloc[0]) / BOUND_PARAMETERS
+    sizes = sorted(steps["parameters"].unique())
+    return pd.DataFrame({"parameters": sizes, "seconds": [a_parameter * size for size in sizes]})
+
+
+def asv_of(repository: Path) -> Path | None:
+    """asv's results in a repository, where there is one and there are some."""
+    from optbench.defaults import ASV_RESULTS
+    from optbench.sources import SourceError, git
+
+    try:
+        folder = git.top_level(repository) / ASV_RESULTS
+    except SourceError:
+        return None
+    return folder if folder.is_dir() else None
+
+
+def past_of(
+    repository: Path, results: Results, store: str, asv: Path | None
+) -> tuple[History | None, dict[str, str]]:
+    """The history of a repository, and the subjects of its commits.
+
+    None where there is no repository, or nothing of two of its commits.
+    """
+    from optbench.nightly.records import codes_of_nights
+    from optbench.sources import SourceError
+    from optbench.tracking.past import NothingToTell, past
+
+    if asv is None and results.environments["commit"].nunique() < 2:
+        return None, {}
+    try:
+        told = past(repository, store=store, asv=asv, nights=codes_of_nights(store))
+    except (SourceError, NothingToTell):
+        return None, {}
+    if told.history.values["commit"].nunique() < 2:
+        return None, {}
+    return told.history, dict(told.commits.itertuples(index=False))
+
+
+def comparisons(files: Sequence[Path]) -> list[Comparison]:
+    """What ``optbench compare --json`` wrote.
+
+    Raises
+    ------
+    WrongUse
+        Where a file is none.
+    """
+    from optbench.analysis.comparison_json import NotAComparison, read_comparison
+    from optbench.cli.mistakes import WrongUse
+
+    found = []
+    for file in files:
+        try:
+            found.append(read_comparison(_json(file)))
+        except (OSError, ValueError, RecursionError, NotAComparison) as error:
+            raise WrongUse(
+                f"--compare {file}: no comparison of optbench compare --json: {error}"
+            ) from error
+    return found
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text("utf-8"), parse_constant=lambda text: math.nan)

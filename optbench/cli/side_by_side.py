@@ -1,0 +1,26 @@
+"""``optbench report --compare-stores``: two stores in one page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from optbench.cli.console import errors
+
+
+def write_side_by_side(older: str, newer: str, out: Path) -> Path:
+    """Write the page of two stores to a folder; gives the page."""
+    from optbench import load
+    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.report import shown
+    from optbench.report import write_side_by_side as write
+
+    here = Path.cwd()
+    names = shown(older, here), shown(newer, here)
+    command = f"optbench report --compare-stores {shlex.join(names)}"
+    results = load(older), load(newer)
+    try:
+        with errors.status("drawing") as status:
+            return write(*results, out, names=names, command=command, progress=status.update)
+    except OSError as error:
+        raise WrongUse(f"cannot write the report to {out}: {error}") from error

@@ -1,0 +1,83 @@
+"""What ran, where, and how to repeat it; and how to read the rest."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from optbench.report import tables
+from optbench.report.history_text import SHORT
+from optbench.report.material import Material
+from optbench.report.numerals import integer
+from optbench.report.section import Code, Fold, Heading, Part, Section, Terms, Text
+from optbench.report.tables import Table
+
+WORDS = (
+    ("Gap", "The objective, without noise, minus its minimum (a lower bound where no minimum is "
+            "known). It is divided by the run's own initial gap."),
+    ("Target", "A relative gap, fixed with the problem and not drawn from these runs. Steps to "
+               "target is the first gradient evaluation that reaches it."),
+    ("Censored", "A run that never reaches the target has no steps to target. It counts as "
+                 "infinite and is shown as —; no number stands in for it."),
+    ("Attained share", "Of all targets of a problem, from easy to hard, and all seeds, the share "
+                       "that is reached within a part of the budget; then the mean over problems. "
+                       "Its area, over the logarithm of the budget, is the headline score: 0 is "
+                       "never, 1 is at once."),
+    ("Interval", "95 %, over seeds: what another draw of starts and data would give on the same "
+                 "problems. It says nothing about other problems."),
+    ("Median", "Over seeds, without interpolation: the step by which at least half of them have "
+               "reached the target. A problem is solved where such a step exists."),
+    ("Leagues", "Default: each optimizer with its own default hyperparameters. Tuned: the best of "
+                "the settings tried for each problem. One half of the seeds chooses and the other "
+                "is scored, and the other way round, so that every seed is scored by a choice "
+                "that did not see it."),
+    ("Equivalent, inconclusive", "Equivalent: the whole interval of a ratio lies within 5 % of 1. "
+                                 "Faster or slower: the interval leaves out 1, and the median is "
+                                 "more than 5 % away. Inconclusive: everything else."),
+    ("Diverged, failed", "Diverged: the gap became non-finite or a million times the initial one. "
+                         "Failed: the optimizer raised an exception. Both stay in every count."),
+)  # fmt: skip
+
+
+def what_ran(material: Material) -> Section:
+    """Counts, machines, the command, what was left out."""
+    results = material.results
+    runs = results.runs
+    status = runs["status"].value_counts()
+    told = {name: integer(status.get(name, 0)) for name in ("ok", "diverged", "failed")}
+    used = results.environments[results.environments["environment"].isin(runs["environment"])]
+    left_out = material.chosen.left_out
+    parts: list[Part] = [
+        Text(
+            f"{integer(len(runs))} runs of {runs['optimizer'].nunique()} optimizers on "
+            f"{runs['problem'].nunique()} problems, {runs['seed'].nunique()} seeds, "
+            f"{runs['dtype'].iloc[0]} on {runs['device'].iloc[0]}: {told['ok']} ended well, "
+            f"{told['diverged']} diverged, {told['failed']} failed."
+        ),
+        *_command(material),
+        environments(used, "environments"),
+    ]
+    if len(left_out):
+        parts += [
+            Heading("Left out"),
+            Text(
+                "Versions, data, dtypes, devices and budgets of a problem are never mixed. These "
+                "runs are in the store and not in this page:"
+            ),
+            tables.plain_table(left_out, "Runs left out.", "left-out"),
+        ]
+    else:
+        parts.append(Text("Nothing in the store was left out.", note=True))
+    parts.append(Fold("The words of this page", (Terms(WORDS),)))
+    return Section("what", "What ran, where, and how to repeat it", tuple(parts), "What ran")
+
+
+def environments(used: pd.DataFrame, file: str) -> Table:
+    """The machines and versions; a commit by the digits that tell it apart."""
+    short = used.assign(commit=used["commit"].map(lambda hash_: str(hash_ or "")[:SHORT]))
+    return tables.with_data(tables.plain_table(short, "Environments.", file), used)
+
+
+def _command(material: Material) -> list[Part]:
+    if not material.beside.command:
+        return []
+    return [Text("This page was drawn by:"), Code(material.beside.command)]

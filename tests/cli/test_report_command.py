@@ -1,0 +1,171 @@
+"""``optbench report`` on a store of a few real runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from optbench.analysis.comparison import (
+    Comparison,
+    Maths,
+    MathsVerdict,
+    OptimizerComparison,
+    SideOfComparison,
+)
+from optbench.cli.beside import costs
+from optbench.report.comparison_text import without_infinities
+
+if TYPE_CHECKING:
+    from conftest import Optbench
+
+
+def test_the_report_is_written_and_its_path_is_what_is_printed(
+    optbench: Optbench, store: Path, workplace: Path
+) -> None:
+    code, out, err = optbench("report")
+    page = workplace / "reports" / "latest" / "index.html"
+    assert (code, out) == (0, f"{page}\n")
+    assert err == "the report:\n"
+    text = page.read_text("utf-8")
+    assert "rosenbrock-2d" in text
+    assert "http://" not in text.replace("http://www.w3.org/", "")
+    assert (page.parent / "report.md").stat().st_size
+    assert list((page.parent / "figures").glob("*.svg"))
+    assert list((page.parent / "tables").glob("*.csv"))
+
+
+def test_the_report_goes_where_it_is_told_with_the_baseline_it_is_told(
+    optbench: Optbench, store: Path
+) -> None:
+    code, out, _ = optbench("report", "--out", "there/deep", "--baseline", "sgd")
+    assert code == 0
+    assert Path(out.strip()) == Path("there/deep/index.html").resolve()
+    assert "--baseline sgd" in Path("there/deep/report.md").read_text("utf-8")
+    optbench("report", "--out", "adam")
+    tables = [Path(out, "tables", "ranking-default.csv") for out in ("there/deep", "adam")]
+    ours, theirs = (pd.read_csv(table).set_index("optimizer") for table in tables)
+    assert set(ours.index) == set(theirs.index)
+    assert not ours.sort_index().equals(theirs.sort_index())
+
+
+COMPARISON = Comparison(
+    SideOfComparison("main", "a" * 40),
+    SideOfComparison("working tree", "b" * 40),
+    ("maths",),
+    (OptimizerComparison("tinyopt:<b>Adam</b>", Maths(MathsVerdict.CHANGED, "the third step")),),
+)
+
+
+def test_comparisons_and_costs_stand_in_the_page(optbench: Optbench, store: Path) -> None:
+    text = json.dumps(without_infinities(COMPARISON.as_json()))
+    Path("compared.json").write_text(text)
+    timings(Path("asv"))
+    code, _, _ = optbench("report", "--compare", "compared.json", "--asv", "asv", "--out", "out")
+    assert code == 0
+    page = Path("out/index.html").read_text("utf-8")
+    assert "tinyopt:&lt;b&gt;Adam&lt;/b&gt;" in page
+    assert "the third step" in page
+    assert Path("out/figures/cost-by-size.svg").exists()
+    assert "--compare compared.json --asv asv" in Path("out/report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{}", "its schema is None"), ("[1", "Expecting"), ("[" * 100_000, ""), ("NaN", "a float")],
+)
+def test_what_is_no_comparison_is_refused(
+    optbench: Optbench, store: Path, text: str, said: str
+) -> None:
+    Path("odd.json").write_text(text)
+    code, out, err = optbench("report", "--compare", "odd.json")
+    assert (code, out) == (2, "")
+    assert "--compare odd.json: no comparison of optbench compare --json: " in err
+    assert said in " ".join(err.split())
+    assert not Path("reports").exists()
+
+
+def test_two_stores_stand_side_by_side(optbench: Optbench, store: Path) -> None:
+    shutil.copy(store, "b.sqlite")
+    code, out, _ = optbench(
+        "report", "--compare-stores", ".optbench/results.sqlite", "b.sqlite", "--out", "out"
+    )
+    assert code == 0
+    assert Path(out.strip()) == Path("out/index.html").resolve()
+    page = Path("out/index.html").read_text("utf-8")
+    assert ".optbench/results.sqlite and b.sqlite" in page
+    counts = pd.read_csv("out/tables/identical.csv")
+    assert (counts["runs"] == counts["identical"]).all()
+    assert set(counts["optimizer"]) == {"sgd", "adam", "adam[fused]"}
+    table = pd.read_csv("out/tables/side-by-side-default.csv")
+    assert set(table["ratio"].dropna()) <= {1.0}
+
+
+def test_a_store_that_is_not_there_is_refused(optbench: Optbench, store: Path) -> None:
+    code, _, err = optbench("report", "--compare-stores", store, "gone.sqlite")
+    assert code == 2
+    assert "gone.sqlite" in err
+    assert not Path("reports").exists()
+
+
+COMMIT = "c" * 40
+
+
+def timings(folder: Path) -> None:
+    """asv's results of one commit: a step by implementation, size and tensors; the bound."""
+    sizes, tensors = [1000, 10_000_000], [1, 100]
+    names = ["adam", "adam[fused]"]
+    values = [1e-4, 9e-4, 0.04, 0.05, 1e-5, 8e-5, 0.012, 0.02]
+    (folder / "here").mkdir(parents=True)
+    made = {
+        "commit_hash": COMMIT,
+        "env_name": "virtualenv-py3.11",
+        "date": 1700000000000,
+        "params": {"machine": "here"},
+        "result_columns": ["result", "params", "version"],
+        "results": {
+            "step.Step.time_step": [
+                values,
+                [[repr(n) for n in names], [str(s) for s in sizes], [str(t) for t in tensors]],
+                "1",
+            ],
+            "step.MemoryBound.track_bandwidth_gap": [[1.5], [], "1"],
+        },
+        "version": 2,
+    }
+    (folder / "here" / "cccccccc-env.json").write_text(json.dumps(made))
+    declared = {
+        "step.Step.time_step": {
+            "param_names": ["optimizer", "parameters", "tensors"],
+            "unit": "seconds",
+            "type": "time",
+        },
+        "step.MemoryBound.track_bandwidth_gap": {
+            "param_names": [],
+            "unit": "times the memory bound",
+            "type": "track",
+        },
+        "version": 2,
+    }
+    (folder / "benchmarks.json").write_text(json.dumps(declared))
+
+
+def test_costs_are_those_of_the_fewest_tensors_and_the_bound_is_fused_adams(
+    tmp_path: Path,
+) -> None:
+    timings(tmp_path / "asv")
+    found = costs(tmp_path / "asv")
+    assert found is not None
+    drawn = found.steps.set_index(["optimizer", "parameters"])["seconds"]
+    assert drawn["adam", 1000] == 1e-4
+    assert drawn["adam[fused]", 10_000_000] == 0.012
+    assert len(drawn) == 4
+    bound = found.bound.set_index("parameters")["seconds"]
+    assert math.isclose(bound[10_000_000], 0.012 / 1.5)
+    assert math.isclose(bound[1000] * 10_000, bound[10_000_000])
+    assert COMMIT[:10] in found.where
