@@ -13,12 +13,14 @@ budget is part of its definition: the axis is the share of the budget, from a th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from optbench.analysis.quantiles import Floats
-from optbench.analysis.resampling import DRAWS, percentile_interval, seed_weights, strata
+from optbench.analysis.resampling import percentile_interval, seed_weights, strata
 
 LEAST_SHARE = 1e-3
 """Where the axis begins: what is attained earlier counts as attained here."""
@@ -166,18 +168,21 @@ def _mean_over_problems(
     -------
     tuple of three arrays [columns]
     """
-    mean = np.zeros(values.shape[1])
-    drawn = np.zeros((DRAWS, values.shape[1]))
-    for problem, rows in problems.items():
-        of_seeds = values[rows]
-        mean += of_seeds.mean(axis=0)
-        # One product an optimizer and problem: a larger one for all optimizers at once would
-        # round each differently by who else is in it.
-        drawn += seed_weights(problem, len(rows)) @ of_seeds
+    mean = np.mean([values[rows].mean(axis=0) for rows in problems.values()], axis=0)
+    # One product an optimizer: one for all of them at once would round each differently by who
+    # else is in it.
+    weights = _joint_weights(tuple((problem, len(rows)) for problem, rows in problems.items()))
+    drawn = weights @ values[np.concatenate(list(problems.values()))]
     if all(len(rows) == 1 for rows in problems.values()):
         drawn[:] = np.nan
     low, high = percentile_interval(drawn / len(problems))
-    return mean / len(problems), low, high
+    return mean, low, high
+
+
+@lru_cache(maxsize=8)
+def _joint_weights(strata: tuple[tuple[str, int], ...]) -> Floats:
+    """The weights of all seeds of some problems, side by side; most optimizers share theirs."""
+    return np.concatenate([seed_weights(problem, seeds) for problem, seeds in strata], axis=1)
 
 
 def _interquartile_mean(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from optbench.analysis import Results
     from optbench.analysis.comparison import Comparison
-    from optbench.analysis.history import History
     from optbench.problems import Problem
     from optbench.report import Costs
+    from optbench.tracking.past import Past
 
 LANDSCAPES = ("rosenbrock-2d", "himmelblau")
 NOISE = "noisy-quadratic"
@@ -142,10 +142,8 @@ def asv_of(repository: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def past_of(
-    repository: Path, results: Results, store: str, asv: Path | None
-) -> tuple[History | None, dict[str, str]]:
-    """The history of a repository, and the subjects of its commits.
+def past_of(repository: Path, results: Results, store: str, asv: Path | None) -> Past | None:
+    """The history of a repository.
 
     None where there is no repository, or nothing of two of its commits.
     """
@@ -154,14 +152,14 @@ def past_of(
     from optbench.tracking.past import NothingToTell, past
 
     if asv is None and results.environments["commit"].nunique() < 2:
-        return None, {}
+        return None
     try:
         told = past(repository, store=store, asv=asv, nights=codes_of_nights(store))
     except (SourceError, NothingToTell):
-        return None, {}
+        return None
     if told.history.values["commit"].nunique() < 2:
-        return None, {}
-    return told.history, dict(told.commits.itertuples(index=False))
+        return None
+    return told
 
 
 def comparisons(files: Sequence[Path]) -> list[Comparison]:

@@ -16,6 +16,7 @@ from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 if TYPE_CHECKING:
     from optbench.analysis import Results
     from optbench.report import Beside
+    from optbench.tracking.past import Past
 
 
 def report(
@@ -81,12 +82,14 @@ def write(
     compare: Sequence[Path] = (),
     data: bool = True,
     repository: Path | None = None,
+    told: Past | None = None,
 ) -> Path:
     """Write the report of a store to a folder; gives the page.
 
-    The history is that of the repository, or of the one that one stands in.
+    The history is what was told, or that of the repository, or of the one that one stands in.
     """
     from optbench import load
+    from optbench.cli.beside import asv_of, past_of
     from optbench.cli.mistakes import WrongUse
     from optbench.report import write_report
 
@@ -97,7 +100,8 @@ def write(
         options.append(f"--asv {shlex.quote(str(asv))}")
     top = repository or Path.cwd()
     command = f"optbench report --store {shlex.quote(shown(store, top))} {' '.join(options)}"
-    laid_beside = beside(results, store, asv, compare, top, command)
+    told = told or past_of(top, results, store, asv or asv_of(top))
+    laid_beside = beside(results, asv or asv_of(top), compare, told, command)
     try:
         with errors.status("drawing") as status:
             return write_report(
@@ -123,34 +127,25 @@ def shown(store: str, top: Path) -> str:
 
 
 def beside(
-    results: Results,
-    store: str,
-    asv: Path | None,
-    compare: Sequence[Path],
-    repository: Path,
-    command: str,
+    results: Results, asv: Path | None, compare: Sequence[Path], told: Past | None, command: str
 ) -> Beside:
     """Everything that is drawn and is not in the store."""
     from optbench.cli.beside import (
         answers,
-        asv_of,
         comparisons,
         costs,
         landscapes,
-        past_of,
         stationary,
     )
     from optbench.report import Beside
 
-    asv = asv or asv_of(repository)
-    found, subjects = past_of(repository, results, store, asv)
     return Beside(
         landscapes=landscapes(results),
         stationary=stationary(results),
         answers=answers(),
         costs=None if asv is None else costs(asv),
-        history=found,
-        subjects=subjects,
+        history=told.history if told else None,
+        subjects=dict(told.commits.itertuples(index=False)) if told else {},
         comparisons=comparisons(compare),
         command=command,
     )

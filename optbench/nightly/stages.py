@@ -35,7 +35,7 @@ from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Progress, Store, StoreError, fill
 from optbench.tracking.accepted import WrongAcceptance, covering, read_accepted
 from optbench.tracking.asv_results import NoResults
-from optbench.tracking.past import NothingToTell, past
+from optbench.tracking.past import NothingToTell, Past, past
 from optbench.whole_files import write_whole
 
 MISTAKES = (
@@ -63,9 +63,15 @@ class WritePage(Protocol):
     """Writes the report of a store to a folder."""
 
     def __call__(
-        self, store: str, out: Path, *, repository: Path, compare: Sequence[Path]
+        self,
+        store: str,
+        out: Path,
+        *,
+        repository: Path,
+        compare: Sequence[Path],
+        told: Past | None,
     ) -> object:
-        """With the history of a repository, and with comparisons that are kept as files."""
+        """With a repository's costs and history, and with comparisons that are kept as files."""
 
 
 @dataclass
@@ -83,6 +89,7 @@ class Work:
     accepted: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     compared: list[Path] = field(default_factory=list)
+    told: Past | None = None
 
     @property
     def log(self) -> Path:
@@ -284,7 +291,7 @@ def history(work: Work) -> str:
         )
     except NothingToTell as error:
         raise LeftOut(str(error).splitlines()[0]) from error
-    found = told.history
+    work.told, found = told, told.history
     work.regressions += _told_apart(of_change(each, work.subjects) for each in found.regressions)
     work.accepted += [
         (f"{each.optimizer} {each.problem}: {each.metric}".strip(), each.accepted)
@@ -337,6 +344,7 @@ def report(work: Work, write_page: WritePage) -> str:
         work.wanted.out,
         repository=work.wanted.repository,
         compare=compared,
+        told=work.told,
     )
     return str(page)
 

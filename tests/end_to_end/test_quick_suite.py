@@ -122,7 +122,7 @@ def test_a_second_run_computes_nothing_and_a_report_is_of_all_of_it(
             assert league in said.lower()
     tables = {path.stem: pd.read_csv(path) for path in (page.parent / "tables").glob("*.csv")}
     for league in ("default", "tuned"):
-        assert set(tables[f"summary-{league}"]["optimizer"]) == set(CLASSICS)
+        assert set(tables[f"ranking-{league}"]["optimizer"]) == set(CLASSICS)
     assert len(tables["runs"]) == len(optbench.load(str(filled[2].store)).runs)
     # It opens without a network: nothing on it is fetched.
     for fetched in ("src=", "@import", "<link", "url(http"):

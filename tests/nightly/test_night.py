@@ -50,7 +50,7 @@ def wanted(repository):
     return WantedNight(root, (SELECTION,), store, root / "out", asv=False)
 
 
-def write_page(store, out, *, repository, compare):
+def write_page(store, out, **beside):
     (out / "index.html").write_text("a page")
 
 

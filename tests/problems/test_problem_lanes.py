@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from optbench.engine.lanes import advance, feed, start
+from optbench.engine.lanes import advance, feed, one_thread, start
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import CATALOGUE, PROBLEMS
 from optbench.problems.convex import Quadratic
@@ -45,6 +45,34 @@ def test_every_lane_is_its_own_run_bit_for_bit(name: str, dtype: torch.dtype) ->
         for key, values in alone.metrics.items():
             np.testing.assert_array_equal(together.metrics[key][:, lane], values[:, 0])
         assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize("far", [0.0, 2.0, 60.0])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("mnist-")])
+def test_a_lane_does_not_depend_on_its_place_in_a_vector_register(name: str, far: float) -> None:
+    """A register holds 16 numbers, and some functions round what is left over otherwise.
+
+    Far from the starts, too: torch's sigmoid does so only about -87, where exp leaves float32.
+    """
+    problem, lanes = PROBLEMS[name].bind(torch.float32, CPU), 37
+    batch = next(feed(problem, list(range(lanes)), torch.float32, CPU))
+    generator = torch.Generator().manual_seed(1)
+    points = {
+        key: value + far * torch.randn(value.shape, generator=generator)
+        for key, value in start(problem, list(range(lanes)), torch.float32, CPU).items()
+    }
+
+    def evaluated(some: slice) -> tuple[torch.Tensor, ...]:
+        leaves = {key: value[some].clone().requires_grad_() for key, value in points.items()}
+        loss = problem.loss(leaves, None if batch is None else batch[some])
+        loss.sum().backward()
+        return loss.detach(), *(leaf.grad for leaf in leaves.values())
+
+    with one_thread():
+        together = evaluated(slice(None))
+        for lane in range(lanes):
+            for one, every in zip(evaluated(slice(lane, lane + 1)), together, strict=True):
+                np.testing.assert_array_equal(one[0].numpy(), every[lane].numpy())
 
 
 @pytest.mark.parametrize("name", NAMES)

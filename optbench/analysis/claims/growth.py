@@ -47,6 +47,8 @@ def advantage_grows(evidence: Evidence) -> Finding:
         f"Each tuned, adam / sgd takes {at} times the gradient evaluations: a tenfold model "
         f"changes the ratio by the factor {told(factor)} ({factor.pairs} pairs of seeds)."
     )
+    if (rows["ratio"] == 0).any():
+        text += " Where the ratio is 0, sgd does not arrive."
     return Finding(
         verdict,
         text,

@@ -17,11 +17,12 @@ MOST = 40
 
 
 def past(material: Material) -> Section | None:
-    """Changes in a table, the series with the largest in a figure."""
+    """Changes in a table, the series with the largest in a figure; of two commits or more."""
     found = material.beside.history
-    if found is None or found.values.empty:
+    commits = 0 if found is None else found.values["commit"].nunique()
+    if found is None or commits < 2:
         return None
-    told = summary(found, found.values["commit"].nunique())
+    told = summary(found, commits)
     parts: list[Part] = [Text(line[:1].upper() + line[1:] + ".") for line in told.split("\n")]
     ordered = sorted(found.changes, key=_weight)
     shown = _series(found, ordered)
