@@ -154,7 +154,7 @@ def past_of(repository: Path, results: Results, store: str, asv: Path | None) ->
     if asv is None and results.environments["commit"].nunique() < 2:
         return None
     try:
-        told = past(repository, store=store, asv=asv, nights=codes_of_nights(store))
+        told = past(repository, store=results, asv=asv, nights=codes_of_nights(store))
     except (SourceError, NothingToTell):
         return None
     if told.history.values["commit"].nunique() < 2:

@@ -72,5 +72,5 @@ def _bound(ax: Axes, bound: pd.DataFrame, low: float) -> None:
                     zorder=0)  # fmt: skip
     ax.plot(bound["parameters"], bound["seconds"], color=style.INK, linewidth=1.0,
             linestyle=style.DOT)  # fmt: skip
-    ax.text(0.985, 0.03, "less than the memory's bandwidth allows", transform=ax.transAxes,
+    ax.text(0.985, 0.03, "less than Adam's traffic takes", transform=ax.transAxes,
             ha="right", va="bottom", fontsize=7, color=style.FAINT)  # fmt: skip

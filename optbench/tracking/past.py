@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 import optbench
+from optbench.analysis import Results
 from optbench.analysis.history import COLUMNS, History, history
 from optbench.analysis.store_history import store_values
 from optbench.sources import git
@@ -63,7 +64,7 @@ Chosen = Callable[[pd.DataFrame], pd.Series]
 def past(
     repository: Path,
     *,
-    store: str | None,
+    store: str | Results | None,
     asv: Path | None,
     nights: pd.DataFrame | None = None,
     baseline: str | None = None,
@@ -75,8 +76,8 @@ def past(
     ----------
     repository : Path
         Any folder of it.
-    store : str or None
-        URL or path of a store.
+    store : str, Results or None
+        URL or path of a store, or what is in it.
     asv : Path or None
         asv's results folder.
     nights : DataFrame or None
@@ -115,7 +116,7 @@ def known(store: str | None, asv: Path | None) -> dict[str, frozenset[str]]:
 
 
 def _read(
-    store: str | None, asv: Path | None, nights: pd.DataFrame | None
+    store: str | Results | None, asv: Path | None, nights: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
     """The values of both, and asv's files that were not read."""
     frames = [pd.DataFrame(columns=list(COLUMNS))]
@@ -125,7 +126,8 @@ def _read(
         frames.append(read.values)
         skipped = read.skipped
     if store is not None:
-        frames.append(store_values(optbench.load(store), nights))
+        results = optbench.load(store) if isinstance(store, str) else store
+        frames.append(store_values(results, nights))
     filled = [frame for frame in frames if len(frame)]
     return (pd.concat(filled, ignore_index=True) if filled else frames[0]), skipped
 

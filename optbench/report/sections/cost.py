@@ -31,9 +31,9 @@ def cost(material: Material) -> Section | None:
         "One line an implementation, on one thread; a name in brackets is torch's argument of that "
         "name, a plain name its loop over tensors. Flat at the left, where a step is overhead of "
         "Python and dispatch, it rises in proportion at the right, where memory is read and "
-        "written. The shaded region is out of reach: less than the time that the traffic of an "
-        "Adam step (28 bytes a parameter) takes at the bandwidth that was measured beside it. "
-        "What fits into a cache may be faster.",
+        "written. The shaded region is out of reach for Adam: less than the time that the traffic "
+        "of its step (28 bytes a parameter) takes at the bandwidth that was measured beside it. "
+        "What moves less, as momentum does, or fits into a cache, may be faster.",
         _shows(material),
         f"Seconds a step against parameters for {costs.steps['optimizer'].nunique()} "
         "implementations, with the bound of the memory.",
