@@ -49,9 +49,13 @@ def comparable(results: Results, baseline: str = "") -> Comparable:
 
     arithmetic = most_frequent(["dtype", "device"], within=[])
     runs = _keep(runs, arithmetic, "other dtype or device than most runs", notes)
-    newest = runs[["problem", "problem_version"]].drop_duplicates()
-    newest = newest.sort_values("problem_version").drop_duplicates("problem", keep="last")
-    runs = _keep(runs, newest, "older version of the problem", notes)
+    versions = runs[["optimizer", "problem", "problem_version"]].drop_duplicates()
+    of_baseline = versions["optimizer"] == baseline
+    newest = versions.assign(of_baseline=of_baseline).sort_values(
+        ["of_baseline", "problem_version"]
+    )
+    newest = newest.drop_duplicates("problem", keep="last")[["problem", "problem_version"]]
+    runs = _keep(runs, newest, "other version of the problem", notes)
     data = most_frequent(["data"], within=["problem"])
     runs = _keep(runs, data, "other data than most runs of the problem", notes)
     budget = most_frequent(["budget"], within=["problem"])

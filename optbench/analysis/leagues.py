@@ -62,6 +62,9 @@ def default_league(runs: pd.DataFrame) -> League:
     """Every optimizer with its own defaults, scored on all of its seeds; nothing is chosen."""
     runs = unscheduled(runs)
     scored = runs[runs["default"].astype(bool)]
+    # A store may outlive a change of the defaults: the latest count.
+    latest = scored.sort_values("run").drop_duplicates(PAIR, keep="last")[SETTING]
+    scored = scored.merge(latest, on=SETTING)
     first = scored.sort_values([*PAIR, "lr", "hyperparameters"]).drop_duplicates(PAIR)
     seeds = _seed_sets(scored, PAIR)
     choices = first[SETTING].merge(seeds.rename("evaluation_seeds").reset_index(), on=PAIR)

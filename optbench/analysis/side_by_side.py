@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from optbench.analysis.against import against
+from optbench.analysis.results import Results
 
 RUN = [
     *("optimizer", "problem", "problem_version", "data", "dtype", "device", "budget"),
@@ -14,6 +17,20 @@ RUN = [
 
 OUTCOME = ["status", "steps", "final_gap", "steps_to_target"]
 """What is equal where it computed the same."""
+
+
+def in_both(older: Results, newer: Results) -> tuple[Results, Results]:
+    """What the two have in common: runs of equal `RUN`, each side with its own outcome.
+
+    Of another budget, version, grid of rates or seed, one side would be measured by another
+    measure than the other.
+    """
+    keys = [pd.MultiIndex.from_frame(side.runs[RUN]) for side in (older, newer)]
+    kept = [
+        side.runs[own.isin(other)]
+        for side, own, other in zip((older, newer), keys, keys[::-1], strict=True)
+    ]
+    return replace(older, runs=kept[0]), replace(newer, runs=kept[1])
 
 
 def newer_by_older(older: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:

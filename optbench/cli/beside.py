@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from optbench.report import Costs
     from optbench.tracking.past import Past
 
-LANDSCAPES = ("rosenbrock-2d", "himmelblau")
+Box = tuple[tuple[float, float], tuple[float, float]]
+
+LANDSCAPES: dict[str, Box] = {
+    "rosenbrock-2d": ((-2.7, 2.7), (-2.7, 2.7)),
+    "beale": ((0.0, 4.2), (-1.0, 1.6)),
+}
+"""Two-dimensional problems with one minimum, and the box that holds it and the starts."""
+
 NOISE = "noisy-quadratic"
 
-SIZES = re.compile(r"parameters=(\d+), tensors=(\d+)")
+SIZES = re.compile(r"parameters=(\d{1,15}), tensors=(\d{1,9})")
 BOUND_PARAMETERS = 10_000_000
 """Of `optbench.tracking.MemoryBound`."""
 
@@ -33,18 +40,15 @@ def landscapes(results: Results) -> dict[str, pd.DataFrame]:
     from optbench.problems import PROBLEMS
 
     ran = set(results.runs["problem"])
-    return {name: landscape(PROBLEMS[name]) for name in LANDSCAPES if name in ran}
+    return {name: landscape(PROBLEMS[name], box) for name, box in LANDSCAPES.items() if name in ran}
 
 
-def landscape(problem: Problem, points: int = 101) -> pd.DataFrame:
-    """Values of a two-dimensional problem on a grid over its box of starts: x0, x1, value."""
+def landscape(problem: Problem, box: Box, points: int = 101) -> pd.DataFrame:
+    """Values of a two-dimensional problem on a grid over a box: x0, x1, value."""
     import pandas as pd
     import torch
 
-    low, high = getattr(problem, "low", -2.0), getattr(problem, "high", 2.0)
-    low, high = np.broadcast_to(low, 2), np.broadcast_to(high, 2)
-    margin = 0.15 * (high - low)
-    axes = [np.linspace(a - m, b + m, points) for a, b, m in zip(low, high, margin, strict=True)]
+    axes = [np.linspace(low, high, points) for low, high in box]
     x0, x1 = (each.ravel() for each in np.meshgrid(*axes))
     bound = problem.bind(torch.float64, torch.device("cpu"))
     (name,) = problem.shapes
@@ -91,7 +95,8 @@ def costs(asv: Path) -> Costs | None:
 
     values = read_asv_results(asv).values
     values = values[(values["status"] == "measured").to_numpy(dtype=bool)]
-    steps = values[(values["metric"] == "time_step").to_numpy(dtype=bool)]
+    sized = values["parameters"].astype(str).str.fullmatch(SIZES)
+    steps = values[((values["metric"] == "time_step") & sized).to_numpy(dtype=bool)]
     if steps.empty:
         return None
     last = steps.sort_values(["order", "commit"]).iloc[-1]

@@ -16,7 +16,7 @@ from optbench.nightly.records import UnreadableRecords
 from optbench.optimizers import WrongHyperparameter
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
-from optbench.report import NothingToReport, UnknownBaseline
+from optbench.report import NothingInBoth, NothingToReport, UnknownBaseline
 from optbench.scaffold.mistake import ScaffoldError
 from optbench.sources import SourceError
 from optbench.store import StoreError
@@ -36,6 +36,7 @@ MISTAKES = (
     WrongHyperparameter,
     NoSuchDevice,
     NothingToRun,
+    NothingInBoth,
     NothingToReport,
     UnknownBaseline,
     StoreError,

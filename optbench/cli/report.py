@@ -117,13 +117,29 @@ def write(
 
 
 def shown(store: str, top: Path) -> str:
-    """A store as it may be shown around: a URL may hold a password, a path somebody's name."""
+    """A store as it may be shown around: without what a URL may hold of users and passwords.
+
+    Of a path within ``top`` the rest, of any other the file's name.
+    """
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
     if "://" in store:
-        return make_url(store).render_as_string()
+        try:
+            url = make_url(store)
+        except ArgumentError:
+            return "a store"
+        bare = url._replace(username=None, password=None, query={}, host=_last(url.host))  # type: ignore[arg-type]
+        return bare.render_as_string()
     file = Path(store)
-    return str(file.relative_to(top)) if file.is_relative_to(top) else store
+    if not file.is_absolute():
+        return store
+    return str(file.relative_to(top)) if file.is_relative_to(top) else file.name
+
+
+def _last(host: str | None) -> str | None:
+    """A host without what stands before an @ that belongs to a password."""
+    return host.rpartition("@")[2] if host else host
 
 
 def beside(

@@ -84,7 +84,7 @@ SUITES.register(
 SUITES.register(
     Suite(
         "sample",
-        "Half a minute: nine optimizers on nine problems, tuned; the page of reports/sample.",
+        "Less than a minute: nine optimizers on nine problems, tuned; the page of reports/sample.",
         (
             Selection(
                 optimizers=FAMILIAR,

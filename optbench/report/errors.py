@@ -30,7 +30,10 @@ class UnknownBaseline(ValueError):
 
 
 class NothingInBoth(ValueError):
-    """Two stores without an optimizer in common."""
+    """Two stores without a run in common."""
 
     def __init__(self, names: tuple[str, str]) -> None:
-        super().__init__(f"{names[0]} and {names[1]} have no optimizer in common")
+        super().__init__(
+            f"{names[0]} and {names[1]} have no run in common: none of equal optimizer, settings, "
+            "problem, version, data, budget, dtype and seed"
+        )

@@ -41,7 +41,7 @@ class Folder:
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.parent.resolve().is_relative_to(self._inside):
-            raise ValueError(f"{relative!r} would lie outside {self.root}")
+            raise PermissionError(f"{relative!r} would lie outside {self.root}: a link leads there")
         # A lone surrogate, as from an undecodable file name, must not stop the report.
         raw = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
         write_whole(path, raw)

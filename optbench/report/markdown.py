@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from optbench.report.tables import Table
+from optbench.report.tables import Cell, Table
+
+MARKS = frozenset(("best", "good", "bad"))
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 _BEGINS = re.compile(r"^(?:(\d+)(?=[.)])|(?=[-=]))")
@@ -38,5 +40,11 @@ def pipes(table: Table) -> str:
     """A table in GitHub's Markdown."""
     head = [escaped(column.text) for column in table.columns]
     rule = ["---:" if column.number else "---" for column in table.columns]
-    body = [[escaped(cell.text) for cell in row] for row in table.rows]
+    body = [[_marked(cell) for cell in row] for row in table.rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *body])
+
+
+def _marked(cell: Cell) -> str:
+    """A cell; what is marked in colour on the page is bold here."""
+    text = escaped(cell.text)
+    return f"**{text}**" if cell.mark in MARKS and text else text

@@ -126,7 +126,7 @@ def highlighted(one: Standing, baseline: str, looks: Mapping[str, Look]) -> list
     """
     chosen = [baseline] if baseline in one.order else []
     colors = {looks[name].color for name in chosen}
-    for name in one.bases:
+    for name in [*one.alike, *one.bases]:
         taken = looks[name].color in colors - {*UNKNOWN_COLORS}
         if len(chosen) < HIGHLIGHTED and name not in chosen and not taken:
             chosen.append(name)

@@ -68,6 +68,9 @@ def write_report(
         raise UnknownBaseline(baseline, present)
     say("comparing runs")
     material = gather(results, baseline, beside or Beside())
+    left = {str(name) for name in material.results.runs["optimizer"]}
+    if baseline not in left:
+        raise UnknownBaseline(baseline, left)
     folder = Folder(Path(out))
     say("drawing figures")
     wanted = SECTIONS if material.standings else WITHOUT_A_LEAGUE
@@ -158,6 +161,10 @@ def _tables(parts: Iterable[Part]) -> Iterator[Table]:
 
 def _date() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch.isdecimal():
+    if not epoch.isdecimal() or int(epoch) > LAST_SECOND:
         return ""
     return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%d")
+
+
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, after which a date has no name."""

@@ -57,10 +57,10 @@ def _ticks(low: float, high: float, ax: Axes) -> list[float]:
 
 def numeral(ratio: float) -> str:
     """A ratio for a column of them: two decimals, fewer where it is large."""
-    if not math.isfinite(ratio):
-        return "∞" if ratio > 0 else "—"
+    if ratio == 0 or not math.isfinite(ratio):
+        return "0" if ratio == 0 else "∞" if ratio > 0 else "—"
     digits = 2 if ratio < 10 else 1 if ratio < 100 else 0
-    return f"{ratio:,.{digits if ratio == 0 or ratio >= 0.1 else 3}f}"
+    return f"{ratio:,.{digits if ratio >= 0.1 else 3}f}"
 
 
 def interval(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from optbench.analysis import Comparable, Results, comparable
-from optbench.analysis.side_by_side import identical, newer_by_older
+from optbench.analysis.side_by_side import identical, in_both, newer_by_older
 from optbench.report import numerals, tables
 from optbench.report.errors import NothingInBoth, NothingToReport
 from optbench.report.figure_forest import forest
@@ -64,8 +65,10 @@ def write_side_by_side(
     if not len(older.runs) or not len(newer.runs):
         raise NothingToReport
     say("comparing runs")
-    sides = comparable(older), comparable(newer)
-    both = set(sides[0].results.runs["optimizer"]) & set(sides[1].results.runs["optimizer"])
+    wholes = comparable(older), comparable(newer)
+    common = in_both(wholes[0].results, wholes[1].results)
+    sides = tuple(replace(whole, results=side) for whole, side in zip(wholes, common, strict=True))
+    both = set(common[0].runs["optimizer"])
     if not both:
         raise NothingInBoth(names)
     baseline = "adam" if "adam" in both else min(both)
@@ -74,13 +77,13 @@ def write_side_by_side(
         (one, other) for one in standings[0] for other in standings[1] if one.name == other.name
     ]
     looks = looks_of(sides[1].results.runs)
-    sections = [_what(sides, names, command)]
+    sections = [_what(wholes, common, names, command)]
     lead = []
     for one, other in reversed(pairs):
         found = newer_by_older(one.league.runs, other.league.runs)
         lead.append(_verdict(found, other.name))
         sections.append(_league(one, other, found, names, looks))
-    sections.append(_computed(sides))
+    sections.append(_computed(common))
     problems = [str(each) for each in sides[1].results.problems["problem"]]
     order = pairs[-1][1].bases if pairs else []
     chips = {each: looks[each] for each in order if each in both}
@@ -89,9 +92,22 @@ def write_side_by_side(
     return write_pages(Folder(Path(out)), page, say)
 
 
-def _what(sides: tuple[Comparable, Comparable], names: tuple[str, str], command: str) -> Section:
+def _what(
+    wholes: tuple[Comparable, Comparable],
+    common: tuple[Results, Results],
+    names: tuple[str, str],
+    command: str,
+) -> Section:
     parts: list[Part] = [Text("Drawn by:"), Code(command)] if command else []
-    for which, side, label in zip(("older", "newer"), sides, names, strict=True):
+    parts.append(
+        Text(
+            f"{len(common[0].runs):,} runs are in both stores, of equal optimizer, settings, "
+            "problem, version, data, budget, dtype and seed. All that follows is about these: of "
+            f"the others, {len(wholes[0].results.runs) - len(common[0].runs):,} are in the older "
+            f"store alone and {len(wholes[1].results.runs) - len(common[1].runs):,} in the newer."
+        )
+    )
+    for which, side, label in zip(("older", "newer"), wholes, names, strict=True):
         runs, known = side.results.runs, side.results.environments
         used = known[known["environment"].isin(runs["environment"])]
         parts += [
@@ -184,7 +200,7 @@ def _table(one: Standing, other: Standing, overall: pd.DataFrame, names: tuple[s
             number(r.ratio, ratio(r.ratio)),
             Cell(interval(r.low, r.high), None if r.low != r.low else r.low),
             Cell(r.word, r.word, mark=TONES.get(r.word, "")),
-            number(r.won, f"{r.won} of {r.pairs}"),
+            number(r.won, f"{int(r.won)} of {int(r.pairs)}"),
         ]
         for r in rows(frame.reset_index())
     ]
@@ -216,9 +232,9 @@ def _changes(changed: pd.DataFrame, league: str) -> Table:
     return Table(caption, columns, lines, f"changed-{league}", changed)
 
 
-def _computed(sides: tuple[Comparable, Comparable]) -> Section:
+def _computed(sides: tuple[Results, Results]) -> Section:
     """Whether the same was computed at all."""
-    counts = identical(sides[0].results.runs, sides[1].results.runs)
+    counts = identical(sides[0].runs, sides[1].runs)
     columns = [Column("optimizer", number=False), Column("runs in both"), Column("identical")]
     lines = [
         [

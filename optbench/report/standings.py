@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import pandas as pd
@@ -55,6 +56,7 @@ class Standing:
     """
 
     league: League
+    baseline: str
     ground: pd.DataFrame
     scores: pd.DataFrame
     summary: pd.DataFrame
@@ -82,17 +84,42 @@ class Standing:
         return [name for name in self.order if not variant[name]]
 
     @property
-    def ranked(self) -> pd.DataFrame:
-        """The scores of the bases on the common ground."""
-        wanted = self.scores["problem"].isin(self.ground["problem"])
-        return self.scores[(wanted & self.scores["optimizer"].isin(self.bases)).to_numpy(bool)]
+    def ends(self) -> pd.Series[float]:
+        """The share of targets that each optimizer has reached at the end of the budget."""
+        return self.curves.groupby("optimizer")["value"].last()
 
-    def alike(self, baseline: str) -> list[str]:
-        """Bases that ran on all problems of the baseline: their areas are of the same thing."""
+    @functools.cached_property
+    def alike(self) -> list[str]:
+        """Bases that ran on all problems of the baseline: their areas are of the same thing.
+
+        Where the baseline did not run, the problems are those of the first.
+        """
         ran = self.ground[["optimizer", "problem"]].drop_duplicates()
         problems = ran.groupby("optimizer")["problem"].agg(frozenset)
-        wanted = problems.get(baseline, problems.get(self.order[0]))
+        wanted = problems.get(self.baseline, problems[self.order[0]])
         return [name for name in self.bases if problems[name] == wanted]
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The scores of those that are alike, on the common ground."""
+        wanted = self.scores["optimizer"].isin(self.alike)
+        wanted &= self.scores["problem"].isin(self._problems)
+        return self.scores[wanted.to_numpy(dtype=bool)]
+
+    @property
+    def by_family(self) -> pd.DataFrame:
+        """`families`, of those that are alike."""
+        return self.families[self.families["optimizer"].isin(self.alike)]
+
+    @property
+    def _problems(self) -> pd.Series[str]:
+        here = self.ground["optimizer"].isin(self.alike).to_numpy(dtype=bool)
+        return self.ground.loc[here, "problem"]
+
+    def areas_on(self, pairs: pd.MultiIndex, targets: pd.DataFrame) -> pd.Series[float]:
+        """Areas over some pairs of an optimizer and a problem alone."""
+        here = pd.MultiIndex.from_frame(self.ground[["optimizer", "problem"]]).isin(pairs)
+        return areas(self.ground[here], targets).set_index("optimizer")["area"]
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -123,6 +150,7 @@ def standing(league: League, results: Results, baseline: str) -> Standing:
     ]
     return Standing(
         league,
+        baseline,
         ground,
         scored,
         summary(scores(ground), ground, results.environments, baseline),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jinja2
 from markupsafe import Markup
 
@@ -34,6 +36,7 @@ def templates(*, autoescape: bool) -> jinja2.Environment:
     made.filters["integer"] = numerals.integer
     made.filters["slug"] = slug
     made.filters["kind"] = _kind
+    made.filters["sort_key"] = _sort_key
     made.filters["variable"] = _variable
     made.filters["html_line"] = _html_line
     return made
@@ -60,3 +63,12 @@ def _seen(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return value.translate(_UNSEEN)
     return value
+
+
+def _sort_key(value: float | str | None) -> str | None:
+    """What the page's script sorts by: numbers as JavaScript reads them, None for what has none."""
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return None
+    return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else repr(value)

@@ -22,7 +22,7 @@ def with_more(results: Results, **changed: object) -> Results:
     [
         ({"dtype": "float64"}, "dtype or device"),
         ({"device": "cuda"}, "dtype or device"),
-        ({"problem_version": 0}, "older version"),
+        ({"problem_version": 0}, "other version"),
         ({"data": "mnist"}, "other data"),
         ({"budget": 50}, "other budget"),
     ],
@@ -59,6 +59,16 @@ def test_the_baseline_decides_what_is_compared_not_the_crowd(column: str, value:
     crowded = replace(results, runs=pd.concat([results.runs, *crowd], ignore_index=True))
     assert comparable(crowded, "adam").results.runs["run"].max() < 10_000
     assert comparable(crowded).results.runs["run"].min() > 10_000
+
+
+def test_a_newer_version_that_the_baseline_has_not_does_not_remove_it() -> None:
+    results = synthetic_results()
+    newer = with_more(results, problem_version=2, optimizer="new")
+    kept = comparable(newer, "adam").results.runs
+    assert sorted(kept["run"]) == sorted(results.runs["run"])
+    of_both = with_more(newer, problem_version=2, optimizer="adam")
+    kept = comparable(of_both, "adam").results.runs
+    assert set(kept.loc[kept["problem"] == "quadratic", "problem_version"]) == {2}
 
 
 def test_of_equal_runs_the_latest_counts() -> None:

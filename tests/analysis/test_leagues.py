@@ -130,6 +130,16 @@ def test_the_default_league_is_the_defaults_on_all_seeds() -> None:
     assert set(league.choices["tried"]) == {1}
 
 
+def test_of_two_defaults_the_latest_counts() -> None:
+    rows = [(lr, seed, 100.0 * lr, 0.0) for lr in (0.1, 0.2) for seed in (0, 1)]
+    runs = crafted(rows).assign(default=True)
+    league = default_league(runs)
+    assert league.runs["lr"].tolist() == [0.2, 0.2]
+    assert league.choices["lr"].tolist() == [0.2]
+    earlier = default_league(runs.assign(run=[7, 8, 1, 2]))
+    assert earlier.runs["lr"].tolist() == [0.1, 0.1]
+
+
 def test_who_was_not_run_with_defaults_is_left_out_of_that_league() -> None:
     results = synthetic_results()
     runs = results.runs.assign(default=results.runs["default"] & (results.runs["base"] != "sgd"))

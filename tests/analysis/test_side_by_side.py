@@ -1,10 +1,12 @@
 """Two stores: what became of the same optimizers."""
 
+from dataclasses import replace
+
 import numpy as np
 from synthetic import synthetic_results
 
 from optbench.analysis import default_league
-from optbench.analysis.side_by_side import identical, newer_by_older
+from optbench.analysis.side_by_side import identical, in_both, newer_by_older
 
 RUNS = default_league(synthetic_results(seeds=8).runs).runs
 
@@ -30,6 +32,18 @@ def test_who_is_in_one_store_alone_is_not_compared():
     newer = RUNS[RUNS["optimizer"] != "lion"]
     assert set(newer_by_older(RUNS, newer)["optimizer"]) == {"adam", "sgd", "momentum"}
     assert newer_by_older(RUNS, RUNS.iloc[:0]).empty
+
+
+def test_only_runs_that_both_stores_have_are_compared():
+    every = synthetic_results(seeds=4)
+    runs = every.runs
+    fewer = replace(every, runs=runs[(runs["seed"] < 2) & (runs["lr"] < 0.1)])
+    other = replace(every, runs=runs.assign(budget=runs["budget"].where(runs["seed"] > 0, 7)))
+    for one, two, left in ((every, fewer, fewer.runs["run"]), (fewer, every, fewer.runs["run"])):
+        for side in in_both(one, two):
+            assert sorted(side.runs["run"]) == sorted(left)
+    for side in in_both(every, other):
+        assert set(side.runs["seed"]) == {1, 2, 3}
 
 
 def test_identical_runs_are_counted_to_the_last_bit():

@@ -24,7 +24,8 @@ def frame(rows, *, rates=(0.1,), budget=100):
         for lr in rates
         for seed, (status, initial, final, steps) in enumerate(rows)
     ]  # fmt: skip
-    return pd.DataFrame(made).astype({"steps_to_target": "float64"})
+    made = pd.DataFrame(made).astype({"steps_to_target": "float64"})
+    return made.assign(run=range(len(made)))
 
 
 ROW = st.tuples(

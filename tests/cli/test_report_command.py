@@ -19,6 +19,7 @@ from optbench.analysis.comparison import (
     SideOfComparison,
 )
 from optbench.cli.beside import costs
+from optbench.cli.report import shown
 from optbench.report.comparison_text import without_infinities
 
 if TYPE_CHECKING:
@@ -169,3 +170,38 @@ def test_costs_are_those_of_the_fewest_tensors_and_the_bound_is_fused_adams(
     assert math.isclose(bound[10_000_000], 0.012 / 1.5)
     assert math.isclose(bound[1000] * 10_000, bound[10_000_000])
     assert COMMIT[:10] in found.where
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("postgresql://anna:secret@host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=anna&password=secret", "postgresql://host/db"),
+        ("postgresql://anna:sec@ret@host/db", "postgresql://host/db"),
+        ("://secret", "a store"),
+        ("/home/anna/results.sqlite", "results.sqlite"),
+        ("/work/here/.optbench/results.sqlite", ".optbench/results.sqlite"),
+        ("../results.sqlite", "../results.sqlite"),
+    ],
+)
+def test_a_store_is_shown_without_what_is_nobodys_business(store: str, said: str) -> None:
+    assert shown(store, Path("/work/here")) == said
+
+
+def test_two_stores_without_a_run_in_common_are_refused(optbench: Optbench, store: Path) -> None:
+    optbench("run", "-o", "sgd", "-p", "quadratic", "--budget", "9", "--seeds", "2", "--store", "b")
+    code, _, err = optbench("report", "--compare-stores", store, "b")
+    assert code == 2
+    assert "have no run in common" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("sizes", [["'small'"], ["9" * 30]])
+def test_timings_of_another_form_are_passed_over(
+    tmp_path: Path, sizes: list[str], optbench: Optbench
+) -> None:
+    timings(tmp_path / "asv")
+    file = tmp_path / "asv" / "here" / "cccccccc-env.json"
+    made = json.loads(file.read_text())
+    made["results"]["step.Step.time_step"] = [[1.0], [["'adam'"], sizes, ["1"]], "1"]
+    file.write_text(json.dumps(made))
+    assert costs(tmp_path / "asv") is None

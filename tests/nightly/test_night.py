@@ -194,7 +194,7 @@ def test_a_night_that_measured_nothing_is_none(wanted, monkeypatch):
 
 
 def test_a_stage_that_fails_keeps_no_other_from_its_work(wanted):
-    def broken(store, out):
+    def broken(store, out, **beside):
         raise OSError("the disk is full")
 
     ended = night(wanted, broken)

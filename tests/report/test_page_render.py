@@ -253,7 +253,7 @@ def test_markdown_shows_pictures_and_links_the_rest() -> None:
     assert "](figures/one.svg)" in text
     assert "](tables/one.csv)" in text
     assert "](tables/steps.csv)" in text
-    assert "| optimizer | words |\n| --- | ---: |\n| words | 3 |" in text
+    assert "| optimizer | words |\n| --- | ---: |\n| words | **3** |" in text
     assert not re.search(r"\n{3,}", text)
 
 

@@ -23,11 +23,11 @@ def test_a_good_name_stays_and_changed_ones_do_not_collide() -> None:
 
 
 def test_a_folder_refuses_what_lies_outside(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="outside"):
+    with pytest.raises(PermissionError, match="outside"):
         Folder(tmp_path / "out").write("../beside.txt", "x")
     (tmp_path / "out" / "figures").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(ValueError, match="outside"):
+    with pytest.raises(PermissionError, match="outside"):
         Folder(tmp_path / "out").write("figures/a.svg", "x")
     assert not list((tmp_path / "elsewhere").iterdir())
 

@@ -92,7 +92,7 @@ def test_all_figures_and_tables_are_written(written: Path) -> None:
         *("attained-default", "attained-tuned", "against-default", "against-tuned", "sensitivity"),
         *("against-by-problem", "convergence-default-convex", "convergence-tuned-network"),
         *("times", "ranks", "tuning", "trajectory-rosenbrock-2d", "curves-mnist-mlp", "profiles"),
-        "curves-mnist-mlp-seconds",
+        "seconds-mnist-mlp",
     )
     for name in figures:
         assert {f"figures/{name}.svg", f"figures/{name}.png", f"tables/{name}.csv"} <= names

@@ -93,7 +93,7 @@ def test_what_is_not_sure_is_hollow() -> None:
 
 def test_numerals() -> None:
     assert [numeral(v) for v in (1.234, 0.05, 12.34, 1234.5, 0.0, INF, NAN)] == [
-        *("1.23", "0.050", "12.3", "1,234", "0.00", "∞", "—")
+        *("1.23", "0.050", "12.3", "1,234", "0", "∞", "—")
     ]
 
 

@@ -12,6 +12,7 @@ from optbench.analysis import Results
 from optbench.analysis.claims import Evidence, judged
 from optbench.report.material import Beside, Material
 from optbench.report.page import gather
+from optbench.report.sections import SECTIONS
 from optbench.report.verdict import verdict
 
 
@@ -82,11 +83,11 @@ def test_another_optimizer_changes_no_claim() -> None:
 def test_the_verdict_names_the_first_with_the_interval_of_the_table(with_more: Material) -> None:
     which, for_what, cost = verdict(with_more)
     first = with_more.main.areas.iloc[0]
-    assert f"{first['optimizer']} attains most" in which
+    assert f"{first['optimizer']} reaches targets soonest" in which
     assert f"{first['area']:.2f} [{first['low']:.2f}, {first['high']:.2f}]" in which
     for family in ("convex", "landscape", "network"):
         assert f"on {family} problems" in for_what
-    assert re.search(r"tuning .* raises the median optimizer's area from 0\.\d\d to 0\.\d\d", cost)
+    assert re.search(r"tuning .* takes the median optimizer's area from 0\.\d\d to 0\.\d\d", cost)
 
 
 def test_the_verdict_counts_the_words_of_the_pairs(with_more: Material) -> None:
@@ -113,10 +114,44 @@ def test_who_ran_on_fewer_problems_cannot_be_first_of_all() -> None:
     targets.loc[of_lion, "step"] = 1.0
     material = gathered(replace(results, runs=quick, targets=targets))
     assert material.main.areas["optimizer"].iloc[0] == "lion"
-    assert "lion attains most" not in verdict(material)[0]
+    assert "lion reaches targets soonest" not in verdict(material)[0]
 
 
 def test_without_a_league_the_verdict_says_so() -> None:
     material = gathered(synthetic_results(["adam"], rates=[1e-3], seeds=1))
     assert len(verdict(material)) == 1
     assert "No run can be scored" in verdict(material)[0]
+
+
+def test_who_ran_elsewhere_takes_nothing_from_the_others() -> None:
+    results = synthetic_results([*OPTIMIZERS, "hermit"], seeds=6)
+    runs = results.runs
+    apart = (runs["optimizer"] == "hermit") == (runs["problem"] == "mnist-mlp")
+    material = gathered(replace(results, runs=runs[apart]))
+    names = [section.name for make in SECTIONS if (section := make(material)) is not None]
+    assert {"by-rank", "profile", "ranking"} <= set(names)
+    assert set(material.main.alike) == set(OPTIMIZERS)
+    assert set(material.main.ranked["optimizer"]) == set(OPTIMIZERS)
+    assert "hermit" in material.main.order
+    assert "hermit" not in " ".join(verdict(material))
+
+
+def test_what_tuning_brings_is_of_problems_that_were_tuned() -> None:
+    results = synthetic_results(seeds=6)
+    runs = results.runs
+    easy_alone = runs[runs["default"] | (runs["problem"] == "quadratic")]
+    material = gathered(replace(results, runs=easy_alone))
+    told = re.search(r"that of adam from (\d\.\d\d) to (\d\.\d\d)", verdict(material)[2])
+    assert told is not None
+    on_quadratic = gathered(replace(results, runs=runs[runs["problem"] == "quadratic"]))
+    default, tuned = (
+        one.areas.set_index("optimizer").loc["adam", "area"] for one in on_quadratic.standings
+    )
+    assert told.groups() == (f"{default:.2f}", f"{tuned:.2f}")
+
+
+def test_a_target_reached_with_the_last_step_is_reached() -> None:
+    results = synthetic_results(seeds=6)
+    targets = results.targets.assign(step=1000.0)
+    sentences = verdict(gathered(replace(results, targets=targets)))
+    assert "no optimizer reaches a target" not in sentences[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -113,6 +114,8 @@ class Claim:
     def judge(self, evidence: Evidence) -> Finding:
         """The finding; inconclusive, and with the command that makes them, where runs lack."""
         try:
-            return self.decide(evidence)
+            found = self.decide(evidence)
         except Undecided as missing:
             return Finding(Verdict.INCONCLUSIVE, str(missing))
+        unknown = found.effect is None or math.isnan(found.effect)
+        return replace(found, effect=None, low=None, high=None) if unknown else found

@@ -56,6 +56,11 @@ def _median(row: dict[Any, Any]) -> MedianRatio:
     return MedianRatio(row["ratio"], row["low"], row["high"], row["pairs"])
 
 
+def _effect(found: MedianRatio) -> tuple[float | None, float | None, float | None]:
+    """The ratio with its ends; nothing where in no pair either arrives."""
+    return (found.ratio, found.low, found.high) if found.pairs else (None, None, None)
+
+
 def _reached(runs: pd.DataFrame, optimizer: str, problem: str) -> str:
     here = runs[((runs["optimizer"] == optimizer) & (runs["problem"] == problem)).to_numpy()]
     return f"{int(here['steps_to_target'].notna().sum())} of {len(here)}"
@@ -87,7 +92,7 @@ def depth_cures(evidence: Evidence) -> Finding:
     return Finding(
         verdict,
         f"Each tuned, {text}.",
-        *(mild.ratio, mild.low, mild.high),
+        *_effect(mild),
         f"steps to target, ten hidden layers / one ({name})",
         pd.DataFrame([_row(each, optimizer=o) for o, each in found.items()]),
         len(runs),
@@ -117,7 +122,8 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
             with_noise = pair_ratios(runs, ("adam", problem), ("sgd", problem))
             without = pair_ratios(runs, ("adam", quiet), ("sgd", quiet))
             changes = (with_noise / without).dropna()
-            change = median_ratio(changes.tolist(), ALPHA / len(noisy))
+            if len(changes):
+                change = median_ratio(changes.tolist(), ALPHA / len(noisy))
         rows.append(
             _row(found, problem=problem)
             | {"change": change.ratio, "change_low": change.low, "change_high": change.high}
@@ -143,14 +149,20 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
     ]
     text = (
         f"Each tuned, adam is {'; '.join(parts) or 'neither faster nor slower for sure'} than sgd "
-        f"(steps of adam / sgd, 5 % over all five). Where noise is added to the same function "
-        f"the ratio changes by a median factor of {number(factor)}: "
-        f"{'in favour of' if factor < 1 else 'against'} Adam."
+        f"(steps of adam / sgd, 5 % over all five); over all pairs of the five {told(overall)}. "
     )
+    if math.isnan(factor):
+        text += "What noise changes cannot be said: without it neither arrives."
+    else:
+        side = "in favour of" if factor < 1 else "against" if factor > 1 else "for nor against"
+        text += (
+            "Where noise is added to the same function the ratio changes by a median factor of "
+            f"{number(factor)}: {'neither ' if factor == 1 else ''}{side} Adam."
+        )
     return Finding(
         verdict,
         text,
-        *(overall.ratio, overall.low, overall.high),
+        *_effect(overall),
         "steps to target, adam / sgd, on noisy and sparse gradients",
         table,
         len(runs),

@@ -115,8 +115,10 @@ def told(found: MedianRatio) -> str:
     """``0.42 [0.25, 0.63]``.
 
     >>> told(MedianRatio(0.424, 0.0, math.inf, 3))
-    '0.42 [0, inf]'
+    '0.42 [0, ∞]'
     """
+    if not found.pairs or math.isnan(found.ratio):
+        return "unknown (in no pair does either arrive)"
     return f"{number(found.ratio)} [{number(found.low)}, {number(found.high)}]"
 
 
@@ -129,8 +131,8 @@ def number(value: float) -> str:
     """A ratio to two decimals, or to two digits where it is small.
 
     >>> [number(x) for x in (0.0, 0.0123, 0.999, 12.34, 1234.5, math.inf)]
-    ['0', '0.012', '1.00', '12.3', '1234', 'inf']
+    ['0', '0.012', '1.00', '12.3', '1234', '∞']
     """
     if value == 0 or math.isinf(value):
-        return f"{value:.0f}"
+        return "∞" if value else "0"
     return f"{value:.2g}" if value < 0.1 else f"{value:.{2 if value < 10 else int(value < 100)}f}"

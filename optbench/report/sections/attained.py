@@ -24,7 +24,7 @@ def attained(material: Material) -> Section:
     """A figure a league."""
     parts: list[Part] = []
     for one in reversed(material.standings):
-        comparable = one.alike(material.baseline)
+        comparable = one.alike
         apart = [name for name in one.bases if name not in comparable]
         if apart:
             parts.append(

@@ -78,6 +78,7 @@ def _table(found: list[tuple[Claim, Finding]]) -> Table:
         Column("verdict", number=False),
         Column("what was seen", number=False),
         Column("effect", number=False),
+        Column("of what", "what the effect is", number=False),
         Column("runs"),
     ]
     lines, records = [], []
@@ -88,7 +89,8 @@ def _table(found: list[tuple[Claim, Finding]]) -> Table:
                 Cell(claim.words, claim.words, claim.source),
                 name(str(finding.verdict), MARKS[finding.verdict]),
                 name(finding.text),
-                Cell(effect, finding.effect, finding.unit),
+                Cell(effect, finding.effect),
+                name(finding.unit if effect else ""),
                 Cell(f"{finding.runs:,}", float(finding.runs)),
             ]
         )

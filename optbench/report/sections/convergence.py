@@ -63,8 +63,10 @@ def _shows(one: Standing, problems: list[str]) -> str:
             said.append(f"on {problem} nobody reaches the target")
             continue
         first = reached.sort_values(["median_steps", "optimizer"]).iloc[0]
+        tied = reached[reached["median_steps"] == first["median_steps"]]["optimizer"].tolist()
+        names = " and ".join(tied) if len(tied) < 3 else f"{tied[0]} and {len(tied) - 1} more"
         said.append(
-            f"on {problem} {first['optimizer']} (median {int(first['median_steps']):,} "
+            f"on {problem} {names} (median {int(first['median_steps']):,} "
             f"evaluations, {len(reached)} of {(bases['problem'] == problem).sum()} get there)"
         )
     return f"First at the target: {'; '.join(said)}."

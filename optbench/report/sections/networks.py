@@ -74,10 +74,10 @@ def _plot(material: Material, problem: str, *, seconds: bool) -> Plot | None:
             "run alone, on the machines above; they hold there only."
         )
     return Plot(
-        f"curves-{slug(problem)}" + ("-seconds" if seconds else ""),
+        f"{'seconds' if seconds else 'curves'}-{slug(problem)}",
         f"{problem}, by {by}",
         reading,
-        _shows(material, problem, cost),
+        _at_equal_time(material, problem, cost) if cost else _shows(material, problem),
         f"Loss and error rate of {problem} by {by}.",
         draw(panels, chosen, material.looks, cost),
         data,
@@ -101,7 +101,32 @@ def _seconds(one: Standing, problem: str) -> dict[str, float]:
     return {str(name): float(value) for name, value in median.items()}
 
 
-def _shows(material: Material, problem: str, cost: dict[str, float] | None) -> str:
+def _at_equal_time(material: Material, problem: str, cost: dict[str, float]) -> str:
+    """The lowest error in the time that the quickest to be through takes for all its steps."""
+    one = material.main
+    runs = one.league.runs
+    runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
+    band = analysis.bands(runs, material.results.traces, "error_rate")
+    band = band[band["optimizer"].isin(cost)]
+    if band.empty:
+        return ""
+    seconds = band["step"] * band["optimizer"].map(cost)
+    time = float(seconds.groupby(band["optimizer"]).max().min())
+    last = band[seconds <= time * (1 + 1e-9)].drop_duplicates("optimizer", keep="last")
+    first = last.sort_values(["median", "optimizer"]).iloc[0]
+    quickest = min(cost, key=lambda name: (cost[name], name))
+    said = (
+        f"In {time:.2f} seconds, in which {quickest} is through with its budget, "
+        f"{first['optimizer']} has the lowest median error in the {one.name} league, "
+        f"{_percent(first)}, after {int(first['step']):,} evaluations"
+    )
+    own = last[(last["optimizer"] == material.baseline).to_numpy(dtype=bool)]
+    if len(own) and first["optimizer"] != material.baseline:
+        said += f"; {material.baseline} has {_percent(own.iloc[0])}"
+    return said + "."
+
+
+def _shows(material: Material, problem: str) -> str:
     """The lowest error at the end, and the baseline's."""
     one = material.main
     runs = one.league.runs
@@ -118,11 +143,6 @@ def _shows(material: Material, problem: str, cost: dict[str, float] | None) -> s
     for row in rows(last[last["optimizer"] == material.baseline]):
         if row.optimizer != first["optimizer"]:
             said += f"; {row.optimizer} has {_percent(pd.Series(row._asdict()))}"
-    if cost and first["optimizer"] in cost:
-        said += (
-            f". A step of {first['optimizer']} takes {1e3 * cost[first['optimizer']]:.2f} ms, the "
-            f"quickest ({min(cost, key=lambda n: (cost[n], n))}) {1e3 * min(cost.values()):.2f} ms"
-        )
     return said + "."
 
 

@@ -86,7 +86,7 @@ def _shows(shown: pd.DataFrame, expected: pd.DataFrame) -> str:
     ratio = both["gap"] / both["gap_theory"]
     inside = ((both["low"] <= both["gap_theory"]) & (both["gap_theory"] <= both["high"])).sum()
     return (
-        f"At {len(both)} rates that had come to rest, measured by theory is "
+        f"At {len(both)} rates that had come to rest the measured gap is "
         f"{numerals.significant(float(ratio.min()))} to {numerals.significant(float(ratio.max()))}"
-        f"; theory lies within the interval at {int(inside)}."
+        f" times that of theory, which lies within the interval at {int(inside)}."
     )

@@ -16,10 +16,10 @@ ACCURACY = 0.1
 def profiles(material: Material) -> Section | None:
     """Performance and data profiles, and AlgoPerf's score of the former."""
     one = material.main
-    if len(one.bases) < 2:
+    if len(one.alike) < 2:
         return None
     scores = one.ranked
-    runs = one.ground[one.ground["optimizer"].isin(one.bases)]
+    runs = one.ground[one.ground["optimizer"].isin(one.alike)]
     performance = analysis.performance_profile(scores)
     results = material.results
     data = analysis.data_profile(runs, results.targets, results.problems, ACCURACY)
@@ -48,7 +48,7 @@ def profiles(material: Material) -> Section | None:
             "value found, so that it does not.",
             f"{first['optimizer']} has the highest AlgoPerf score, {first['score']:.2f}: it is "
             "most often within a small factor of the fastest.",
-            f"Performance and data profiles of {len(one.bases)} optimizers.",
+            f"Performance and data profiles of {len(one.alike)} optimizers.",
             draw(performance, data, material.colored, material.looks),
             performance,
         ),

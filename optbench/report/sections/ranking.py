@@ -56,7 +56,7 @@ def ranking_table(one: Standing, baseline: str) -> Table:
         Column("optimizer", number=False),
         Column("area", "under the curve of attained targets, 0 to 1: more is better"),
         Column("95 %", "its interval over seeds", number=False),
-        Column("mid-mean", "interquartile mean of the areas of single runs"),
+        Column("at the end", "share of all targets that is reached when the budget is spent"),
         Column(
             "solved",
             "problems on which at least half of the seeds reach the target, of those that "
@@ -71,20 +71,28 @@ def ranking_table(one: Standing, baseline: str) -> Table:
         Column("", "what the interval allows to say", number=False),
         Column("P(faster)", f"that a run beats one of {baseline}, mean over problems"),
         Column("wins*", "problems on which nobody takes fewer median steps"),
-        Column("diverged", "runs"),
-        Column("failed", "runs that ended in an exception"),
+        Column("diverged, failed", "runs; failed are those that ended in an exception"),
         Column(f"s/step ÷ {baseline}", "geometric mean of the ratio of seconds a step"),
         Column("state B/param", "bytes of optimizer state a parameter"),
     ]
+    if one.name == "tuned":
+        columns.append(
+            Column(
+                "at edge",
+                "share of the chosen rates that are the least or greatest "
+                "tried: a better one may lie beyond",
+            )
+        )
     lines = []
     for row in rows(table):
         is_baseline = row.optimizer == baseline
         lines.append(
             [
                 name(row.optimizer, "baseline" if is_baseline else "", optimizer=row.base),
-                number(row.area, f"{row.area:.3f}"),
+                number(row.area, f"{row.area:.3f}", f"interquartile mean {row.iqm:.3f} "
+                       f"{interval(row.iqm_low, row.iqm_high, 3)}"),
                 Cell(interval(row.area_low, row.area_high, 3), row.area_low),
-                number(row.iqm, f"{row.iqm:.3f}", interval(row.iqm_low, row.iqm_high, 3)),
+                number(row.end, numerals.percent(row.end)),
                 number(row.solved, f"{row.solved} of {row.on}"),
                 number(row.ratio, numerals.ratio(row.ratio), _pairs(row)),
                 Cell(interval(row.low, row.high), None if row.low != row.low else row.low),
@@ -92,11 +100,12 @@ def ranking_table(one: Standing, baseline: str) -> Table:
                 number(row.probability, numerals.percent(row.probability),
                        interval(row.p_low, row.p_high)),
                 number(row.wins, str(row.wins)),
-                number(row.diverged, str(row.diverged), mark="bad" if row.diverged else ""),
-                number(row.failed, str(row.failed), mark="bad" if row.failed else ""),
+                number(row.diverged + row.failed, f"{row.diverged}, {row.failed}",
+                       mark="bad" if row.diverged or row.failed else ""),
                 number(row.seconds_ratio, numerals.ratio(row.seconds_ratio),
                        f"on {row.seconds_problems} problems"),
                 number(row.state_bytes, numerals.significant(row.state_bytes)),
+                *([number(row.edge, numerals.percent(row.edge))] if one.name == "tuned" else ()),
             ]
         )  # fmt: skip
     caption = f"Ranking, {one.name} league."
@@ -117,7 +126,10 @@ def ranking_frame(one: Standing) -> pd.DataFrame:
     better = one.improvement.set_index("optimizer")[["probability", "low", "high"]]
     better = better.rename(columns={"low": "p_low", "high": "p_high"})
     table = area.set_index("optimizer").join([known, pairs, better])
-    table = table.assign(wins=wins(one.ranked)).fillna({"wins": 0, "word": ""})
+    edges = one.league.choices.groupby("optimizer")["at_edge"].mean()
+    table = table.assign(wins=wins(one.ranked), end=one.ends, edge=edges).fillna(
+        {"wins": 0, "word": ""}
+    )
     counts = ["pairs", "both_missed", "won"]
     table[counts] = table[counts].fillna(0)
     return table.astype(dict.fromkeys([*counts, "wins"], "int64")).reset_index()
@@ -141,7 +153,7 @@ def _families(one: Standing, baseline: str) -> Table:
     columns = [Column("family", number=False), Column("problems")]
     columns += [Column(f"{place}.", number=False) for place in ("1", "2", "3")]
     columns.append(Column(baseline, number=False))
-    bases = one.families[one.families["optimizer"].isin(one.bases)]
+    bases = one.by_family
     lines = []
     for family, part in bases.groupby("family"):
         shown = [f"{r.optimizer} {r.area:.2f} {interval(r.low, r.high)}" for r in rows(part)]

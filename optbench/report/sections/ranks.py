@@ -15,19 +15,19 @@ def ranks(material: Material) -> Section | None:
     scores = one.ranked
     table = analysis.ranks(scores)
     problems = material.problems_of(scores)["problem"].astype(str).tolist()
-    if len(one.bases) < 2:
+    if len(one.alike) < 2:
         return None
     parts: list[Part] = [
         Plot(
             "ranks",
             f"Ranks, {one.name} league",
             "Rows are optimizers, best area first, columns problems. The number is the rank by "
-            "median steps to the target among those that ran (1 is fastest, ties share), the "
-            "colour how many times the fewest steps it takes. Hatched: it does not reach the "
-            "target. Ranks depend on who took part.",
+            "median steps to the target among those that ran on all of them (1 is fastest, ties "
+            "share), the colour how many times the fewest steps it takes. A dash: it does not reach "
+            "the target. Ranks depend on who took part.",
             _shows(scores),
-            f"Heatmap of ranks of {len(one.bases)} optimizers on {len(problems)} problems.",
-            heatmap(scores, table, problems, one.bases),
+            f"Heatmap of ranks of {len(one.alike)} optimizers on {len(problems)} problems.",
+            heatmap(scores, table, problems, one.alike),
             scores,
         )
     ]

@@ -43,7 +43,7 @@ def _plot(material: Material, problem: str, grid: pd.DataFrame) -> Plot | None:
         "Where each optimizer went, from the same start (ring) towards the minimum (star); its "
         "mark is where it ended. Contours are a decade of the gap apart, darker is lower. Points "
         "are the logged steps, joined by straight lines: between two of them the path may have "
-        "swung. One seed is an illustration, not evidence.",
+        "swung, and what leaves the frame is cut off. One seed is an illustration, not evidence.",
         f"Seed {seed}. {_ends(data)}",
         f"Paths of {', '.join(shown)} over the contours of {problem}.",
         draw(frames, grid, shown),
@@ -52,19 +52,13 @@ def _plot(material: Material, problem: str, grid: pd.DataFrame) -> Plot | None:
 
 
 def _ends(data: pd.DataFrame) -> str:
-    """Who arrives first in each league."""
+    """Who arrives in each league."""
     said = []
     for league, part in data.groupby("league", sort=False):
         ends = part.drop_duplicates("optimizer", keep="last")
-        there = ends[ends["steps_to_target"].notna()].sort_values("steps_to_target")
-        if there.empty:
-            said.append(f"in the {league} league none of these reaches the target")
-        else:
-            first = there.iloc[0]
-            said.append(
-                f"in the {league} league {len(there)} of {len(ends)} reach the target, "
-                f"{first['optimizer']} first, after {int(first['steps_to_target']):,} evaluations"
-            )
+        there = ends.loc[ends["steps_to_target"].notna(), "optimizer"]
+        names = f" ({', '.join(there)})" if 0 < len(there) < len(ends) else ""
+        said.append(f"in the {league} league {len(there)} of {len(ends)} reach the target{names}")
     text = "; ".join(said)
     return text[:1].upper() + text[1:] + "."
 

@@ -12,8 +12,11 @@ from optbench.report.section import Plot, Section
 
 def tuning(material: Material) -> Section | None:
     """One figure."""
-    results = material.results
-    bases = results.runs[(results.runs["variant"] == "").to_numpy(dtype=bool)]
+    results, one = material.results, material.main
+    named = one.alike
+    runs = results.runs
+    wanted = runs["optimizer"].isin(named) & runs["problem"].isin(one.ground["problem"])
+    bases = runs[wanted.to_numpy(dtype=bool)]
     best = analysis.best_of_k(bases, results.targets)
     if best.empty:
         return None
@@ -23,9 +26,10 @@ def tuning(material: Material) -> Section | None:
         "Best of k",
         "The area that is to be expected of the best of k settings, drawn at random from those "
         "that were tried, chosen on one half of the seeds and scored on the other: a line that "
-        "rises steeply needs tuning, one that starts high does not. The dashed line tries k "
-        "optimizers at their defaults instead of k settings of one (Schmidt et al. 2021); it "
-        "depends on which there are.",
+        "rises steeply needs tuning, one that starts high does not. Its end is the area of the "
+        "ranking, over the same problems; only who ran on all of them is here. The dashed line "
+        f"tries k of these {len(named)} optimizers, drawn at random, at their defaults, instead "
+        "of k settings of one (Schmidt et al. 2021); it depends on which there are.",
         _shows(best, defaults, material.baseline),
         "Expected area of the best of k settings against k.",
         draw(best, defaults, material.colored, material.looks),
@@ -46,5 +50,7 @@ def _shows(best: pd.DataFrame, defaults: pd.DataFrame, baseline: str) -> str:
         reached = defaults[(defaults["k"] <= last["k"]).to_numpy(dtype=bool)]
         if len(reached):
             row = reached.sort_values("k").iloc[-1]
-            said.append(f"the best of {int(row['k'])} optimizers at defaults {row['value']:.3f}")
+            said.append(
+                f"the best of {int(row['k'])} random optimizers at defaults {row['value']:.3f}"
+            )
     return ("; ".join(said) + ".") if said else ""

@@ -24,6 +24,10 @@ WORDS = (
                        "never, 1 is at once."),
     ("Interval", "95 %, over seeds: what another draw of starts and data would give on the same "
                  "problems. It says nothing about other problems."),
+    ("P(faster)", "The probability that a run of the optimizer takes fewer steps than one of the "
+                  "baseline on the same problem, ties counting half; mean over problems."),
+    ("0 and ∞ as ratios", "0: in the median pair only the optimizer arrives; ∞: only the baseline "
+                          "does."),
     ("Median", "Over seeds, without interpolation: the step by which at least half of them have "
                "reached the target. A problem is solved where such a step exists."),
     ("Leagues", "Default: each optimizer with its own default hyperparameters. Tuned: the best of "
@@ -48,7 +52,7 @@ def what_ran(material: Material) -> Section:
     left_out = material.chosen.left_out
     parts: list[Part] = [
         Text(
-            f"{integer(len(runs))} runs of {runs['optimizer'].nunique()} optimizers on "
+            f"{integer(len(runs))} runs of {_optimizers(runs)} on "
             f"{runs['problem'].nunique()} problems, {runs['seed'].nunique()} seeds, "
             f"{runs['dtype'].iloc[0]} on {runs['device'].iloc[0]}: {told['ok']} ended well, "
             f"{told['diverged']} diverged, {told['failed']} failed."
@@ -66,9 +70,27 @@ def what_ran(material: Material) -> Section:
             tables.plain_table(left_out, "Runs left out.", "left-out"),
         ]
     else:
-        parts.append(Text("Nothing in the store was left out.", note=True))
+        parts.append(Text("No version, budget or dtype in the store was left out.", note=True))
+    scheduled = int((runs["lr_schedule"] != "").sum())
+    if scheduled:
+        parts.append(
+            Text(
+                f"{integer(scheduled)} of the runs have a schedule of their learning rate. They "
+                "stand in no league and in no figure: few optimizers are run with one, and a "
+                "league grants all the same search. Claims look at them.",
+                note=True,
+            )
+        )
     parts.append(Fold("The words of this page", (Terms(WORDS),)))
     return Section("what", "What ran, where, and how to repeat it", tuple(parts), "What ran")
+
+
+def _optimizers(runs: pd.DataFrame) -> str:
+    """How many, variants apart."""
+    is_base = (runs["variant"] == "").to_numpy(dtype=bool)
+    bases, variants = (runs[some]["optimizer"].nunique() for some in (is_base, ~is_base))
+    text = f"{bases} optimizers" if bases != 1 else "1 optimizer"
+    return f"{text} and {variants} variants of them" if variants else text
 
 
 def environments(used: pd.DataFrame, file: str) -> Table:

@@ -14,13 +14,15 @@ for (const table of all("table.sortable")) {
     button.addEventListener("click", () => {
       const falling = heading.getAttribute("aria-sort") === "ascending";
       const sign = falling ? -1 : 1;
-      const numeric = heading.classList.contains("n");
       const body = table.tBodies[0];
       const key = (row) => row.cells[index].dataset.sort;
       const rows = [...body.rows].sort((one, two) => {
         const [a, b] = [key(one), key(two)];
         if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
-        return sign * (numeric ? Number(a) - Number(b) : a.localeCompare(b));
+        // Numbers where both are, whatever the column: intervals and effects are words with a number.
+        const [x, y] = [Number(a), Number(b)];
+        if (a === "" || b === "" || isNaN(x) || isNaN(y)) return sign * a.localeCompare(b);
+        return sign * (x > y ? 1 : x < y ? -1 : 0);
       });
       body.append(...rows);
       for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
@@ -58,8 +60,10 @@ function rules({ off, pin, p }) {
     found.push(`.card ${"[data-o]" + lit.map((name) => `:not(${of(name)})`).join("")} { opacity: .12 }`);
     found.push(`${lit.map((name) => `tr${of(name)} > td`).join()} { background: var(--lit) !important }`);
     // A line that is grey in company has its turn, too.
-    found.push(`${lit.map((name) => `.card ${of(name)} [style*="stroke: var(--f-rest)"]`).join()}
-      { stroke: var(--f-ink) !important; stroke-width: 1.6 !important }`);
+    for (const name of lit) {
+      const own = pins.find((pin) => pin.value === name)?.querySelector("path").style.stroke ?? "var(--f-ink)";
+      found.push(`.card ${of(name)} [style*="stroke: var(--f-rest)"] { stroke: ${own} !important; stroke-width: 1.6 !important }`);
+    }
   }
   if (p) found.push(`:is(tr, th, td)[data-p]:not([data-p="${p}"]), .alone g[data-p]:not([data-p="${p}"]) { display: none }`);
   return found.join("\n");
@@ -110,6 +114,7 @@ function update() {
   if (output) output.textContent = (now.off.length ? `${boxes.length - now.off.length} of ${boxes.length} shown` : "all shown") + more;
   const said = Object.entries(now).filter(([, value]) => value.length).map(([key, value]) => `${key}=${value}`).join("&");
   bar.querySelector(".plain[value=reset]").hidden = !said;
+  bar.querySelector("[data-whole]").hidden = !now.p;
   // Part of the address, so that what is seen can be sent to somebody. A section's anchor is left.
   if (said || location.hash.startsWith("#?")) history.replaceState(null, "", said ? `#?${said}` : "#");
 }
