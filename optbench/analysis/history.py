@@ -175,10 +175,10 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
     newest = kept.groupby(MEASURED_AS_ONE)["place"].max().to_dict()
     found: list[Change] = []
     too_short = 0
-    for _, series in kept.groupby(SERIES, sort=True, dropna=False):
-        last = series.iloc[-1]
-        goes_on = last["place"] == newest[tuple(last[name] for name in MEASURED_AS_ONE)]
-        goes_on = bool(goes_on) and last["status"] != "skipped"
+    for series in _series(kept):
+        last = series[-1]
+        goes_on = last.place == newest[tuple(getattr(last, name) for name in MEASURED_AS_ONE)]
+        goes_on = bool(goes_on) and last.status != "skipped"
         told = _Series(series, line, places.get(baseline) if baseline else None, goes_on)
         if told.is_too_short:
             too_short += 1
@@ -187,21 +187,31 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
     return History(kept, tuple(found), aside, too_short)
 
 
+def _series(values: pd.DataFrame) -> Iterator[list[Any]]:
+    """The rows of each series, in the order of the line. As tuples: thousands of frames of three
+    rows each would cost a hundred times what is done with them."""
+    rows = list(values.itertuples(index=False))
+    number = values.groupby(SERIES, sort=True, dropna=False).ngroup().to_numpy()
+    order = np.argsort(number, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if rows else ():
+        yield [rows[place] for place in places]
+
+
 class _Series:
     """One series along the line."""
 
     def __init__(
-        self, rows: pd.DataFrame, line: Sequence[str], baseline: int | None, goes_on: bool
+        self, rows: list[Any], line: Sequence[str], baseline: int | None, goes_on: bool
     ) -> None:
         self._line = line
         self._goes_on = goes_on
         self._until = -1 if baseline is None else baseline
         self._rows = rows
-        self._measured = rows[rows["status"] == "measured"]
-        first = rows.iloc[0]
-        self._exact, self._least = bool(first["exact"]), float(first["least"])
+        self._measured = [row for row in rows if row.status == "measured"]
+        first = rows[0]
+        self._exact, self._least = bool(first.exact), float(first.least)
         self._named = {
-            name: str(first[name])
+            name: str(getattr(first, name))
             for name in (
                 *("machine", "environment", "benchmark", "metric", "optimizer", "problem"),
                 "parameters",
@@ -225,8 +235,7 @@ class _Series:
     def _comings_and_goings(self) -> Iterator[Change]:
         rows = self._rows
         # Skipped is no state: what was away and comes back broken has broken meanwhile.
-        told = rows[rows["status"] != "skipped"]
-        states = list(zip(told["place"], told["status"], strict=True))
+        states = [(row.place, row.status) for row in rows if row.status != "skipped"]
         good = [status for place, status in states if place <= self._until][-1:]
         for (before, was), (place, now) in pairwise(states):
             if was == "measured" and now == "failed":
@@ -234,13 +243,13 @@ class _Series:
                 yield self._change(Kind.FAILS, before + 1, place, place, stands=stands)
             elif was == "failed" and now == "measured":
                 yield self._change(Kind.WORKS, before + 1, place, place)
-        if states and states[-1][1] == "measured" and rows["status"].iloc[-1] == "skipped":
+        if states and states[-1][1] == "measured" and rows[-1].status == "skipped":
             last = states[-1][0]
-            after = int(rows.loc[rows["place"] > last, "place"].iloc[0])
+            after = next(int(row.place) for row in rows if row.place > last)
             yield self._change(Kind.GONE, last + 1, after, after)
 
     def _exactly(self) -> Iterator[Change]:
-        rows = list(self._measured.itertuples())
+        rows = self._measured
         good = [row for row in rows if row.place <= self._until][-1:]
         # What the small changes since are added up against; and where it was last seen.
         if not rows:
@@ -277,11 +286,11 @@ class _Series:
         return pair is None or _geometric(pair[1] / pair[0]) > 1 + self._least
 
     def _by_change_points(self) -> Iterator[Change]:
-        values = self._measured["value"].to_numpy(dtype=float)
+        values: Any = np.array([row.value for row in self._measured], dtype=float)
         # What is not positive has no logarithm: somebody else's metric, that is not tracked here.
         if len(values) < change_points.SHORTEST or not (values > 0).all():
             return
-        places = self._measured["place"].to_numpy()
+        places = np.array([row.place for row in self._measured])
         steps = change_points.change_points(values)
         begins = [step.index for step in steps]
         levels = [_geometric(each) for each in np.split(values, begins)]

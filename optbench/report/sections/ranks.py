@@ -23,8 +23,8 @@ def ranks(material: Material) -> Section | None:
             f"Ranks, {one.name} league",
             "Rows are optimizers, best area first, columns problems. The number is the rank by "
             "median steps to the target among those that ran on all of them (1 is fastest, ties "
-            "share), the colour how many times the fewest steps it takes. A dash: it does not reach "
-            "the target. Ranks depend on who took part.",
+            "share), the colour how many times the fewest steps it takes. A dash: it does not "
+            "reach the target. Ranks depend on who took part.",
             _shows(scores),
             f"Heatmap of ranks of {len(one.alike)} optimizers on {len(problems)} problems.",
             heatmap(scores, table, problems, one.alike),
