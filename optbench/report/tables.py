@@ -109,7 +109,7 @@ def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
 def csv_text(frame: pd.DataFrame) -> str:
     """A frame as CSV, the same on every system; seeds as JSON lists."""
     shown = frame.copy()
-    for column in shown.select_dtypes("object").columns:
+    for column in filter(lambda name: pd.api.types.is_object_dtype(shown[name]), shown.columns):
         if shown[column].map(lambda value: isinstance(value, tuple)).any():
             shown[column] = shown[column].map(json.dumps)
     text: str = shown.to_csv(index=False, lineterminator="\n")
