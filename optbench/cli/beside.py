@@ -28,6 +28,10 @@ LANDSCAPES: dict[str, Box] = {
 }
 """Two-dimensional problems with one minimum, and the box that holds it and the starts."""
 
+MESH = 0.05
+"""Of the grids. The minima lie on it: the least of a grid that misses them lies elsewhere, far
+along a narrow valley."""
+
 NOISE = "noisy-quadratic"
 
 SIZES = re.compile(r"parameters=(\d{1,15}), tensors=(\d{1,9})")
@@ -43,12 +47,12 @@ def landscapes(results: Results) -> dict[str, pd.DataFrame]:
     return {name: landscape(PROBLEMS[name], box) for name, box in LANDSCAPES.items() if name in ran}
 
 
-def landscape(problem: Problem, box: Box, points: int = 101) -> pd.DataFrame:
+def landscape(problem: Problem, box: Box) -> pd.DataFrame:
     """Values of a two-dimensional problem on a grid over a box: x0, x1, value."""
     import pandas as pd
     import torch
 
-    axes = [np.linspace(low, high, points) for low, high in box]
+    axes = [np.linspace(low, high, round((high - low) / MESH) + 1) for low, high in box]
     x0, x1 = (each.ravel() for each in np.meshgrid(*axes))
     bound = problem.bind(torch.float64, torch.device("cpu"))
     (name,) = problem.shapes

@@ -18,8 +18,9 @@ from optbench.analysis.comparison import (
     OptimizerComparison,
     SideOfComparison,
 )
-from optbench.cli.beside import costs
+from optbench.cli.beside import LANDSCAPES, costs, landscape
 from optbench.cli.report import shown
+from optbench.problems import PROBLEMS
 from optbench.report.comparison_text import without_infinities
 
 if TYPE_CHECKING:
@@ -112,6 +113,19 @@ def test_a_store_that_is_not_there_is_refused(optbench: Optbench, store: Path) -
     assert code == 2
     assert "gone.sqlite" in err
     assert not Path("reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "minimum"), [("rosenbrock-2d", (1.0, 1.0)), ("beale", (3.0, 0.5))]
+)
+def test_the_least_of_a_landscape_is_its_minimum(name: str, minimum: tuple[float, float]) -> None:
+    grid = landscape(PROBLEMS[name], LANDSCAPES[name])
+    least = grid.loc[grid["value"].idxmin()]
+    assert (least["x0"], least["x1"]) == pytest.approx(minimum)
+    assert least["value"] < 1e-12
+    for axis, low, high in zip(("x0", "x1"), PROBLEMS[name].low, PROBLEMS[name].high, strict=True):
+        assert grid[axis].min() <= low
+        assert grid[axis].max() >= high
 
 
 COMMIT = "c" * 40

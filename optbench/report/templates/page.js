@@ -109,7 +109,7 @@ function update() {
   const now = state();
   light();
   for (const figure of all("figure")) crop(figure, now.p);
-  const output = bar.querySelector("output");
+  const output = bar.querySelector(".count");
   const more = now.pin.length ? `, ${now.pin.length} brought out` : "";
   if (output) output.textContent = (now.off.length ? `${boxes.length - now.off.length} of ${boxes.length} shown` : "all shown") + more;
   const said = Object.entries(now).filter(([, value]) => value.length).map(([key, value]) => `${key}=${value}`).join("&");
