@@ -189,7 +189,7 @@ def _table(one: Standing, other: Standing, overall: pd.DataFrame, names: tuple[s
         Column("newer area", names[1]),
         Column("newer ÷ older", "median ratio of steps to target over pairs"),
         Column("95 %", number=False),
-        Column("", "what the interval allows to say", number=False),
+        Column("verdict", "what the interval allows to say", number=False),
         Column("faster in", "pairs of equal problem and seed"),
     ]
     lines = [
@@ -214,7 +214,7 @@ def _changes(changed: pd.DataFrame, league: str) -> Table:
         Column("problem", number=False),
         Column("newer ÷ older"),
         Column("95 %", number=False),
-        Column("", number=False),
+        Column("verdict", number=False),
     ]
     lines = [
         [

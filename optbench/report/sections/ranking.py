@@ -68,7 +68,7 @@ def ranking_table(one: Standing, baseline: str) -> Table:
             f"median pair only it arrives, ∞: only {baseline} does",
         ),
         Column("95 %", "its interval over seeds", number=False),
-        Column("", "what the interval allows to say", number=False),
+        Column("verdict", "what the interval allows to say", number=False),
         Column("P(faster)", f"that a run beats one of {baseline}, mean over problems"),
         Column("wins*", "problems on which nobody takes fewer median steps"),
         Column("diverged, failed", "runs; failed are those that ended in an exception"),
