@@ -91,17 +91,7 @@ def tuned_league(runs: pd.DataFrame) -> League:
     al. 2020).
     """
     entered, left_out = candidates(runs)
-    parts = []
-    for fold in (0, 1):
-        halves = [folds(seeds)[fold] for seeds in entered["common"]]
-        parts.append(
-            entered.assign(
-                fold=fold,
-                selection_seeds=_objects(select for select, _ in halves),
-                evaluation_seeds=_objects(score for _, score in halves),
-            )
-        )
-    choices = _choose(runs, pd.concat(parts, ignore_index=True))
+    choices = _choose(runs, in_halves(entered))
     scored = runs_on(runs, choices, "evaluation_seeds")
     return League("tuned", scored, choices, left_out)
 
@@ -136,6 +126,27 @@ def candidates(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     entered = settings.merge(pairs[~(one_setting | few_seeds)][PAIR], on=PAIR)
     return entered[[*SETTING, "common", "tried"]], left_out.reset_index(drop=True)
+
+
+def in_halves(entered: pd.DataFrame) -> pd.DataFrame:
+    """Each of the `candidates` twice, once a fold.
+
+    Returns
+    -------
+    DataFrame
+        With ``fold`` (0 or 1), ``selection_seeds`` and ``evaluation_seeds`` (tuples, of `folds`).
+    """
+    parts = []
+    for fold in (0, 1):
+        halves = [folds(seeds)[fold] for seeds in entered["common"]]
+        parts.append(
+            entered.assign(
+                fold=fold,
+                selection_seeds=_objects(select for select, _ in halves),
+                evaluation_seeds=_objects(score for _, score in halves),
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def unscheduled(runs: pd.DataFrame) -> pd.DataFrame:

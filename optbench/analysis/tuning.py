@@ -23,7 +23,15 @@ import numpy as np
 import pandas as pd
 
 from optbench.analysis.attainment import run_areas
-from optbench.analysis.leagues import FOLD, SETTING, candidates, folds, graded, runs_on, unscheduled
+from optbench.analysis.leagues import (
+    FOLD,
+    SETTING,
+    candidates,
+    graded,
+    in_halves,
+    runs_on,
+    unscheduled,
+)
 from optbench.analysis.quantiles import Floats
 
 
@@ -48,15 +56,15 @@ def best_of_k(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
         first two.
     """
     entered, _ = candidates(runs)
-    settings = pd.concat([_halves(entered, fold) for fold in (0, 1)], ignore_index=True)
+    settings = in_halves(entered)
     if settings.empty:
         return pd.DataFrame({name: [] for name in ("optimizer", "k", "value", "problems")})
     by = [*SETTING, "fold"]
     # Sorted, so that sums do not depend on the order of the rows.
-    scored = runs_on(runs, settings, "score").sort_values([*by, "seed"])
+    scored = runs_on(runs, settings, "evaluation_seeds").sort_values([*by, "seed"])
     area = run_areas(scored, targets).to_numpy()
     area = scored.assign(area=area).groupby(by, dropna=False)["area"].mean()
-    ranked = graded(runs_on(runs, settings, "select"), by).merge(area.reset_index(), on=by)
+    ranked = graded(runs_on(runs, settings, "selection_seeds"), by).merge(area.reset_index(), on=by)
 
     rows = []
     for optimizer, of_optimizer in ranked.groupby("optimizer"):
@@ -96,17 +104,6 @@ def best_of_defaults(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
     # Which optimizer is now a setting of somebody who may take any.
     anybody = complete.assign(hyperparameters=complete["optimizer"], lr=np.nan, optimizer="any")
     return best_of_k(anybody, targets)[["k", "value", "problems"]]
-
-
-def _halves(entered: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The seeds that rank each setting, and those that score it."""
-    parted = [folds(seeds)[fold] for seeds in entered["common"]]
-    select, score = (
-        # A list of tuples of equal lengths would become a matrix.
-        pd.Series([each[part] for each in parted], index=entered.index, dtype=object)
-        for part in (0, 1)
-    )
-    return entered.assign(fold=fold, select=select, score=score)
 
 
 @lru_cache(maxsize=64)

@@ -102,8 +102,9 @@ def write(
         options.append(f"--asv {shlex.quote(str(asv))}")
     top = repository or Path.cwd()
     command = f"optbench report --store {shlex.quote(shown(store, top))} {' '.join(options)}"
-    told = told or past_of(top, results, store, asv or asv_of(top))
-    laid_beside = beside(results, asv or asv_of(top), compare, told, command)
+    asv = asv or asv_of(top)
+    told = told or past_of(top, results, store, asv)
+    laid_beside = beside(results, asv, compare, told, command)
     try:
         with errors.status("drawing") as status, without_collector():
             return write_report(

@@ -109,6 +109,12 @@ class Material:
         return self.standings[-1]
 
     @property
+    def leagues(self) -> dict[str, League]:
+        """Both of them by name, also one without a run."""
+        every = [*(one.league for one in self.standings), *self.empty]
+        return {league.name: league for league in every}
+
+    @property
     def colored(self) -> list[str]:
         """The baseline and the best few: in colour, the same in all figures."""
         return highlighted(self.main, self.baseline, self.looks)

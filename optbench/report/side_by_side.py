@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +58,7 @@ def write_side_by_side(
     NothingToReport
         Where one of them has no run.
     NothingInBoth
-        Where no optimizer is in both.
+        Where no run is in both.
     """
     say = progress or (lambda _: None)
     if not len(older.runs) or not len(newer.runs):
@@ -67,16 +66,15 @@ def write_side_by_side(
     say("comparing runs")
     wholes = comparable(older), comparable(newer)
     common = in_both(wholes[0].results, wholes[1].results)
-    sides = tuple(replace(whole, results=side) for whole, side in zip(wholes, common, strict=True))
     both = set(common[0].runs["optimizer"])
     if not both:
         raise NothingInBoth(names)
     baseline = "adam" if "adam" in both else min(both)
-    standings = [leagues(side.results, baseline)[0] for side in sides]
+    standings = [leagues(side, baseline)[0] for side in common]
     pairs = [
         (one, other) for one in standings[0] for other in standings[1] if one.name == other.name
     ]
-    looks = looks_of(sides[1].results.runs)
+    looks = looks_of(common[1].runs)
     sections = [_what(wholes, common, names, command)]
     lead = []
     for one, other in reversed(pairs):
@@ -84,7 +82,7 @@ def write_side_by_side(
         lead.append(_verdict(found, other.name))
         sections.append(_league(one, other, found, names, looks))
     sections.append(_computed(common))
-    problems = [str(each) for each in sides[1].results.problems["problem"]]
+    problems = [str(each) for each in common[1].problems["problem"]]
     order = pairs[-1][1].bases if pairs else []
     chips = {each: looks[each] for each in order if each in both}
     title = f"Two stores side by side: {names[0]} and {names[1]}"

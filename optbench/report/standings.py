@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from optbench.analysis import (
+    CriticalDifference,
     League,
     Results,
     against,
@@ -15,8 +16,10 @@ from optbench.analysis import (
     attainment,
     bands,
     common_ground,
+    critical_difference,
     default_league,
     probability_of_improvement,
+    ranks,
     scores,
     summary,
     tuned_league,
@@ -105,6 +108,16 @@ class Standing:
         wanted = self.scores["optimizer"].isin(self.alike)
         wanted &= self.scores["problem"].isin(self._problems)
         return self.scores[wanted.to_numpy(dtype=bool)]
+
+    @functools.cached_property
+    def ranks(self) -> pd.DataFrame:
+        """Of `optbench.analysis.ranks`, on what is `ranked`."""
+        return ranks(self.ranked)
+
+    @functools.cached_property
+    def critical_difference(self) -> CriticalDifference:
+        """What the ranks tell apart."""
+        return critical_difference(self.ranks)
 
     @property
     def by_family(self) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pandas as pd
 
-from optbench.analysis import critical_difference, ranks
 from optbench.report.material import Material
 from optbench.report.numerals import interval, percent, ratio, significant
 from optbench.report.rows import rows
@@ -74,7 +73,7 @@ def _at_the_end(one: Standing, whole: pd.DataFrame) -> str:
 
 def _over_problems(one: Standing, first: str, baseline: str) -> str:
     """What ranks over problems allow to say, where there are enough of them."""
-    found = critical_difference(ranks(one.ranked))
+    found = one.critical_difference
     mean = found.mean_ranks
     if not found.enough or first == baseline or not {first, baseline} <= set(mean.index):
         return ""

@@ -7,7 +7,6 @@ from collections import Counter
 import pandas as pd
 
 from optbench.analysis.claims import Claim, Evidence, Finding, Verdict, judged
-from optbench.analysis.leagues import default_league, tuned_league
 from optbench.report.figure_claims import claims as draw
 from optbench.report.material import Material
 from optbench.report.numerals import interval, significant
@@ -24,8 +23,8 @@ def claims(material: Material) -> Section:
     found = judged(
         Evidence(
             results,
-            default_league(results.runs),
-            tuned_league(results.runs),
+            material.leagues["default"],
+            material.leagues["tuned"],
             pd.DataFrame(columns=ANSWERS) if answers is None else answers,
         )
     )

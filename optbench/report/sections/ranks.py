@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from optbench import analysis
 from optbench.report.figure_ranks import critical_difference, heatmap
 from optbench.report.material import Material
 from optbench.report.numerals import significant
@@ -13,7 +12,7 @@ def ranks(material: Material) -> Section | None:
     """A heatmap; a critical-difference diagram where there are problems enough for one."""
     one = material.main
     scores = one.ranked
-    table = analysis.ranks(scores)
+    table = one.ranks
     problems = material.problems_of(scores)["problem"].astype(str).tolist()
     if len(one.alike) < 2:
         return None
@@ -31,7 +30,7 @@ def ranks(material: Material) -> Section | None:
             scores,
         )
     ]
-    found = analysis.critical_difference(table)
+    found = one.critical_difference
     if found.enough:
         parts.append(
             Plot(
