@@ -16,7 +16,7 @@ from optbench.engine.runs import Run, Status
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.store import Progress, Store, fill
 
-NOT_REPEATABLE = ["run", "seconds_per_step", "environment"]
+NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "attempts", "seconds"]
 BUDGET = 12
 
 
