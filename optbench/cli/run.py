@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.console import say
-from optbench.cli.options import DataOption, JobsOption, StoreOption, parse_settings, use_data
+from optbench.cli.options import (
+    DataOption,
+    JobsOption,
+    MemoryOption,
+    StoreOption,
+    TimeoutOption,
+    parse_settings,
+    read_limits,
+    use_data,
+)
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
-    from optbench.store import Progress
+    from optbench.engine.runs import Run
+    from optbench.store import Progress, Store
 
 
 INTERRUPTED = 130
@@ -77,6 +90,8 @@ def run(
         ),
     ] = None,
     jobs: JobsOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
@@ -93,11 +108,11 @@ def run(
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
     """
-    from optbench.engine.executors import default_jobs
     from optbench.engine.plan import plan
     from optbench.store import Store
 
     use_data(data)
+    limits = read_limits(timeout, memory)
     chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():
@@ -108,7 +123,7 @@ def run(
         say(f"{len(planned.runs):,} runs; pairs of an optimizer and a problem: {len(pairs):,}")
         return
     with Store(store, create=True) as opened:
-        raise typer.Exit(_fill(opened, planned.runs, jobs or default_jobs(), again))
+        raise typer.Exit(_fill(opened, planned.runs, jobs, limits, again))
 
 
 def selections(
@@ -163,15 +178,22 @@ def selections(
     ]
 
 
-def _fill(store: object, runs: tuple[object, ...], jobs: int, again: bool) -> int:
+def _fill(
+    store: Store,
+    runs: Sequence[Run],
+    jobs: int | None,
+    limits: Limits,
+    again: bool,
+) -> int:
     from optbench.cli.progress import Watch
+    from optbench.engine.executors import executor
     from optbench.store import fill
 
     begun = time.monotonic()
     watch = Watch()
     try:
-        with watch:
-            progress = fill(store, runs, jobs=jobs, again=again, watch=watch)  # type: ignore[arg-type]
+        with executor(jobs) as workers, watch:
+            progress = fill(store, runs, executor=workers, limits=limits, again=again, watch=watch)
     except KeyboardInterrupt:
         seen = watch.progress
         if seen is not None:
@@ -188,7 +210,9 @@ def conclude(progress: Progress, seconds: float) -> int:
     counts = ", ".join(f"{n:,} {status.value}" for status, n in sorted(progress.status.items()))
     say(
         f"{progress.planned:,} runs: {progress.present:,} were in the store, "
-        f"{progress.done:,} done in {seconds:.0f} s" + (f" ({counts})" if counts else "")
+        f"{progress.done:,} done in {seconds:.0f} s"
+        + (f" ({counts})" if counts else "")
+        + (f", {progress.elsewhere:,} of them by others" if progress.elsewhere else "")
     )
     kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
     for (optimizer, problem, error), count in kinds.most_common(10):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.engine import pulse
 from optbench.engine.routes import Driver
 from optbench.engine.runs import DIVERGENCE
 from optbench.engine.schedule import log_schedule
@@ -135,6 +136,7 @@ def advance(
                 break
         if spent >= budget:
             break
+        pulse.beats += 1
         evaluations, loss = step(batch, budget - spent)
         if record.sees_loss:
             assert loss is not None
