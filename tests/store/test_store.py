@@ -58,8 +58,11 @@ def trace(steps: list[int], values: list[float]) -> Trace:
     return Trace(np.array(steps, dtype=np.int32), np.array(values, dtype=np.float32))
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be made, as a file and on a server."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres").new())
     return str(tmp_path / "results.sqlite")
 
 
@@ -297,10 +300,11 @@ def test_a_reader_sees_whole_batches_while_a_writer_is_at_work(store: Store, pat
         assert reader.count() == 3
 
 
-def test_the_file_is_in_wal_mode_and_stays_so(store: Store, path: str) -> None:
-    store.add([result()], HERE)
-    assert mode(path) == "wal"
-    store.close()
+def test_the_file_is_in_wal_mode_and_stays_so(tmp_path: Path) -> None:
+    path = str(tmp_path / "results.sqlite")
+    with Store(path, create=True) as store:
+        store.add([result()], HERE)
+        assert mode(path) == "wal"
     assert mode(path) == "wal"
 
 
