@@ -48,11 +48,16 @@ VARIED = ("lr", LR_SCHEDULE)
 """Hyperparameters that lanes of one unit may differ in."""
 
 
+ALONE = ("bfloat16",)
+"""Dtypes whose runs share no unit: in bfloat16 torch rounds what is left over of a vector register
+otherwise than the rest in nearly every operation, so that a lane's bits depend on its place."""
+
+
 def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
     """Group runs into units, the dearest first; ``certify`` as in `Unit`.
 
     Lanes of one setting stand together, and a lane's bits do not depend on its company, so how
-    runs are packed changes nothing but the time.
+    runs are packed changes nothing but the time. Where they would, each run goes alone.
     """
     together: dict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
@@ -64,6 +69,8 @@ def pack(runs: Iterable[Run], *, certify: bool = False) -> list[Unit]:
         group.sort(key=lambda run: (canonical(run.settings), run.seed))
         faster = certify and ":" in optimizer.name
         size = problem.max_lanes if faster else max_lanes(optimizer, problem)
+        if group[0].dtype in ALONE:
+            size = 1
         units += [Unit(tuple(group[i : i + size]), certify) for i in range(0, len(group), size)]
     return sorted(units, key=estimated_cost, reverse=True)
 
