@@ -40,6 +40,7 @@ class Dtype(enum.StrEnum):
 
     float32 = "float32"
     float64 = "float64"
+    bfloat16 = "bfloat16"
 
 
 def run(
@@ -96,6 +97,12 @@ def run(
     data: DataOption = None,
     dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    ddp: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Divide each gradient among N processes (data-parallel training)."
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Run also what the store holds, and replace it.")
     ] = False,
@@ -113,7 +120,7 @@ def run(
 
     use_data(data)
     limits = read_limits(timeout, memory)
-    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule)
+    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule, ddp)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():
         if optimizer and name in optimizer and problem and where in problem:
@@ -136,6 +143,7 @@ def selections(
     seeds: str | None,
     budget: int | None,
     schedules: list[str] | None = None,
+    ddp: int | None = None,
 ) -> list[Selection]:
     """What the options select: a suite's selections narrowed down, or one of its own."""
     from optbench.cli.mistakes import WrongUse
@@ -151,6 +159,8 @@ def selections(
         changes["rates"] = "tuned"
     if settings:
         changes["settings"] = parse_settings(settings)
+    if ddp is not None:
+        changes["ddp"] = ddp
     if schedules:
         changes["schedules"] = tuple(schedules)
     if seeds is not None:

@@ -41,9 +41,6 @@ STALL_S = 300.0
 """Seconds without a step after which a unit counts as hanging, where no limit was set: how long
 whole units of a stranger's problem take, nobody can know."""
 
-PULSE_S = 5.0
-"""Seconds between two signs of life."""
-
 PER_SETTING, PER_UNIT = 2, 3
 """Runs that may take their process down, each alone; the rest of their setting, or of their unit,
 is not tried."""
@@ -288,8 +285,7 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
     with in_a_worker(trail):
         _limit(memory)
         pipe.send(READY)
-        speech = threading.Lock()
-        threading.Thread(target=_beat, args=(pipe, speech), daemon=True).start()
+        speech = pulse.tell(pipe, (PULSE, (), False))
         while True:
             try:
                 number, unit = pipe.recv()
@@ -305,18 +301,6 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
                 os._exit(0)  # a copy that the optimizer made of this process
             with speech:
                 pipe.send((number, results, shared_by_all() != before))
-
-
-def _beat(pipe: Connection, speech: threading.Lock) -> None:
-    """Tell that steps are taken, as long as they are."""
-    told = pulse.beats
-    while True:
-        time.sleep(PULSE_S)
-        if pulse.beats != told:
-            told = pulse.beats
-            # A coordinator that is gone takes this process along: `begin_worker` sees to it.
-            with contextlib.suppress(OSError), speech:
-                pipe.send((PULSE, (), False))
 
 
 def _limit(memory: int | None) -> None:

@@ -26,6 +26,10 @@ COST_S = 1.1e-4
 VARIED = ("lr", LR_SCHEDULE)
 """Hyperparameters that lanes of one unit may differ in."""
 
+ALONE = ("bfloat16",)
+"""Dtypes whose runs share no unit: in bfloat16 torch rounds what is left over of a vector register
+otherwise than the rest in nearly every operation, so that a lane's bits depend on its place."""
+
 
 class Pace:
     """How long runs will take, by how long their like took.
@@ -67,6 +71,8 @@ def pack(runs: Iterable[Run], pace: Pace | None = None, *, certify: bool = False
         group.sort(key=lambda run: (canonical(run.settings), run.seed))
         faster = certify and ":" in optimizer.name
         size = problem.max_lanes if faster else max_lanes(optimizer, problem)
+        if group[0].dtype in ALONE:
+            size = 1
         most = group[:size]
         expected = pace.seconds(most)
         if expected > 1.5 * PARCEL_S:

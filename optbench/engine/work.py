@@ -12,10 +12,12 @@ import torch
 from optbench.engine import cost, outcome
 from optbench.engine.as_found import same_random_numbers, torch_as_found
 from optbench.engine.certify import fastest_route
+from optbench.engine.data_parallel import perform_together
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
+from optbench.optimizers.of_the_run import DDP
 from optbench.optimizers.schedules import without_schedule
 from optbench.problems import PROBLEMS, Problem
 
@@ -78,33 +80,9 @@ def perform(unit: Unit) -> list[Result]:
 
 def _perform(runs: list[Run], certify: bool) -> list[Result]:
     try:
-        optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
-        if certify:
-            optimizer = _certified(runs[0].optimizer)
-        dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
-        price = _price(optimizer, problem, runs[0], dtype, device)
-        # Lanes of a closure cannot advance together: they ask for gradients when they like.
-        batches = [[run] for run in runs] if optimizer.closure else [runs]
-        done: list[Result] = []
-        for batch in batches:
-            trajectory = advance(
-                optimizer,
-                problem,
-                [run.settings for run in batch],
-                [run.seed for run in batch],
-                runs[0].budget,
-                dtype=dtype,
-                device=device,
-            )
-            done += outcome.results(
-                batch,
-                trajectory,
-                problem.targets,
-                problem.observe_every,
-                seconds_per_step=price.seconds_per_step if price else None,
-                state_bytes=price.state_bytes if price else None,
-            )
-        return done
+        if DDP in runs[0].settings:
+            return perform_together(_done, runs, certify)
+        return _done(runs, certify)
     # An optimizer is anybody's code: whatever it raises is the result of its run, sys.exit too.
     except BaseException as error:
         # Ctrl-C is the user's, but workers never see it: there it is the optimizer's as well.
@@ -114,6 +92,37 @@ def _perform(runs: list[Run], certify: bool) -> list[Result]:
             # One lane may have brought the others down: each alone, so that only it fails.
             return [result for run in runs for result in _perform([run], certify)]
         return [Result(runs[0], Status.FAILED, error=describe(error))]
+
+
+def _done(runs: list[Run], certify: bool) -> list[Result]:
+    """The runs of a unit, or whatever it raises."""
+    optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
+    if certify:
+        optimizer = _certified(runs[0].optimizer)
+    dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
+    price = _price(optimizer, problem, runs[0], dtype, device)
+    # Lanes of a closure cannot advance together: they ask for gradients when they like.
+    batches = [[run] for run in runs] if optimizer.closure else [runs]
+    done: list[Result] = []
+    for batch in batches:
+        trajectory = advance(
+            optimizer,
+            problem,
+            [run.settings for run in batch],
+            [run.seed for run in batch],
+            runs[0].budget,
+            dtype=dtype,
+            device=device,
+        )
+        done += outcome.results(
+            batch,
+            trajectory,
+            problem.targets,
+            problem.observe_every,
+            seconds_per_step=price.seconds_per_step if price else None,
+            state_bytes=price.state_bytes if price else None,
+        )
+    return done
 
 
 @functools.cache
