@@ -22,7 +22,7 @@ from optbench.optimizers.of_the_run import DDP
 if TYPE_CHECKING:
     from optbench.engine.processes import WorkerProcess
 
-GRACE_S = 5.0
+GRACE_S = 2.0
 """Seconds between a first bad answer and the last: what a process says of a neighbour that went
 away may come before that one's own last words."""
 

@@ -27,8 +27,8 @@ VARIED = ("lr", LR_SCHEDULE)
 """Hyperparameters that lanes of one unit may differ in."""
 
 ALONE = ("bfloat16",)
-"""Dtypes whose runs share no unit: in bfloat16 torch rounds what is left over of a vector register
-otherwise than the rest in nearly every operation, so that a lane's bits depend on its place."""
+"""Dtypes whose runs share no unit: in bfloat16 torch's ``add`` with a factor, which SGD is made of,
+rounds what fills a vector register otherwise than the rest: a lane's bits depend on its place."""
 
 
 class Pace:

@@ -68,11 +68,8 @@ class ModuleProblem(Problem):
         return bound
 
     def rescored(self, dtype: torch.dtype, device: torch.device) -> Problem:
-        # The module of the run itself: its running statistics are what training left in it.
-        again = super().bind(dtype, device)
-        assert isinstance(again, ModuleProblem)
-        again.module = self.module
-        return again
+        # A copy with the module of the run itself: its running statistics are what training left.
+        return super().bind(dtype, device)
 
     module: torch.nn.Module
     draws: int
