@@ -90,18 +90,23 @@ class Coordinator:
 
     def _take_over(self, connection: Connection) -> None:
         """Free the claims of the dead."""
-        holder = schema.claims.c.coordinator
-        others = connection.execute(
-            select(holder).where(holder != self._presence.number).distinct().order_by(holder)
-        ).scalars()
-        for dead in self._presence.gone(others.all(), connection):
-            connection.execute(delete(schema.claims).where(holder == dead))
+        table = schema.claims.c
+        query = select(table.coordinator, table.server).where(
+            table.coordinator != self._presence.number
+        )
+        others: dict[int, set[str | None]] = {}
+        for row in connection.execute(query.distinct().order_by(table.coordinator)):
+            others.setdefault(row.coordinator, set()).add(row.server)
+        for dead in self._presence.gone(others, connection):
+            connection.execute(delete(schema.claims).where(table.coordinator == dead))
 
     def _claim_free(self, connection: Connection, keys: list[str]) -> None:
         held = {key for key, _ in _holders(connection, keys)}
-        free = [
-            {"key": key, "coordinator": self._presence.number} for key in keys if key not in held
-        ]
+        mine = {
+            "coordinator": self._presence.number,
+            "server": self._presence.server(connection),
+        }
+        free = [{"key": key, **mine} for key in keys if key not in held]
         if not free:
             return
         if connection.dialect.name == "postgresql":

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable
+import threading
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.store.database import Database
 from optbench.store.mistake import StoreError
+
+Others = Mapping[int, Set[str | None]]
+"""Coordinators by number, and on which servers they made their claims."""
+
+PING_S = 1.0
+"""How often a coordinator looks whether its server has forgotten it."""
+
+GRACE_S = 5.0
+"""How long a server that was started anew waits for those whom it has forgotten."""
 
 
 class Presence(Protocol):
@@ -35,7 +45,11 @@ class Presence(Protocol):
         """Give the sign again, where it was lost with a server."""
         ...
 
-    def gone(self, others: Iterable[int], connection: Connection) -> list[int]:
+    def server(self, connection: Connection) -> str | None:
+        """What names the server from its start to its end; None where there is none."""
+        ...
+
+    def gone(self, others: Others, connection: Connection) -> list[int]:
         """Those of the others that are dead for as long as this writing transaction lasts."""
         ...
 
@@ -70,7 +84,10 @@ class NobodyElse:
     def renew(self) -> None:
         """There is nothing to lose."""
 
-    def gone(self, others: Iterable[int], connection: Connection) -> list[int]:
+    def server(self, connection: Connection) -> str | None:
+        """There is none."""
+
+    def gone(self, others: Others, connection: Connection) -> list[int]:
         """All: nobody else is here."""
         return list(others)
 
@@ -97,7 +114,10 @@ class LockFile:
     def renew(self) -> None:
         """A file stays locked."""
 
-    def gone(self, others: Iterable[int], connection: Connection) -> list[int]:
+    def server(self, connection: Connection) -> str | None:
+        """There is none."""
+
+    def gone(self, others: Others, connection: Connection) -> list[int]:
         """Those whose file nobody holds any more."""
         return [other for other in others if not self._held(self._path(other))]
 
@@ -134,35 +154,71 @@ class LockFile:
 
 
 class SessionLock:
-    """The presence on PostgreSQL: an advisory lock, held by a session of its own."""
+    """The presence on PostgreSQL: an advisory lock, held by a session of its own.
+
+    A server that is started anew has forgotten it. A thread gives the sign again, within a moment;
+    until then the others wait with taking over what was claimed before. The only clock in it is
+    the server's, and all that it can do is to have a run computed twice.
+    """
 
     def __init__(self, number: int, database: Database) -> None:
         self.number, self._database = number, database
         self._session = database.patiently(self._lock)
+        self._one_at_a_time = threading.Lock()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._stay, name="presence", daemon=True)
+        self._watch.start()
 
     def renew(self) -> None:
         """Lock anew where the session was lost; claims that nobody took meanwhile still hold."""
-        try:
-            self._session.execute(select(1))
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            self._session.close()
-            self._session = self._database.patiently(self._lock)
+        self._database.patiently(self._renew)
 
-    def gone(self, others: Iterable[int], connection: Connection) -> list[int]:
+    def server(self, connection: Connection) -> str | None:
+        """When it was started."""
+        query = "SELECT CAST(pg_postmaster_start_time() AS text)"
+        return str(connection.execute(text(query)).scalar_one())
+
+    def gone(self, others: Others, connection: Connection) -> list[int]:
         """Those whose lock is free, and kept free of them by this transaction."""
-        query = "SELECT pg_try_advisory_xact_lock(:number)"
+        if not others:
+            return []
+        here = self.server(connection)
+        # Without its sign, a clock that was set back would keep the dead alive.
+        age = "SELECT abs(extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()))"
+        young = connection.execute(text(age)).scalar_one() < GRACE_S
+        query = text("SELECT pg_try_advisory_xact_lock(:number)")
         return [
             other
-            for other in others
-            if connection.execute(text(query), {"number": other}).scalar_one()
+            for other, servers in others.items()
+            if (here in servers or not young)
+            and connection.execute(query, {"number": other}).scalar_one()
         ]
 
     def end(self) -> None:
         """End the session, and the lock with it."""
-        self._session.invalidate()
-        self._session.close()
+        self._ended.set()
+        # It may be at a server that does not answer; it ends with the process at the latest.
+        self._watch.join(GRACE_S)
+        self._drop()
+
+    def _stay(self) -> None:
+        while not self._ended.wait(PING_S):
+            # A server that is away now is asked again, and by whoever needs it: that one says so.
+            with contextlib.suppress(SQLAlchemyError):
+                self._renew()
+
+    def _renew(self) -> None:
+        with self._one_at_a_time:
+            try:
+                self._session.execute(select(1))
+            except SQLAlchemyError:
+                self._drop()
+                self._session = self._lock()
+
+    def _drop(self) -> None:
+        if not self._session.closed:
+            self._session.invalidate()
+            self._session.close()
 
     def _lock(self) -> Connection:
         session = self._database.connected()
@@ -173,6 +229,7 @@ class SessionLock:
                 session.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
             session.execute(select(func.pg_advisory_lock(self.number)))
         except BaseException:
+            session.invalidate()
             session.close()
             raise
         return session

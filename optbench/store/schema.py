@@ -152,4 +152,6 @@ claims = Table(
     metadata,
     Column("key", String(32), primary_key=True),
     Column("coordinator", BigInteger, nullable=False),
+    # When the server began that the claim was made on: it drops all signs of life when it ends.
+    Column("server", Text),
 )

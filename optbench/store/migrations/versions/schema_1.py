@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("optimizer", sa.Text, nullable=False),
         sa.Column("base", sa.Text, nullable=False),
         sa.Column("variant", sa.Text, nullable=False),
-        sa.Column("problem_id", sa.ForeignKey("problems.id"), nullable=False),
+        sa.Column("problem_id", sa.Integer, sa.ForeignKey("problems.id"), nullable=False),
         sa.Column("lr", sa.Float, nullable=False),
         sa.Column("hyperparameters", sa.Text, nullable=False),
         sa.Column("default", sa.Boolean, nullable=False),
@@ -68,11 +68,11 @@ def upgrade() -> None:
         sa.Column("hits", sa.Text, nullable=False),
         sa.Column("seconds_per_step", sa.Float),
         sa.Column("state_bytes", sa.Integer),
-        sa.Column("environment_id", sa.ForeignKey("environments.id"), nullable=False),
+        sa.Column("environment_id", sa.Integer, sa.ForeignKey("environments.id"), nullable=False),
     )
     op.create_table(
         "traces",
-        sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+        sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
         sa.Column("metric", sa.String(32), primary_key=True),
         sa.Column("steps", sa.LargeBinary, nullable=False),
         sa.Column("values", sa.LargeBinary, nullable=False),

@@ -15,6 +15,7 @@ def upgrade() -> None:
         "claims",
         sa.Column("key", sa.String(32), primary_key=True),
         sa.Column("coordinator", sa.BigInteger, nullable=False),
+        sa.Column("server", sa.Text),
     )
     _codes()
     _schedules()
