@@ -82,14 +82,14 @@ def spelt(value: Any) -> Any:
 
 
 @given(st.lists(results, max_size=2).map(tuple))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 def test_results_come_back_as_they_were(made: tuple[Result, ...]) -> None:
     sent = Performed(made, HERE)
     assert spelt(decode(encode(sent, Performed), Performed)) == spelt(sent)
 
 
 @given(st.lists(runs, min_size=1, max_size=2).map(tuple), st.booleans(), numbers)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 def test_a_job_comes_back_as_it_was(made: tuple[Run, ...], certify: bool, seconds: float) -> None:
     sent = Job(
         Parcel((Unit(made, certify, seconds),)), Limits(seconds, 2**40), ("ab",) * len(made), "cd"
@@ -113,7 +113,7 @@ MESSAGE = encode(RESULT, Result)
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 def test_no_byte_can_be_changed_or_cut_off_unnoticed(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(MESSAGE) - 1))
     change = data.draw(st.integers(1, 255))
@@ -124,7 +124,7 @@ def test_no_byte_can_be_changed_or_cut_off_unnoticed(data: st.DataObject) -> Non
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 def test_any_bytes_are_refused(content: bytes) -> None:
     for each in (content, wire.MAGIC + content, signed(content)):
         with pytest.raises(NotOurs):
@@ -139,7 +139,7 @@ json_values = st.recursive(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 def test_a_forged_header_makes_a_value_of_that_type_or_none(data: st.DataObject) -> None:
     """Somebody who can count the checksum puts anything in any place."""
     header, rest = taken_apart(MESSAGE)
