@@ -122,8 +122,7 @@ def connect(
         opening.enter_context(no_unpickling())
         address = cluster.address if cluster else _address(where)
         client = _client(address, cluster.security if cluster else None)
-        # Nothing is waited for: where there is no scheduler any more, that would take a while.
-        opening.callback(client.close, timeout=CLOSE_S)
+        opening.callback(_close, client)
         return DaskExecutor(client, warn=warn, patience_s=patience_s, closing=opening.pop_all())
 
 
@@ -184,6 +183,24 @@ def _client(address: str, security: Mapping[str, str] | None) -> distributed.Cli
     for topic in ("print", "warn"):
         client.unsubscribe_topic(topic)
     return client
+
+
+def _close(client: distributed.Client) -> None:
+    if _stopped_listening(client):
+        # It would raise again what it would not read.
+        client._handle_report_task = None
+    # Where there is no scheduler any more, there is nobody to take leave of.
+    with contextlib.suppress(TimeoutError, OSError):
+        client.close(timeout=CLOSE_S)
+
+
+def _stopped_listening(client: distributed.Client) -> bool:
+    """Whether nothing that the scheduler may say arrives any more, for a reason of the client's.
+
+    One that was sent what it refuses to read stays "running", and Dask has no public word for it.
+    """
+    listening = getattr(client, "_handle_report_task", None)
+    return listening is not None and bool(listening.done())
 
 
 def _reasons(error: BaseException | None) -> str:
@@ -518,7 +535,7 @@ class DaskExecutor(Executor):
         """Notice that the scheduler is gone, that workers come and go, and that none is there."""
         warned = ""
         while not self._closed.wait(LOOK_S):
-            if self._client.status != "running":
+            if self._client.status != "running" or _stopped_listening(self._client):
                 self._fail(self._gone())
                 return
             self._look()
