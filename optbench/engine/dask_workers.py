@@ -7,6 +7,7 @@ something else would come out refuse. See docs/clusters.md.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import re
@@ -171,18 +172,22 @@ def _client(address: str, security: Mapping[str, str] | None) -> distributed.Cli
         )
     # TypeError: of a missing certificate; ValueError: an address that is none.
     except (OSError, TypeError, ValueError, RuntimeError, ImportError) as error:
-        tls = (
-            "; for tls:// the certificates are those of DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
-            "..._CLIENT__CERT and ..._CLIENT__KEY, and the CA must be the cluster's"
-        )
-        raise NoScheduler(
-            f"no Dask scheduler at {address} lets us in: {_reasons(error)}"
-            + (tls if address.startswith("tls:") else "")
-        ) from error
-    # Workers' prints are no part of our report, and their warnings travel pickled.
-    for topic in ("print", "warn"):
-        client.unsubscribe_topic(topic)
-    return client
+        reasons = _reasons(error)
+    else:
+        # Workers' prints are no part of our report, and their warnings travel pickled.
+        for topic in ("print", "warn"):
+            client.unsubscribe_topic(topic)
+        return client
+    # What is left of a client closes itself now, while its event loop still runs.
+    gc.collect()
+    tls = (
+        "; for tls:// the certificates are those of DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+        "..._CLIENT__CERT and ..._CLIENT__KEY, and the CA must be the cluster's"
+    )
+    raise NoScheduler(
+        f"no Dask scheduler at {address} lets us in: {reasons}"
+        + (tls if address.startswith("tls:") else "")
+    )
 
 
 def _close(client: distributed.Client) -> None:

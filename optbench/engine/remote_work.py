@@ -139,11 +139,15 @@ def _check_problem(run: Run) -> None:
 
 @functools.cache
 def source() -> str:
-    """Digest of optbench's own source files, 16 hexadecimal digits."""
-    root = Path(optbench.__file__).parent
+    """Digest of optbench's own source files."""
+    return digest_of(Path(optbench.__file__).parent)
+
+
+def digest_of(folder: Path) -> str:
+    """Digest of the Python files of a folder, their names and contents: 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
