@@ -13,7 +13,6 @@ import multiprocessing.util
 from dataclasses import dataclass
 from pathlib import Path
 
-import optbench
 from optbench.engine import isolation
 from optbench.engine.environment import Environment, environment
 from optbench.engine.executors import Performed
@@ -140,7 +139,7 @@ def _check_problem(run: Run) -> None:
 @functools.cache
 def source() -> str:
     """Digest of optbench's own source files."""
-    return digest_of(Path(optbench.__file__).parent)
+    return digest_of(Path(__file__).parents[1])
 
 
 def digest_of(folder: Path) -> str:

@@ -139,7 +139,7 @@ def _flat(value: Any, kind: Any, arrays: list[bytes]) -> Any:
         if dataclasses.is_dataclass(choice) and type(value) is choice:
             return {
                 name: _flat(getattr(value, name), of, arrays)
-                for name, of in _fields(choice).items()
+                for name, of in _fields(choice).items()  # type: ignore[arg-type]
             }
         if isinstance(choice, type) and issubclass(choice, enum.Enum) and type(value) is choice:
             return value.value
@@ -224,7 +224,7 @@ def _value(flat: Any, kind: Any, arrays: _Bytes, path: str) -> Any:
     if choice is np.ndarray:
         return _array(flat, arrays, path)
     if dataclasses.is_dataclass(choice):
-        fields = _fields(choice)
+        fields = _fields(choice)  # type: ignore[arg-type]
         if type(flat) is not dict or flat.keys() != fields.keys():
             raise NotOurs(f"{path}: not the fields of {choice.__name__}: {flat!r:.80}")  # type: ignore[union-attr]
         made = {n: _value(flat[n], of, arrays, f"{path}.{n}") for n, of in fields.items()}
