@@ -14,6 +14,7 @@ import typer
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
 from optbench.cli.console import say
 from optbench.cli.options import (
+    DaskOption,
     DataOption,
     JobsOption,
     MemoryOption,
@@ -59,6 +60,7 @@ def nightly(
     jobs: JobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
+    dask: DaskOption = None,
     asv: Annotated[
         bool, typer.Option("--asv/--no-asv", help="Run asv's benchmarks, where there are some.")
     ] = True,
@@ -111,7 +113,7 @@ def nightly(
 
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
-                   again, repo, path, install, read_limits(timeout, memory))  # fmt: skip
+                   again, repo, path, install, read_limits(timeout, memory), dask)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Watch() as watch:
@@ -154,6 +156,7 @@ def _read(
     path: str | None,
     install: bool | None,
     limits: Limits,
+    dask: str | None,
 ) -> WantedNight:
     """What was asked for, with what the repository's own table says where the user is silent."""
     from optbench.cli.compare import read_wanted
@@ -187,6 +190,7 @@ def _read(
         commits=commits,
         jobs=jobs,
         limits=limits,
+        dask=dask,
         fail_on=words,
         path=compared.path,
         install=compared.install,

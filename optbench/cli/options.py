@@ -69,6 +69,17 @@ MemoryOption = Annotated[
     ),
 ]
 
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        envvar="OPTBENCH_DASK",
+        metavar="WHERE",
+        help="Work on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a scheduler file, "
+        "or local:N.",
+    ),
+]
+
 
 def use_data(folder: Path | None) -> None:
     """Make the digits of a folder those of this process and its workers."""

@@ -11,6 +11,7 @@ import typer
 
 from optbench.cli.console import say
 from optbench.cli.options import (
+    DaskOption,
     DataOption,
     JobsOption,
     MemoryOption,
@@ -93,6 +94,7 @@ def run(
     jobs: JobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
+    dask: DaskOption = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
@@ -115,11 +117,14 @@ def run(
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
     """
+    from optbench.cli.mistakes import WrongUse
     from optbench.engine.plan import plan
     from optbench.store import Store
 
     use_data(data)
     limits = read_limits(timeout, memory)
+    if dask is not None and jobs is not None:
+        raise WrongUse("--jobs and --dask exclude each other: local:N is a cluster of N workers")
     chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule, ddp)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():
@@ -130,7 +135,7 @@ def run(
         say(f"{len(planned.runs):,} runs; pairs of an optimizer and a problem: {len(pairs):,}")
         return
     with Store(store, create=True) as opened:
-        raise typer.Exit(_fill(opened, planned.runs, jobs, limits, again))
+        raise typer.Exit(_fill(opened, planned.runs, jobs, dask, limits, again))
 
 
 def selections(
@@ -192,6 +197,7 @@ def _fill(
     store: Store,
     runs: Sequence[Run],
     jobs: int | None,
+    dask: str | None,
     limits: Limits,
     again: bool,
 ) -> int:
@@ -202,7 +208,7 @@ def _fill(
     begun = time.monotonic()
     watch = Watch()
     try:
-        with executor(jobs) as workers, watch:
+        with executor(jobs, dask, warn=say) as workers, watch:
             progress = fill(store, runs, executor=workers, limits=limits, again=again, watch=watch)
     except KeyboardInterrupt:
         seen = watch.progress

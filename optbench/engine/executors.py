@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -84,8 +85,27 @@ class LocalExecutor(ThreadPoolExecutor):
         self.shutdown(wait=error is None, cancel_futures=error is not None)
 
 
-def executor(jobs: int | None = None) -> Executor:
-    """An executor of so many worker processes; with 0 this process works, None: one a processor."""
+def executor(
+    jobs: int | None = None,
+    dask: str | None = None,
+    *,
+    warn: Callable[[str], object] = warnings.warn,
+) -> Executor:
+    """An executor of so many worker processes, or of those of a Dask cluster.
+
+    Parameters
+    ----------
+    jobs : int or None
+        With 0, this process works; None: one a processor.
+    dask : str or None
+        Where the cluster is, as `optbench.engine.dask_workers.connect` takes it.
+    warn : callable
+        Told of workers that are refused.
+    """
+    if dask is not None:
+        from optbench.engine.dask_workers import connect
+
+        return connect(dask, warn=warn)
     jobs = default_jobs() if jobs is None else jobs
     return LocalExecutor(jobs) if jobs else InlineExecutor()
 

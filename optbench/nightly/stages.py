@@ -118,7 +118,7 @@ def runs(work: Work, watch: Callable[[Progress], None]) -> str:
     wanted = work.wanted
     with (
         Store(wanted.store, create=True) as store,
-        executor(wanted.jobs) as workers,
+        executor(wanted.jobs, wanted.dask, warn=work.notes.append) as workers,
     ):
         progress = fill(
             store, planned.runs, executor=workers, limits=wanted.limits, watch=watch, certify=True

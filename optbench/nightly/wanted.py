@@ -42,6 +42,8 @@ class WantedNight:
         The most that asv runs.
     jobs : int or None
         Worker processes; 0: this one works; None: one a processor.
+    dask : str or None
+        A Dask cluster that works instead.
     limits : Limits or None
         Of a unit.
     fail_on : frozenset of str
@@ -62,6 +64,7 @@ class WantedNight:
     machine: str | None = None
     commits: int = tracking.COMMITS
     jobs: int | None = 0
+    dask: str | None = None
     limits: Limits | None = None
     fail_on: frozenset[str] = frozenset(FAIL_ON)
     path: str | None = None
