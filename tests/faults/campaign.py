@@ -21,9 +21,9 @@ import optbench
 ASKED = (
     *("-o", "sgd", "-o", "adam", "-o", "rmsprop", "-o", "adafactor", "-o", "lbfgs"),
     *("-p", "quadratic", "-p", "rosenbrock-2d", "-p", "noisy-quadratic", "-p", "matrix-completion"),
-    *("--lr", "0.001", "--lr", "0.03", "--lr", "10", "--seeds", "4", "--budget", "600"),
+    *("--lr", "0.001", "--lr", "0.03", "--lr", "10", "--seeds", "4", "--budget", "400"),
 )
-"""Some ten seconds of work for two cores: runs that end well and runs that diverge."""
+"""Some five seconds of work for two cores: runs that end well and runs that diverge."""
 
 RUNS = 5 * 4 * 3 * 4
 
@@ -41,29 +41,42 @@ class Campaign:
     ----------
     where : Path
         The folder to stand in.
+    store : str
+        The store to fill.
     options : tuple of str
-        On top of `ASKED`: the store, where to work.
+        On top of `ASKED`: where to work.
     seed : int
         Of the moments and of the victims.
+    again : bool
+        Do anew what is there: all was done, and more is to be disturbed.
+    kills : int
+        How often something was killed.
+    said : list of str
+        What each start said.
     """
 
     where: Path
+    store: str
     options: tuple[str, ...]
     seed: int
+    again: bool = False
     kills: int = 0
-    starts: int = 0
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
     @contextmanager
-    def started(self, *more: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self) -> Iterator[subprocess.Popen[str]]:
         """The command; whatever is left of it when this is left is killed."""
-        self.starts += 1
+        again = ["--again"] if self.again else []
         with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "optbench", "run", *ASKED, *self.options, *more],
+                [
+                    *(sys.executable, "-m", "optbench", "run", *ASKED, "--store", self.store),
+                    *self.options,
+                    *again,
+                ],
                 cwd=self.where,
                 stdout=said,
                 stderr=said,
@@ -84,6 +97,7 @@ class Campaign:
 
     def until_it_ends_well(self) -> None:
         """Start it until nothing is left to do; the third time it has to be."""
+        self.again = False
         for _ in range(3):
             with self.started() as process:
                 code = process.wait(PATIENCE_S)
@@ -105,32 +119,42 @@ def coordinator_killed(campaign: Campaign, kills: int, longest: float = 9.0) -> 
     """Kill -9 the coordinator, so many times, each time at a random moment after its start."""
     while campaign.kills < kills:
         with campaign.started() as process:
-            if not ended_within(process, campaign.moment(longest)):
+            if ended_within(process, campaign.moment(longest)):
+                campaign.again = True
+            else:
                 process.kill()
                 campaign.kills += 1
-            elif process.returncode != 0:
-                continue
-            else:
-                # All is done: what follows replaces it, and is disturbed in that.
-                campaign.options = (*campaign.options, "--again")
-    campaign.options = tuple(option for option in campaign.options if option != "--again")
 
 
 def others_killed(
     campaign: Campaign,
     kills: int,
-    victims: Callable[[subprocess.Popen[str]], list[psutil.Process]],
+    strike: Callable[[subprocess.Popen[str]], bool],
     longest: float = 3.0,
 ) -> None:
-    """Kill -9 one of the victims at a random moment, again and again while the suite runs."""
+    """Strike at random moments, again and again while the suite runs; True: it has hit."""
+    campaign.again = True
     while campaign.kills < kills:
-        with campaign.started("--again") as process:
+        with campaign.started() as process:
             while campaign.kills < kills and not ended_within(process, campaign.moment(longest)):
-                if found := victims(process):
-                    killed(campaign.random.choice(found))
-                    campaign.kills += 1
+                campaign.kills += strike(process)
             if process.poll() is None:
                 process.wait(PATIENCE_S)
+
+
+def one_of(
+    victims: Callable[[subprocess.Popen[str]], list[psutil.Process]], seed: int
+) -> Callable[[subprocess.Popen[str]], bool]:
+    """A strike that kills one of the victims."""
+    random_ = random.Random(seed)
+
+    def strike(process: subprocess.Popen[str]) -> bool:
+        found = victims(process)
+        if found:
+            killed(random_.choice(found))
+        return bool(found)
+
+    return strike
 
 
 def killed(victim: psutil.Process) -> None:
@@ -143,8 +167,13 @@ def killed(victim: psutil.Process) -> None:
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that compute for a coordinator."""
+    return begun_by(process.pid)
+
+
+def begun_by(pid: int) -> list[psutil.Process]:
+    """The workers that a process has begun."""
     try:
-        children = psutil.Process(process.pid).children()
+        children = psutil.Process(pid).children()
         return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
     except psutil.NoSuchProcess:
         return []

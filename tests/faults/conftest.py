@@ -28,4 +28,4 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 def here(tmp_path: Path, request: pytest.FixtureRequest) -> Campaign:
     """A campaign on a SQLite file, seeded by the name of its test."""
     seed = sum(map(ord, request.node.name))
-    return Campaign(tmp_path, ("--jobs", "2", "--store", str(tmp_path / "results.sqlite")), seed)
+    return Campaign(tmp_path, str(tmp_path / "results.sqlite"), ("--jobs", "2"), seed)
