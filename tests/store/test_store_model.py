@@ -21,8 +21,10 @@ from optbench.store.presence import LockFile
 RUNS = {key(one): one for one in (run(seed=seed) for seed in range(5))}
 NAMES = sorted(RUNS)
 
-names = st.lists(st.sampled_from(NAMES), max_size=5, unique=True)
-coordinators = st.integers(0, 2)
+MEMORY = Path("/dev/shm")
+
+names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True)
+which_one = st.integers(0, 2)
 
 
 class StoreIsTwoDictionaries(RuleBasedStateMachine):
@@ -30,7 +32,8 @@ class StoreIsTwoDictionaries(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
+        # In memory where there is such a place: it is opened and closed a thousand times.
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.path = str(self.folder / "results.sqlite")
         self.store = Store(self.path, create=True)
         # How often each run was done, and how it ended last.
@@ -40,23 +43,24 @@ class StoreIsTwoDictionaries(RuleBasedStateMachine):
         self.holder: dict[str, int] = {}
         self.alive: dict[int, tuple[Store, Any, Coordinator]] = {}
         self.next = 0
-        self.place: dict[int, int] = {}
+        self.come()
+        self.come()
 
-    @rule(where=coordinators)
-    def come(self, where: int) -> None:
-        if where in self.place:
-            return
+    def one(self, which: int) -> int:
+        return sorted(self.alive)[which % len(self.alive)]
+
+    @precondition(lambda self: len(self.alive) < 3)
+    @rule()
+    def come(self) -> None:
         store = Store(self.path)
         context = store.coordinate()
         self.alive[self.next] = store, context, context.__enter__()
-        self.place[where] = self.next
         self.next += 1
 
-    @rule(where=coordinators, asked=names, outdated=st.booleans())
-    def claim(self, where: int, asked: list[str], outdated: bool) -> None:
-        if where not in self.place:
-            return
-        me = self.place[where]
+    @precondition(lambda self: self.alive)
+    @rule(which=which_one, asked=names, outdated=st.booleans())
+    def claim(self, which: int, asked: list[str], outdated: bool) -> None:
+        me = self.one(which)
         now = {name: self.attempts.get(name, 0) for name in asked}
         seen = {name: max(count - outdated, 0) for name, count in now.items()}
         done = {name for name in asked if now[name] > seen[name]}
@@ -68,22 +72,19 @@ class StoreIsTwoDictionaries(RuleBasedStateMachine):
         said = self.alive[me][2].claim(seen)
         assert said == Claim(frozenset(mine - done), frozenset(done))
 
-    @rule(where=coordinators, which=names)
-    def release(self, where: int, which: list[str]) -> None:
-        if where not in self.place:
-            return
-        me = self.place[where]
-        self.alive[me][2].release(which)
-        for name in which:
+    @precondition(lambda self: self.alive)
+    @rule(which=which_one, some=names)
+    def release(self, which: int, some: list[str]) -> None:
+        me = self.one(which)
+        self.alive[me][2].release(some)
+        for name in some:
             if self.holder.get(name) == me:
                 del self.holder[name]
 
     @precondition(lambda self: self.alive)
-    @rule(where=coordinators, dies=st.booleans())
-    def go(self, where: int, dies: bool) -> None:
-        if where not in self.place:
-            return
-        me = self.place.pop(where)
+    @rule(which=which_one, dies=st.booleans())
+    def go(self, which: int, dies: bool) -> None:
+        me = self.one(which)
         store, context, coordinator = self.alive.pop(me)
         if dies:
             # What the system does for a process that ends: its locks are free, all else stays.
@@ -95,16 +96,16 @@ class StoreIsTwoDictionaries(RuleBasedStateMachine):
             self.holder = {name: who for name, who in self.holder.items() if who != me}
         store.close()
 
-    @rule(which=names, status=st.sampled_from(Status))
-    def add(self, which: list[str], status: Status) -> None:
+    @rule(some=names, status=st.sampled_from(Status))
+    def add(self, some: list[str], status: Status) -> None:
         results = [
             Result(RUNS[name], status, error="no")
             if status is Status.FAILED
             else result(RUNS[name], status=status)
-            for name in which
+            for name in some
         ]
         self.store.add(results, HERE)
-        for name in which:
+        for name in some:
             self.attempts[name] = self.attempts.get(name, 0) + 1
             self.status[name] = status
             self.holder.pop(name, None)
