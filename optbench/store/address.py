@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -80,6 +81,23 @@ def prepare_file(url: URL, *, create: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make the folder of the store {path}: {error}") from error
+
+
+def readable(url: URL) -> URL:
+    """The URL that opens a file to read where nothing may be written beside it.
+
+    SQLite keeps an index of the write-ahead log there, also to read; where nobody can write,
+    there is no need of one, unless a log was left (sqlite.org/wal.html, "Read-Only Databases").
+    """
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":", "file:")):
+        return url
+    path = Path(name)
+    log = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+        return url
+    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+    return url.set(database=path.resolve().as_uri(), query=query)
 
 
 def _head(path: Path) -> bytes:

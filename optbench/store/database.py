@@ -17,7 +17,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from optbench.store.address import shown
+from optbench.store.address import readable, shown
 from optbench.store.mistake import StoreError, reason
 
 PATIENCE_S = 60.0
@@ -47,6 +47,8 @@ class Database:
     ----------
     url : URL
         Of SQLAlchemy's.
+    writes : bool
+        Whether it is going to be written; a file that is only read may be where nobody writes.
 
     Attributes
     ----------
@@ -56,12 +58,12 @@ class Database:
         How long a server may be away: not at all at first, when its name may be wrong.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, writes: bool) -> None:
         self.url = url
         self.shown = shown(url)
         self.patience_s = 0.0
         try:
-            self.engine = create_engine(url)
+            self.engine = create_engine(url if writes else readable(url))
         except (SQLAlchemyError, ImportError) as error:
             text = f"cannot open the store {self.shown}: {reason(error)}"
             if isinstance(error, ImportError) and self.is_postgresql:
@@ -101,7 +103,7 @@ class Database:
         Raises
         ------
         StoreError
-            Where the database cannot be read.
+            Where the database cannot be read, or holds what no store wrote.
         """
         return self.patiently(lambda: self._transaction(work, "DEFERRED"))
 
@@ -114,7 +116,8 @@ class Database:
         Raises
         ------
         StoreError
-            Where the database cannot be written; nothing is changed then.
+            Where the database cannot be written, or holds what no store wrote; nothing is
+            changed then.
         """
         return self.patiently(lambda: self._transaction(work, "IMMEDIATE"))
 
@@ -145,6 +148,11 @@ class Database:
         while True:
             try:
                 return attempt()
+            except (ValueError, KeyError, TypeError) as error:
+                # JSON cut short, a text where a number was, steps that nobody kept; and what
+                # SQLite says of a damaged file may quote the damage.
+                text = f"the store {self.shown} is damaged: {reason(error)}"
+                raise StoreError(text) from error
             except DBAPIError as error:
                 if error.connection_invalidated:
                     now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, inspect, select, text, 
 from sqlalchemy.exc import OperationalError
 
 from optbench.store import schema
-from optbench.store.database import Database
+from optbench.store.database import BUSY_MS, Database
 from optbench.store.mistake import StoreError, reason
 
 CHANGING = 0x6F7074626E6368
@@ -45,7 +46,7 @@ def open_store(database: Database, *, create: bool) -> None:
     if create and database.is_sqlite:
         # WAL: a report may read while a run writes, and a killed writer loses at most its
         # batch. The mode stays with the file, which by now is known to be one of ours.
-        _outside_transactions(database, "PRAGMA journal_mode=WAL")
+        _keep_a_log(database)
 
 
 def _version(connection: Connection, shown: str) -> int | None:
@@ -138,6 +139,18 @@ def _refuse_code(database: Database) -> None:
     foreign = set(kinds) - {"table", "index"}
     if foreign:
         raise StoreError(f"{database.shown} holds a {min(foreign)}, which is none of ours")
+
+
+def _keep_a_log(database: Database) -> None:
+    # SQLite waits for others before a transaction, but not before it changes this mode.
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            return _outside_transactions(database, "PRAGMA journal_mode=WAL")
+        except StoreError as error:
+            if "locked" not in str(error.__cause__) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _outside_transactions(database: Database, statement: str) -> None:

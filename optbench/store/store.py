@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -45,7 +45,7 @@ class Store:
     def __init__(self, url: str = DEFAULT_STORE, *, create: bool = False) -> None:
         self.url = parsed(url)
         prepare_file(self.url, create=create)
-        self._database = Database(self.url)
+        self._database = Database(self.url, writes=create)
         try:
             open_store(self._database, create=create)
         except BaseException as error:
@@ -85,7 +85,7 @@ class Store:
             ]
 
         for found in self._database.read(work):
-            del keys[found]
+            keys.pop(found, None)  # a damaged file may name one twice
         return list(keys.values())
 
     def attempts(self, keys: Iterable[str]) -> dict[str, int]:
@@ -198,31 +198,23 @@ class Store:
         ``seconds_per_step``, ``environment``, ``commit``, ``attempts`` (how often it was done),
         ``seconds`` (its share of the wall time of its tensor program; empty: not measured).
         """
-        return self._frame(frames.runs)
+        return self._database.read(frames.runs)
 
     def targets(self) -> pd.DataFrame:
         """One row a run and target: ``run``, ``target``, ``step`` (empty where censored)."""
-        return self._frame(frames.targets)
+        return self._database.read(frames.targets)
 
     def traces(self) -> pd.DataFrame:
         """One row a run, metric and logged step: ``run``, ``metric``, ``step``, ``value``."""
-        return self._frame(frames.traces)
+        return self._database.read(frames.traces)
 
     def problems(self) -> pd.DataFrame:
         """One row a problem, version and data."""
-        return self._frame(frames.problems)
+        return self._database.read(frames.problems)
 
     def environments(self) -> pd.DataFrame:
         """One row an environment."""
-        return self._frame(frames.environments)
-
-    def _frame(self, of: Callable[[Connection], pd.DataFrame]) -> pd.DataFrame:
-        try:
-            return self._database.read(of)
-        except (ValueError, KeyError) as error:
-            # Of a row that no store wrote: JSON cut short, bytes that are no numbers.
-            text = f"the store {self._database.shown} is damaged: {reason(error)}"
-            raise StoreError(text) from error
+        return self._database.read(frames.environments)
 
 
 def _remove(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
