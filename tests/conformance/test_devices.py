@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optbench.conformance.acquaintance import acquaint
-from optbench.conformance.devices import _agrees
+from optbench.conformance.devices import STEPS, _agrees
 from optbench.conformance.promise import Broken
 from optbench.engine.lanes import one_thread
 from optbench.engine.work import torch_as_found
@@ -44,18 +44,14 @@ def test_an_implementation_that_goes_elsewhere_is_named() -> None:
 
 
 class Refusing(torch.optim.SGD):
-    """Not for this device: but for the first one made, which is that on the CPU."""
+    """Not for this device: it takes the steps that the CPU is asked for, and no more."""
 
-    made = 0
-
-    def __init__(self, params: Any, **settings: Any) -> None:
-        super().__init__(params, **settings)
-        Refusing.made += 1
-        self.refuses = Refusing.made > 1
+    steps = 0
 
     def step(self, closure: Any = None) -> Any:
-        if self.refuses:
+        if Refusing.steps == STEPS:
             raise RuntimeError("not on this device")
+        Refusing.steps += 1
         return super().step()
 
 
@@ -63,4 +59,4 @@ def test_one_that_does_not_run_there_at_all_is_not_passed_over() -> None:
     subject = replace(acquaint(torch.optim.SGD), factory=Refusing)
     with pytest.raises(RuntimeError, match="not on this device"):
         _agrees(subject, "cpu")
-    assert Refusing.made == 2
+    assert Refusing.steps == STEPS
