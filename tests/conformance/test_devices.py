@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from optbench.conformance import devices
 from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.devices import STEPS, _agrees
 from optbench.conformance.promise import Broken
@@ -55,7 +56,10 @@ class Refusing(torch.optim.SGD):
         return super().step()
 
 
-def test_one_that_does_not_run_there_at_all_is_not_passed_over() -> None:
+def test_one_that_does_not_run_there_at_all_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "require_determinism", lambda subject: None)  # it takes steps
     subject = replace(acquaint(torch.optim.SGD), factory=Refusing)
     with pytest.raises(RuntimeError, match="not on this device"):
         _agrees(subject, "cpu")
