@@ -20,8 +20,9 @@ from optbench.problems import Problem
 Loss = Callable[[Mapping[str, Tensor], Tensor | None], Tensor]
 """As `Problem.loss`."""
 
-PATIENCE = timedelta(minutes=5)
-"""How long a process waits for the others, in one step or for them to begin."""
+PATIENCE = timedelta(minutes=4)
+"""How long a process waits for the others, in one step or for them to begin. Less than a unit is
+given by default, so that what is told is which process failed."""
 
 
 def join(rank: int, world: int, meeting: Path, device: torch.device) -> None:

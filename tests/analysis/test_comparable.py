@@ -21,7 +21,9 @@ def with_more(results: Results, **changed: object) -> Results:
     ("changed", "reason"),
     [
         ({"dtype": "float64"}, "dtype or device"),
-        ({"device": "cuda"}, "dtype or device"),
+        ({"dtype": "bfloat16"}, "dtype or device"),
+        ({"device": "cuda:0"}, "dtype or device"),
+        ({"hyperparameters": '{"ddp":2}'}, "data-parallel"),
         ({"problem_version": 0}, "other version"),
         ({"data": "mnist"}, "other data"),
         ({"budget": 50}, "other budget"),
@@ -34,6 +36,16 @@ def test_the_odd_ones_are_left_out_and_counted(changed: dict[str, object], reaso
     assert len(found.left_out) == 1
     assert reason in found.left_out["reason"].iloc[0]
     assert found.left_out["runs"].iloc[0] == 12  # 3 rates, 4 seeds
+
+
+def test_data_parallel_runs_decide_nothing_however_many() -> None:
+    results = synthetic_results()
+    divided = results.runs.assign(hyperparameters='{"ddp":4}', dtype="float64", budget=9)
+    many = [results.runs, *(divided.assign(run=divided["run"] + 10_000 * n) for n in (1, 2))]
+    found = comparable(replace(results, runs=pd.concat(many, ignore_index=True)))
+    assert sorted(found.results.runs["run"]) == sorted(results.runs["run"])
+    assert set(found.left_out["reason"]) == {"data-parallel, which stands in no league"}
+    assert found.left_out["runs"].sum() == 2 * len(divided)
 
 
 def test_a_newer_version_wins_however_few_its_runs() -> None:

@@ -84,6 +84,27 @@ def test_a_new_kernel_begins_no_new_series():
     assert history(frame, [A, B]).regressions
 
 
+@pytest.mark.parametrize("other", [{"dtype": "bfloat16"}, {"device": "cuda:0"}])
+def test_another_dtype_or_device_is_another_series(other):
+    """They are scored apart, so that one which is worse changes nothing of the first."""
+    first, second = results(), results(slower=2.0, first=10_000).runs.assign(**other)
+    runs = pd.concat([first.runs, second], ignore_index=True)
+    both = store_values(dataclasses.replace(first, runs=runs))
+    (name,) = other.values()
+    apart = both["parameters"].str.contains(name)
+    columns = ["metric", "value"]
+    alone = store_values(first)
+    assert both[~apart][columns].values.tolist() == alone[columns].values.tolist()
+    assert apart.sum() == len(alone)
+
+
+def test_data_parallel_runs_are_not_tracked():
+    first, second = results(), results(slower=2.0, first=10_000)
+    runs = second.runs.assign(hyperparameters='{"ddp":2}')
+    both = dataclasses.replace(first, runs=pd.concat([first.runs, runs], ignore_index=True))
+    pd.testing.assert_frame_equal(store_values(both), store_values(first))
+
+
 def test_another_machine_is_another_series():
     there = results(B, "two", 1.5, environment=2, first=10_000)
     there = dataclasses.replace(there, environments=there.environments.assign(cpu="Other CPU"))

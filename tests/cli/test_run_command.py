@@ -223,6 +223,31 @@ def test_float64_runs_are_runs_of_their_own(optbench: Optbench) -> None:
     assert frame.loc["float32", "final_gap"] != frame.loc["float64", "final_gap"]
 
 
+def test_bfloat16_runs_are_runs_of_their_own(optbench: Optbench) -> None:
+    command = ("run", "-o", "sgd", "-p", "beale", "--seeds", 1, *QUICK)
+    optbench(*command)
+    code, _, err = optbench(*command, "--dtype", "bfloat16")
+    assert code == 0
+    assert "1 runs: 0 were in the store, 1 done" in err
+    frame = runs().set_index("dtype")
+    assert frame.loc["float32", "final_gap"] != frame.loc["bfloat16", "final_gap"]
+
+
+def test_a_data_parallel_run_is_a_variant_of_a_run(optbench: Optbench) -> None:
+    command = ("run", "-o", "sgd", "-p", "wilson", "--seeds", 1, *QUICK)
+    optbench(*command)
+    code, _, err = optbench(*command, "--ddp", 2)
+    assert code == 0, err
+    assert "1 runs: 0 were in the store, 1 done" in err
+    frame = runs().set_index("hyperparameters")
+    assert set(frame.index) == {"{}", '{"ddp":2}'}
+    one, two = (frame.loc[each] for each in ("{}", '{"ddp":2}'))
+    assert (one["default"], two["default"]) == (True, False)
+    assert two["final_gap"] == pytest.approx(one["final_gap"], rel=1e-5)
+    _, _, err = optbench(*command, "--ddp", 2)
+    assert "1 were in the store, 0 done" in err
+
+
 def test_a_class_of_somebody_s_is_an_optimizer(optbench: Optbench) -> None:
     code, _, _ = optbench("run", "-o", "torch.optim:Adam", "-o", "adam", "-p", "beale", *QUICK)
     assert code == 0

@@ -96,6 +96,8 @@ CASES = {
     # where and how
     "device": ((*SGD, "--device", "nonsense"), "device 'nonsense' is not available here"),
     "dtype": ((*SGD, "--dtype", "float16"), "'float16' is not one of 'float32', 'float64'"),
+    "one process": ((*SGD, "--ddp", 1), "ddp: Input should be greater than or equal to 2 (got 1)"),
+    "indivisible": ((*SGD, "--ddp", 2), "its loss cannot be divided among processes"),
     "suite and names": ((*SGD, "--suite", "quick"), "--suite names its optimizers and problems"),
     "nothing to run": (
         ("-o", "muon", "-p", "rosenbrock-2d"),

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from optbench.engine.lanes import advance
 from optbench.engine.plan import NoSuchDevice, NothingToRun, Selection, plan
 from optbench.engine.runs import Result, Run, Status, Trace, frozen
 from optbench.engine.work import pack, perform
-from optbench.optimizers import OPTIMIZERS, WrongHyperparameter
+from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter
 from optbench.problems import PROBLEMS
 
 F64 = torch.float64
@@ -197,6 +198,20 @@ def test_what_cannot_be_divided_is_left_out_with_the_reason(selection: Any, said
 def test_a_number_of_processes_is_two_or_more(value: object) -> None:
     with pytest.raises(WrongHyperparameter, match="ddp is a number of processes, 2 or more"):
         plan([select("adam", settings={"ddp": value})])
+
+
+class Divided(torch.optim.SGD):
+    def __init__(self, params: Any, lr: float = 0.1, ddp: int = 1) -> None:
+        super().__init__(params, lr)
+
+
+def test_an_optimizer_with_a_ddp_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Optimizer("divided", Divided, {"lr": 0.1}, {}, Route.STACK, "nobody")
+    monkeypatch.setitem(OPTIMIZERS._entries, "divided", row)
+    with pytest.raises(WrongHyperparameter, match="takes a ddp of its own"):
+        plan([select("divided", ddp=2)])
+    with pytest.raises(ValueError, match="ddp is a run's, not a row's"):
+        replace(row, defaults={"lr": 0.1, "ddp": 2})
 
 
 def test_where_the_processes_cannot_talk_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
