@@ -94,9 +94,9 @@ def nightly(
     from optbench.cli.mistakes import WrongUse
     from optbench.cli.progress import Watch
     from optbench.cli.report import write
-    from optbench.engine.error_text import printable
     from optbench.nightly.night import night
     from optbench.nightly.summary import summary
+    from optbench.plain_text import printable
 
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,

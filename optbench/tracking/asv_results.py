@@ -16,7 +16,7 @@ import pandas as pd
 
 from optbench.analysis.history import COLUMNS
 from optbench.analysis.units import EXACT, UNITS
-from optbench.engine.error_text import printable
+from optbench.plain_text import printable
 
 FORMAT = 2
 """Of a file of results, that asv 0.6 writes."""
