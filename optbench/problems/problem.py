@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.plain_text import said
 from optbench.registry import NotAdoptable
 
 COCO_TARGETS = tuple(10.0**-k for k in range(1, 9))
@@ -219,12 +220,14 @@ def adopt(obj: Any, name: str) -> Problem:
         try:
             inspect.signature(obj).bind()
         except (TypeError, ValueError) as error:
-            raise NotAdoptable(f"{name!r} cannot be called without arguments: {error}") from error
+            raise NotAdoptable(
+                f"{name!r} cannot be called without arguments: {said(error)}"
+            ) from error
         try:
             obj = obj()
         # A stranger's code: whatever it raises is the answer to give.
         except (Exception, SystemExit) as error:
-            raise NotAdoptable(f"{name!r} raised {type(error).__name__}: {error}") from error
+            raise NotAdoptable(f"{name!r} raised {said(error)}") from error
     if not isinstance(obj, Problem):
         raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
     _check(obj, name)
@@ -244,7 +247,7 @@ def _check(problem: Problem, name: str) -> None:
         start = problem.start(np.random.default_rng(0))
         minimum = problem.minimum
     except (Exception, SystemExit) as error:
-        raise NotAdoptable(f"{name!r}: its start raised {type(error).__name__}: {error}") from error
+        raise NotAdoptable(f"{name!r}: its start raised {said(error)}") from error
     if not start or not all(isinstance(array, np.ndarray) for array in start.values()):
         raise NotAdoptable(f"{name!r}: its start must be a dict of NumPy arrays, one or more")
     if not np.isfinite(minimum):
