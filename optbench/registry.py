@@ -7,7 +7,6 @@ and what a caller names as ``package.module:Attribute``.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import fnmatch
 import importlib
@@ -166,12 +165,15 @@ def _as_path(name: str) -> str:
     if name.endswith(".py") or "/" in name:
         return f"; name the module, not the file: {on_a_line(PurePath(name).stem)}:Name"
     module, _, attribute = name.rpartition(".")
-    # To look for what is in a package imports it, and that may raise anything.
-    with contextlib.suppress(Exception, SystemExit):
+    try:
         if module and importlib.util.find_spec(module):
             return f"; did you mean {shown(f'{module}:{attribute}')}? (a colon before the name)"
         if name.isidentifier() and importlib.util.find_spec(name):
             return f"; {name!r} is a module: name what is in it, {name}:Name"
+    # To look for what is in a package imports it, and that may raise anything.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
     return ""
 
 

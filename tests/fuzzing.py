@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from typing import Any
@@ -90,3 +91,25 @@ values = st.recursive(
     max_leaves=12,
 )
 """Any value that JSON can hold."""
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: st.SearchStrategy[Any], most: int = 2) -> Any:
+    """What is whole, with a few of its parts, however deep, gone or made another value."""
+    made = copy.deepcopy(draw(whole))
+    for _ in range(draw(st.integers(0, most))):
+        inner, depth = made, draw(st.integers(0, 5))
+        while True:
+            places = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
+            if not places:
+                break
+            place = draw(st.sampled_from(places))
+            if depth and isinstance(inner[place], dict | list) and inner[place]:
+                inner, depth = inner[place], depth - 1
+                continue
+            if draw(st.booleans()):
+                inner[place] = draw(values)
+            else:
+                del inner[place]
+            break
+    return made

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
-from optbench.cli.console import say
+from optbench.cli.console import say, tell
 from optbench.cli.options import DataOption, JobsOption, StoreOption, use_data
 from optbench.cli.run import INTERRUPTED
 from optbench.defaults import DEFAULT_STORE
@@ -120,9 +120,9 @@ def nightly(
             with Path(of_job).open("a", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
-        typer.echo(shown)
+        tell(shown)
         raise WrongUse(f"the summary cannot be written: {error}") from error
-    typer.echo(shown)
+    tell(shown)
     raise typer.Exit(EXIT[ended.verdict])
 
 

@@ -171,14 +171,13 @@ def _rates(
 def _hashable(optimizer: Optimizer, settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Settings as a run holds them."""
     found = frozen(settings)
-    for name, value in found:
-        try:
-            hash(value)
-        except TypeError as error:
-            raise WrongHyperparameter(
-                f"{optimizer.name}: {name} is a number, a text, or a tuple of such, "
-                f"not {shown(value)}"
-            ) from error
+    try:
+        hash(found)
+    except TypeError as error:
+        raise WrongHyperparameter(
+            f"{optimizer.name}: a hyperparameter is a number, a text, or a tuple of such, and not "
+            f"all are of {shown(dict(found))}"
+        ) from error
     return found
 
 

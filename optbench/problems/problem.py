@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.plain_text import said
+from optbench.plain_text import said, shown
 from optbench.registry import NotAdoptable
 
 COCO_TARGETS = tuple(10.0**-k for k in range(1, 9))
@@ -91,8 +91,10 @@ class Problem:
             raise ValueError(f"{name}: target {target} is not among its targets {targets}")
         if list(targets) != sorted(targets, reverse=True):
             raise ValueError(f"{name}: targets must fall: {targets}")
+        if not isinstance(budget, int):
+            raise ValueError(f"{name}: a budget is a whole number, not {shown(budget)}")
         if budget < 1:
-            raise ValueError(f"{name}: a budget is 1 or more, not {budget}")
+            raise ValueError(f"{name}: a budget is 1 or more, not {shown(budget)}")
         self.name = name
         self._minimum = minimum
         self.budget = budget
@@ -245,10 +247,11 @@ def _check(problem: Problem, name: str) -> None:
         raise NotAdoptable(f"{name!r} has no family, such as 'landscape' or 'network'")
     try:
         start = problem.start(np.random.default_rng(0))
-        minimum = problem.minimum
+        minimum = float(problem.minimum)
     except (Exception, SystemExit) as error:
         raise NotAdoptable(f"{name!r}: its start raised {said(error)}") from error
-    if not start or not all(isinstance(array, np.ndarray) for array in start.values()):
+    arrays = start.values() if isinstance(start, Mapping) else ()
+    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays):
         raise NotAdoptable(f"{name!r}: its start must be a dict of NumPy arrays, one or more")
     if not np.isfinite(minimum):
         raise NotAdoptable(f"{name!r}: its minimum is {minimum}, not a finite number")

@@ -22,6 +22,7 @@ from optbench.engine.environment import Environment
 from optbench.engine.identity import code_of, key
 from optbench.engine.runs import Result, Run, Status, canonical
 from optbench.optimizers import OPTIMIZERS
+from optbench.plain_text import on_a_line
 from optbench.problems import PROBLEMS
 from optbench.store import schema
 
@@ -34,7 +35,10 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 class StoreError(RuntimeError):
-    """A store that cannot be opened, is not one of ours, or is too new; the text says which."""
+    """A store that cannot be opened, is not one of ours, or is too new; a line says which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(on_a_line(text))
 
 
 class Store:
@@ -57,10 +61,14 @@ class Store:
     def __init__(self, url: str = DEFAULT_STORE, *, create: bool = False) -> None:
         self.url = _parsed(url)
         self._shown = self.url.render_as_string(hide_password=True)
-        self._prepare_file(create)
+        try:
+            self._prepare_file(create)
+        except OSError as error:  # a name that is too long, a folder that nobody may look into
+            shown = f"cannot open the store {self._shown}: {error.strerror}"
+            raise StoreError(shown) from error
         try:
             self._engine = create_engine(self.url)
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
             raise StoreError(f"cannot open the store {self._shown}: {_reason(error)}") from error
         if self._is_sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
@@ -68,7 +76,8 @@ class Store:
             self._open(create)
         except BaseException as error:
             self.close()
-            if isinstance(error, SQLAlchemyError | ImportError):
+            # ValueError, TypeError: an option of the URL's that the driver does not take.
+            if isinstance(error, SQLAlchemyError | ImportError | ValueError | TypeError):
                 shown = f"cannot open the store {self._shown}: {_reason(error)}"
                 raise StoreError(shown) from error
             raise
@@ -92,9 +101,13 @@ class Store:
     def _is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
+    def _is_uri(self, name: str) -> bool:
+        """Whether SQLite reads it as a URI of its own; else it is a file of such a name."""
+        return name.startswith("file:") and "uri" in self.url.query
+
     def _prepare_file(self, create: bool) -> None:
         name = self.url.database
-        if not self._is_sqlite or name in (None, "", ":memory:") or name.startswith("file:"):
+        if not self._is_sqlite or name in (None, "", ":memory:") or self._is_uri(name):
             return
         path = Path(name)
         if path.is_dir():
@@ -370,6 +383,8 @@ def _nullable(number: float | None) -> float | None:
 def _parsed(url: str) -> URL:
     if not url:
         raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
+    if "\0" in url or (not url.isascii() and url != url.encode("utf-8", "replace").decode("utf-8")):
+        raise StoreError(f"{url!r} is no store: it holds what is no text")
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:
@@ -377,7 +392,11 @@ def _parsed(url: str) -> URL:
         parsed.get_dialect()
     # ValueError: a port that is no number.
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise StoreError(f"{url!r} is no store: {str(error).splitlines()[0]}") from error
+        scheme, _, rest = url.partition("://")
+        bare = f"{scheme}://{rest.rpartition('@')[2]}"  # before the @ may stand a password
+        # What SQLAlchemy could not read it repeats, the password too.
+        reason = "" if "@" in rest else f": {str(error).splitlines()[0]}"
+        raise StoreError(f"{bare!r} is no store{reason}") from error
     return parsed
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.analysis.history import WORSE, Change, History
-from optbench.plain_text import first_mistake, words
+from optbench.plain_text import first_mistake, shown, words
 from optbench.registry import fits
 from optbench.sources import git
 from optbench.whole_files import read_whole, write_whole
@@ -118,7 +118,11 @@ def add_accepted(repository: Path, row: Accepted) -> bool:
     fields = row.model_dump(exclude_defaults=True)
     lines = [f"{key} = {_toml(value)}" for key, value in fields.items()]
     text = f"{text.rstrip()}\n\n[[accepted]]\n" + "\n".join(lines) + "\n"
-    write_whole(path, text.encode("utf-8"))
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:  # a shell gives half characters for what is no UTF-8
+        raise WrongAcceptance(f"{path}: {shown(error.object[error.start])} is no text") from error
+    write_whole(path, content)
     return True
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from fuzzing import HOSTILE, fuzzed, texts, values, works_or_is_refused
+from fuzzing import HOSTILE, damaged, fuzzed, texts, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,28 +25,18 @@ FIELDS = ("result", "params", "version", "samples")
 Made = dict[str, Any]
 
 
-def mostly(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """What it ought to be, three times of four, so that the rest is looked at, too."""
-    return st.one_of(usual, usual, usual, values)
+def content(text: str) -> Made:
+    """A file whose every text is one."""
+    entry = [[1.0, None, 2], [[repr(text), "'b'", "3"]], text, [[1.0, 2.0], None, [3]]]
+    timed = [[1.0, 2.0], [["'adam[fused]'"], ["1000", "10000000"], ["10"]], text, None]
+    return {
+        "commit_hash": COMMIT, "date": 1, "version": 2, "params": {"machine": "here"},
+        "env_name": text, "result_columns": list(FIELDS),
+        "results": {text: entry, "s.time_step": timed, "x.bandwidth_gap": [[3.0], [], text]},
+    }  # fmt: skip
 
 
-entries = st.tuples(
-    mostly(st.lists(st.none() | st.floats() | st.integers(), min_size=1, max_size=4)),
-    mostly(st.lists(st.lists(texts.map(repr), max_size=2), max_size=2)),
-    mostly(texts),
-    mostly(st.none() | st.lists(st.lists(st.floats(), max_size=3), max_size=3)),
-).map(list)
-contents = st.fixed_dictionaries(
-    {
-        "commit_hash": mostly(st.just(COMMIT)),
-        "env_name": mostly(texts),
-        "date": mostly(st.integers(0, 2**41)),
-        "params": mostly(st.just({"machine": "here"})),
-        "result_columns": mostly(st.just(list(FIELDS))),
-        "results": mostly(st.dictionaries(texts, mostly(entries), max_size=3)),
-        "version": mostly(st.just(2)),
-    }
-)
+contents = damaged(texts.map(content))
 
 
 def bomb(lists: int, entries: int) -> Made:
@@ -98,10 +88,19 @@ def test_what_is_read_can_be_told_and_drawn(
     tmp_path_factory: pytest.TempPathFactory, made: Made
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "told"
-    frame = well_read(written(folder, json.dumps(made).encode()))
+    names = {"s.time_step": {"param_names": ["optimizer", "parameters", "tensors"]}}
+    frame = well_read(written(folder, json.dumps(made).encode(), json.dumps(names).encode()))
     found = history(frame, [COMMIT])
     assert all(line.isprintable() for line in lines(found, {}))
-    assert works_or_is_refused(lambda: costs(folder)) == ""
+    costs(folder)
+
+
+def test_a_whole_file_gives_its_costs(tmp_path: Path) -> None:
+    names = {"s.time_step": {"param_names": ["optimizer", "parameters", "tensors"]}}
+    written(tmp_path, json.dumps(content("x")).encode(), json.dumps(names).encode())
+    found = costs(tmp_path)
+    assert found is not None
+    assert list(found.steps["seconds"]) == [1.0, 2.0]
 
 
 def test_a_bomb_of_parameters_is_named_and_costs_nothing(tmp_path: Path) -> None:
