@@ -43,16 +43,11 @@ def load(store: str = DEFAULT_STORE) -> Results:
     Raises
     ------
     optbench.store.StoreError
-        Where it cannot be opened or is no store of ours.
+        Where it cannot be opened, is no store of ours, or holds what nothing of ours has written.
     """
     from optbench.analysis import Results
     from optbench.store import Store
+    from optbench.store.sound import FRAMES, sound
 
     with Store(store) as opened:
-        return Results(
-            runs=opened.runs(),
-            targets=opened.targets(),
-            traces=opened.traces(),
-            problems=opened.problems(),
-            environments=opened.environments(),
-        )
+        return Results(**{name: sound(opened, name) for name in FRAMES})

@@ -7,7 +7,6 @@ and what a caller names as ``package.module:Attribute``.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import fnmatch
 import importlib
@@ -17,6 +16,8 @@ from importlib.metadata import entry_points
 from pathlib import PurePath
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
+
+from optbench.plain_text import on_a_line, said, shown
 
 
 class Named(Protocol):
@@ -78,9 +79,19 @@ class Registry(Generic[T]):
             return self._entries[name]
         if ":" in name:
             if name not in self._adopted:
-                self._adopted[name] = self._adopt(import_attribute(name), name)
+                self._adopted[name] = self._made(import_attribute(name), name)
             return self._adopted[name]
         raise UnknownName(self._unknown(name))
+
+    def _made(self, obj: Any, name: str) -> T:
+        """An entry of an imported object."""
+        try:
+            return self._adopt(obj, name)
+        except (NotAdoptable, UnknownName):
+            raise
+        # What a class says of itself may be computed, and raise anything.
+        except (Exception, SystemExit) as error:
+            raise NotAdoptable(f"{shown(name)} cannot be looked into: {said(error)}") from error
 
     def __iter__(self) -> Iterator[T]:
         self._load_third_party()
@@ -109,7 +120,7 @@ class Registry(Generic[T]):
                 matches = [e for e in self if fits(e.name, pattern)]
                 if not matches:
                     raise UnknownName(
-                        f"no {self.kind} fits the pattern {pattern!r} "
+                        f"no {self.kind} fits the pattern {shown(pattern)} "
                         f"(optbench list {self.kind}s shows them all)"
                     )
             chosen.update((entry.name, entry) for entry in matches if where(entry))
@@ -119,7 +130,7 @@ class Registry(Generic[T]):
         near = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         hint = _as_path(name) or hint
-        return f"unknown {self.kind} {name!r}{hint} (optbench list {self.kind}s)"
+        return f"unknown {self.kind} {shown(name)}{hint} (optbench list {self.kind}s)"
 
     def _load_third_party(self) -> None:
         if self._third_party_loaded:
@@ -131,8 +142,10 @@ class Registry(Generic[T]):
                     self.register(entry)
             # Whatever a stranger's module raises, it must not take the catalogue down with it;
             # `optbench list` shows the reason.
-            except (Exception, SystemExit) as error:  # noqa: BLE001
-                self.broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                self.broken[point.name] = f"{point.value}: {said(error)}"
 
     def _entries_of(self, loaded: Any, name: str) -> Iterable[T]:
         if isinstance(loaded, list | tuple):
@@ -150,13 +163,17 @@ def _as_path(name: str) -> str:
     if "," in name:
         return "; names are given one by one"
     if name.endswith(".py") or "/" in name:
-        return f"; name the module, not the file: {PurePath(name).stem}:Name"
+        return f"; name the module, not the file: {on_a_line(PurePath(name).stem)}:Name"
     module, _, attribute = name.rpartition(".")
-    with contextlib.suppress(ImportError, ValueError):
+    try:
         if module and importlib.util.find_spec(module):
-            return f"; did you mean {module + ':' + attribute!r}? (a colon before the name)"
+            return f"; did you mean {shown(f'{module}:{attribute}')}? (a colon before the name)"
         if name.isidentifier() and importlib.util.find_spec(name):
             return f"; {name!r} is a module: name what is in it, {name}:Name"
+    # To look for what is in a package imports it, and that may raise anything.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
     return ""
 
 
@@ -170,14 +187,20 @@ def import_attribute(path: str) -> Any:
     """
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
-        raise UnknownName(f"{path!r} is not of the form package.module:Name")
+        raise UnknownName(f"{shown(path)} is not of the form package.module:Name")
     found: Any = import_module(module_name, path)
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            near = difflib.get_close_matches(part, dir(found), n=3)
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            near = difflib.get_close_matches(part, map(str, dir(found)), n=3)
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise UnknownName(f"module {module_name!r} has no {attribute!r}{hint}")
-        found = getattr(found, part)
+            raise UnknownName(
+                f"module {shown(module_name)} has no {shown(attribute)}{hint}"
+            ) from error
+        # A module may make its attributes when they are asked for: that is a stranger's code, too.
+        except (Exception, SystemExit) as error:
+            raise UnknownName(f"cannot have {shown(path)}: {said(error)}") from error
     return found
 
 
@@ -190,12 +213,14 @@ def import_module(name: str, path: str) -> ModuleType:
         Where it does not import, with the reason.
     """
     if name.endswith(".py") or "/" in name or name.startswith("."):
-        stem = PurePath(name).stem
-        raise UnknownName(f"{name!r} is no module: name it as it is imported, {stem}:Name")
+        stem = on_a_line(PurePath(name).stem)
+        raise UnknownName(f"{shown(name)} is no module: name it as it is imported, {stem}:Name")
     try:
         return importlib.import_module(name)
-    # Importing runs a stranger's code: any exception of it is the answer to give.
-    except (Exception, SystemExit) as error:
-        raise UnknownName(
-            f"cannot import {name!r} of {path!r}: {type(error).__name__}: {error}"
-        ) from error
+    # Importing runs a stranger's code: any exception of it is the answer to give, also those that
+    # are no Exception (pytest.skip in a module).
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        text = f"cannot import {shown(name)} of {shown(path)}: {said(error)}"
+        raise UnknownName(text) from error

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+MOST = 100 * 2**20
+"""Bytes of a file of settings or results that are read: one that is larger is none."""
+
+
+def read_whole(path: Path, most: int = MOST) -> bytes:
+    """A file that somebody else may have put there.
+
+    Raises
+    ------
+    OSError
+        Also where it is no plain file (a pipe is read for ever) or holds more than ``most`` bytes.
+    """
+    # Without waiting: opened to be read, a pipe waits for one who writes.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        about = os.fstat(file.fileno())
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if about.st_size > most:
+            large = f"it has {about.st_size:,} bytes, and at most {most:,} are read"
+            raise OSError(errno.EFBIG, large, str(path))
+        return file.read(most)
 
 
 def write_whole(path: Path, content: bytes) -> None:

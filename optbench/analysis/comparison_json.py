@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from optbench.analysis.comparison import SCHEMA, Comparison
+from optbench.plain_text import first_mistake, shown
 
 _COMPARISON = TypeAdapter(Comparison)
 
@@ -26,7 +27,7 @@ def read_comparison(content: Any) -> Comparison:
     if not isinstance(content, Mapping):
         raise NotAComparison(f"it holds a {type(content).__name__}, not a mapping")
     if content.get("schema") != SCHEMA:
-        raise NotAComparison(f"its schema is {content.get('schema')!r}, not {SCHEMA}")
+        raise NotAComparison(f"its schema is {shown(content.get('schema'))}, not {SCHEMA}")
     rows = content.get("optimizers")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise NotAComparison("it has no list of optimizers")
@@ -35,9 +36,7 @@ def read_comparison(content: Any) -> Comparison:
             {**content, "optimizers": [_optimizer(row) for row in rows]}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NotAComparison(f"{where}: {first['msg']}") from error
+        raise NotAComparison(first_mistake(error)) from error
 
 
 def _optimizer(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optbench.cli.console import say
+from optbench.cli.console import say, tell
 
 DEFAULT_LABEL = "optbench-regression"
 
@@ -48,11 +48,11 @@ def announce(
     for step in todo:
         name = f"#{step.number}" if step.number is not None else "a new issue"
         if dry_run:
-            typer.echo(f"would {step.what} {name}: {step.title}")
-            typer.echo(step.comment or step.body)
+            tell(f"would {step.what} {name}: {step.title}")
+            tell(step.comment or step.body)
         else:
             address = carry_out(step, label)
             where = address if step.what == "open" and address else name
-            typer.echo(f"{DONE[step.what]} {where}: {step.title}")
+            tell(f"{DONE[step.what]} {where}: {step.title}")
     if not todo:
         say(f"{read.verdict}: the issues say so already")

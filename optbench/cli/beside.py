@@ -181,6 +181,7 @@ def comparisons(files: Sequence[Path]) -> list[Comparison]:
     """
     from optbench.analysis.comparison_json import NotAComparison, read_comparison
     from optbench.cli.mistakes import WrongUse
+    from optbench.plain_text import words
 
     found = []
     for file in files:
@@ -188,10 +189,12 @@ def comparisons(files: Sequence[Path]) -> list[Comparison]:
             found.append(read_comparison(_json(file)))
         except (OSError, ValueError, RecursionError, NotAComparison) as error:
             raise WrongUse(
-                f"--compare {file}: no comparison of optbench compare --json: {error}"
+                f"--compare {file}: no comparison of optbench compare --json: {words(error)}"
             ) from error
     return found
 
 
 def _json(file: Path) -> Any:
-    return json.loads(file.read_text("utf-8"), parse_constant=lambda text: math.nan)
+    from optbench.whole_files import read_whole
+
+    return json.loads(read_whole(file).decode("utf-8"), parse_constant=lambda text: math.nan)

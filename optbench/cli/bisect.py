@@ -15,7 +15,7 @@ from optbench.cli.compare import (
     SeedsOption,
     TargetOption,
 )
-from optbench.cli.console import errors, say
+from optbench.cli.console import doing, say, tell
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ def bisect(
         good, bad, optimizer, repo, path, install, [on], None, None, limit, seeds
     )
     quiet = str(json_file) == "-"
-    with errors.status("starting", spinner="dots") as status:
+    with doing("starting") as show:
         try:
             found = bisect(
                 good, bad, wanted, on=on,
-                done=lambda tried: None if quiet else typer.echo(_line(tried)),
-                tell=status.update,
+                done=lambda tried: None if quiet else tell(_line(tried)),
+                tell=show,
             )  # fmt: skip
         except KeyboardInterrupt as interrupt:
             say("interrupted: nothing was found")
@@ -72,13 +72,13 @@ def bisect(
     if not found.first_bad:
         say(f"one of these {len(found.suspects)} commits; between them are some that do not import")
         for commit in found.suspects:
-            typer.echo(f"  {commit[:10]}")
+            tell(f"  {commit[:10]}")
         say(f"{counted}, in {found.seconds:.0f} s")
         raise typer.Exit(1)
     if not quiet:
-        typer.echo(f"first bad commit: {found.described}")
+        tell(f"first bad commit: {found.described}")
         assert found.evidence is not None
-        typer.echo(f"    {found.evidence.rows[0].name}: {found.evidence.text}")
+        tell(f"    {found.evidence.rows[0].name}: {found.evidence.text}")
     say(f"{counted}, in {found.seconds:.0f} s")
 
 

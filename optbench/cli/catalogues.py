@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from optbench.cli.console import say
+from optbench.cli.console import say, tell
 
 app = typer.Typer(help="List optimizers, problems, schedules or suites.", no_args_is_help=True)
 
@@ -100,7 +100,7 @@ def _print(rows: Sequence[dict[str, Any]], as_json: bool, columns: Sequence[str]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(line.rstrip())
+        tell(line.rstrip())
 
 
 def _cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optbench.cli.console import errors, say
+from optbench.cli.console import doing, say, tell
 from optbench.cli.options import JobsOption, parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 
@@ -142,7 +142,7 @@ def _examine(
     names: dict[str, tuple[str, ...]] = {}
     by_target: dict[str, list[Verdict]] = {}
     told: set[str] = set()
-    with errors.status("starting", spinner="dots") as status:
+    with doing("starting") as show:
         for said in examine_all(questions, checks, jobs=jobs or default_jobs(), limit_s=limit):
             if isinstance(said, Members):
                 names[said.target] = said.names
@@ -155,7 +155,7 @@ def _examine(
                 if printer is not None:
                     printer.tell(said.target, rows)
             known, count = (sum(map(len, each.values())) for each in (names, by_target))
-            status.update(f"{len(told)} of {known} optimizers, {count:,} checks; now {said.target}")
+            show(f"{len(told)} of {known} optimizers, {count:,} checks; now {said.target}")
     ordered = [name for target in targets for name in names.get(target, (target,))]
     return [v for name in dict.fromkeys(ordered) for v in by_target.get(name, ())]
 
@@ -171,24 +171,24 @@ class _Printer:
         from optbench.conformance.verdict import BAD, UNCHECKED, Status
 
         if verdicts[0].status in UNCHECKED or not verdicts[0].check:
-            typer.echo(f"{target}: {verdicts[0].status}: {verdicts[0].text}")
+            tell(f"{target}: {verdicts[0].status}: {verdicts[0].text}")
             return
-        typer.echo(f"{target}: {counted(verdicts)}, {sum(v.seconds for v in verdicts):.1f} s")
+        tell(f"{target}: {counted(verdicts)}, {sum(v.seconds for v in verdicts):.1f} s")
         broken = [v.check for v in verdicts if v.status in BAD]
         if len(broken) > 3 and (roots := [name for name in ROOTS if name in broken]):
-            typer.echo(f"  begin with     {roots[0]}")
+            tell(f"  begin with     {roots[0]}")
         for each in verdicts:
             if each.status in BAD or each.status is Status.KNOWN or self.verbose:
-                typer.echo(f"  {each.status:<14} {each.check}")
+                tell(f"  {each.status:<14} {each.check}")
                 for line in each.text.splitlines():
-                    typer.echo(f"      {line}")
+                    tell(f"      {line}")
             if each.evidence:
-                typer.echo(f"      known: {each.evidence}")
+                tell(f"      known: {each.evidence}")
             if each.status in BAD:
-                typer.echo(f"      again: {each.reproduce}{self.options}")
+                tell(f"      again: {each.reproduce}{self.options}")
         parity = {v.check: v.status for v in verdicts if v.check in PARITY}
         if len(parity) == len(PARITY) and set(parity.values()) == {Status.NOT_APPLICABLE}:
-            typer.echo(
+            tell(
                 "  note           its rule was compared with nothing; --reference textbook-adam"
                 " does that (others: optbench list optimizers)"
             )
@@ -222,7 +222,7 @@ def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float) -> in
 def _list(checks: tuple[Check, ...]) -> None:
     width = max(len(each.name) for each in checks)
     for each in checks:
-        typer.echo(f"{each.name:<{width}}  {each.summary}")
+        tell(f"{each.name:<{width}}  {each.summary}")
 
 
 def _write(

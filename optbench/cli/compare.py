@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optbench.cli.console import errors, say
+from optbench.cli.console import doing, say, tell
 from optbench.cli.options import parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 
@@ -149,15 +149,15 @@ def compare(
     # A CI that cancels a job asks politely first: what was concluded until then is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     teller = Teller(verbose=verbose, rungs=wanted.rungs)
-    with errors.status("starting", spinner="dots") as status:
+    with doing("starting") as show:
         comparison = contest(
             wanted,
-            done=lambda row: None if quiet else typer.echo(teller.line(row)),
-            tell=status.update,
+            done=lambda row: None if quiet else tell(teller.line(row)),
+            tell=show,
         )
     if not quiet:
         for line in teller.rest(comparison):
-            typer.echo(line)
+            tell(line)
     say(sides(comparison))
     say(summary(comparison))
     # Last, so that a full disk does not take the answer with it.
@@ -263,6 +263,6 @@ def _put(file: Path, text: str) -> None:
         from optbench.cli.mistakes import WrongUse
 
         try:
-            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8", errors="replace")
         except OSError as error:
             raise WrongUse(f"{file} cannot be written: {error.strerror}") from error

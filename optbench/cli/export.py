@@ -34,7 +34,9 @@ def export(
 ) -> None:
     """Write every run of a store: a tidy frame, one row a run, whatever its status."""
     from optbench.cli.mistakes import WrongUse
+    from optbench.report.tables import csv_text
     from optbench.store import Store
+    from optbench.store.sound import sound
 
     if format_ is None:
         named = out is not None and out.suffix == ".parquet"
@@ -42,12 +44,16 @@ def export(
     if out is None and format_ is Format.parquet:
         raise WrongUse("parquet is not text: name a file with --out")
     with Store(store) as opened:
-        frame = opened.runs()
+        frame = sound(opened, "runs")
     try:
         if format_ is Format.parquet:
             frame.to_parquet(out, index=False)
         else:
-            frame.to_csv(out if out is not None else sys.stdout, index=False)
+            text = csv_text(frame)
+            if out is None:
+                sys.stdout.write(text)
+            else:
+                out.write_text(text, "utf-8", newline="")
     except ImportError as error:
         raise WrongUse("parquet needs pyarrow: pip install pyarrow") from error
     except BrokenPipeError:

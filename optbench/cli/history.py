@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.compare import RepoOption
-from optbench.cli.console import say
+from optbench.cli.console import say, tell
 from optbench.cli.options import require_writable
 from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
@@ -73,6 +73,7 @@ def history(
     from optbench.nightly.records import codes_of_nights
     from optbench.registry import fits
     from optbench.report.history_text import lines, summary
+    from optbench.report.tables import csv_text
     from optbench.sources import git
     from optbench.tracking.past import past
 
@@ -108,13 +109,12 @@ def history(
         say(f"not read: {name} {reason}")
     subjects = dict(told.commits.itertuples(index=False))
     for line in lines(told.history, subjects, every=every):
-        typer.echo(line)
+        tell(line)
     say(summary(told.history, len(told.commits)))
     if csv is not None:
         frame = told.history.values.drop(columns=["order"])
-        frame.assign(samples=frame["samples"].map(lambda s: " ".join(map(repr, s)))).to_csv(
-            csv, index=False
-        )
+        samples = frame["samples"].map(lambda drawn: " ".join(map(repr, drawn)))
+        csv.write_text(csv_text(frame.assign(samples=samples)), "utf-8", newline="")
     if fail_on_new and told.history.regressions:
         raise typer.Exit(1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.compare import TargetOption
-from optbench.cli.console import errors, say
+from optbench.cli.console import doing, say, tell
 
 if TYPE_CHECKING:
     from optbench.scaffold import Change, Draft
@@ -46,8 +46,8 @@ def init(
     from optbench.scaffold.changes import State
     from optbench.scaffold.pins import not_from_an_index
 
-    with errors.status("looking", spinner="dots") as status:
-        drafted = draft(folder, optimizer or (), optbench, tell=status.update)
+    with doing("looking") as show:
+        drafted = draft(folder, optimizer or (), optbench, tell=show)
     _tell_optimizers(drafted)
     wanted: list[Change] = []
     kept: list[Change] = []
@@ -57,11 +57,11 @@ def init(
         left = change.state is State.DIFFERS and not force
         (kept if left else wanted).append(change)
         if change.state is State.NEW:
-            typer.echo(f"new: {change.path} ({len(change.after.splitlines())} lines)")
+            tell(f"new: {change.path} ({len(change.after.splitlines())} lines)")
         else:
             replaced = "differs, left as it is" if left else "replaced"
             words = "added to" if change.state is State.ADDED_TO else replaced
-            typer.echo(f"{words}: {change.path}")
+            tell(f"{words}: {change.path}")
             typer.echo(change.diff(), nl=False)
     if optbench is None and wanted and (origin := not_from_an_index("optbench")):
         say(

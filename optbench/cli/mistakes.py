@@ -15,6 +15,7 @@ from optbench.nightly.github_issues import GhError
 from optbench.nightly.night import NightGoingOn
 from optbench.nightly.records import UnreadableRecords
 from optbench.optimizers import WrongHyperparameter
+from optbench.plain_text import first_mistake
 from optbench.problems import DamagedData
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingInBoth, NothingToReport, UnknownBaseline
@@ -61,9 +62,7 @@ MISTAKES = (
 def wrong_use(error: Exception) -> str | None:
     """What to tell the user, where the mistake is theirs; None where it is ours."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']} (got {first['input']!r})"
+        return first_mistake(error)
     if type(error) in (DatabaseError, OperationalError):
         # A damaged file, a full disk, a lock that nobody lets go of: of the store, not of ours.
         return f"the store cannot be used: {str(error.orig).splitlines()[0]}"  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
-from optbench.cli.console import say
+from optbench.cli.console import say, tell
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -107,9 +107,9 @@ def nightly(
     from optbench.cli.mistakes import WrongUse
     from optbench.cli.progress import Watch
     from optbench.cli.report import write
-    from optbench.engine.error_text import printable
     from optbench.nightly.night import night
     from optbench.nightly.summary import summary
+    from optbench.plain_text import printable
 
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
@@ -133,9 +133,9 @@ def nightly(
             with Path(of_job).open("a", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
-        typer.echo(shown)
+        tell(shown)
         raise WrongUse(f"the summary cannot be written: {error}") from error
-    typer.echo(shown)
+    tell(shown)
     raise typer.Exit(EXIT[ended.verdict])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optbench.defaults import DEFAULT_STORE
+from optbench.plain_text import shown
 
 if TYPE_CHECKING:
     from optbench.engine.isolation import Limits
@@ -99,7 +100,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise WrongUse(f"--set takes key=value, such as betas=0.9,0.99, not {pair!r}")
+            raise WrongUse(f"--set takes key=value, such as betas=0.9,0.99, not {shown(pair)}")
         settings[name.strip()] = _literal(text.strip())
     return settings
 
@@ -109,7 +110,9 @@ def _literal(text: str) -> Any:
     if text.lower() in words:
         return words[text.lower()]
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
+        repr(value)  # what cannot be written down cannot be a run's: 0xfff... of 4,300 digits
+        return value
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optbench.cli.console import errors, say
+from optbench.cli.console import doing, say
 from optbench.cli.options import StoreOption
 from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
@@ -106,14 +106,14 @@ def write(
     told = told or past_of(top, results, store, asv)
     laid_beside = beside(results, asv, compare, told, command)
     try:
-        with errors.status("drawing") as status, without_collector():
+        with doing("drawing") as show, without_collector():
             return write_report(
                 results,
                 out,
                 baseline=baseline,
                 beside=laid_beside,
                 data=data,
-                progress=status.update,
+                progress=show,
             )
     except OSError as error:
         raise WrongUse(f"cannot write the report to {out}: {error}") from error
@@ -143,7 +143,7 @@ def shown(store: str, top: Path) -> str:
     if "://" in store:
         try:
             url = make_url(store)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return "a store"
         bare = url._replace(username=None, password=None, query={}, host=_last(url.host))  # type: ignore[arg-type]
         return bare.render_as_string()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from optbench.cli.console import errors
+from optbench.cli.console import doing
 
 
 def write_side_by_side(older: str, newer: str, out: Path) -> Path:
@@ -20,7 +20,7 @@ def write_side_by_side(older: str, newer: str, out: Path) -> Path:
     command = f"optbench report --compare-stores {shlex.join(names)}"
     results = load(older), load(newer)
     try:
-        with errors.status("drawing") as status:
-            return write(*results, out, names=names, command=command, progress=status.update)
+        with doing("drawing") as show:
+            return write(*results, out, names=names, command=command, progress=show)
     except OSError as error:
         raise WrongUse(f"cannot write the report to {out}: {error}") from error

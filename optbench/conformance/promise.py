@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optbench.engine.error_text import printable
+from optbench.plain_text import printable
 
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from optbench.engine.error_text import printable
+from optbench.plain_text import printable
 
 
 class Status(enum.StrEnum):

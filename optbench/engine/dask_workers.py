@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optbench.engine.error_text import printable
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
@@ -32,6 +31,7 @@ from optbench.engine.remote_work import DONE, job
 from optbench.engine.runs import Result, Status
 from optbench.engine.wire import NotOurs, decode, encode
 from optbench.engine.work import Parcel
+from optbench.plain_text import printable
 
 if TYPE_CHECKING:
     import distributed

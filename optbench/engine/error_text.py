@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import traceback
+
+from optbench.plain_text import printable
 
 LONGEST_ERROR = 4000
 """Characters of an error that are kept."""
@@ -17,14 +18,3 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return printable(text + where)
-
-
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
-
-
-def printable(text: str) -> str:
-    """A stranger's text without colours, with half characters and control codes written out."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in COLOUR.sub("", text)
-    )

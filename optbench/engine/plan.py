@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -12,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from optbench.engine.ranks import backend_of, own_device
 from optbench.engine.runs import Run, frozen
-from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, WrongHyperparameter
 from optbench.optimizers.of_the_run import DDP
 from optbench.optimizers.schedules import LR_SCHEDULE
+from optbench.plain_text import on_a_line, shown
 from optbench.problems import PROBLEMS, Problem
 
 MOST_SEEDS = 100_000
@@ -120,7 +122,7 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
                     left_out[optimizer.name, problem.name] = reason
                     continue
                 for settings, default in choices(optimizer, problem, selection):
-                    hyperparameters = frozen(settings)
+                    hyperparameters = _hashable(optimizer, settings)
                     if hyperparameters not in accepted:
                         optimizer.settings(settings)
                         accepted[hyperparameters] = None
@@ -168,7 +170,7 @@ def _rates(
     if selection.ddp is not None:
         base[DDP] = selection.ddp
     if type(base["lr"]) is int:  # 1 and 1.0 are one rate, and one run
-        base["lr"] = float(base["lr"])
+        base["lr"] = float(base["lr"]) if abs(base["lr"]) < 2**1000 else math.inf
     if isinstance(selection.rates, tuple):
         for lr in selection.rates:
             chosen = {**base, "lr": lr}
@@ -182,6 +184,19 @@ def _rates(
             chosen = {**base, **dict(zip(axes, values, strict=True))}
             if frozen(chosen) != frozen(base):
                 yield chosen, frozen(chosen) == frozen(default)
+
+
+def _hashable(optimizer: Optimizer, settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Settings as a run holds them."""
+    found = frozen(settings)
+    try:
+        hash(found)
+    except TypeError as error:
+        raise WrongHyperparameter(
+            f"{optimizer.name}: a hyperparameter is a number, a text, or a tuple of such, and not "
+            f"all are of {shown(dict(found))}"
+        ) from error
+    return found
 
 
 def fixed_by(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
@@ -242,8 +257,8 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise NoSuchDevice(f"device {device!r} is not available here: {reason}") from error
+        reason = on_a_line(str(error).splitlines()[0])
+        raise NoSuchDevice(f"device {shown(device)} is not available here: {reason}") from error
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -267,7 +282,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     # Counted before they are made: a mistyped range may hold more than the memory.
     count = sum(max(0, piece.stop - piece.start) for piece in pieces)
     if not count:
-        raise ValueError(f"seeds are a count (8), a list (3,5,8) or a range (10-19), not {text!r}")
+        raise ValueError(
+            f"seeds are a count (8), a list (3,5,8) or a range (10-19), not {shown(text)}"
+        )
     if count > MOST_SEEDS:
-        raise ValueError(f"{count:,} seeds are more than {MOST_SEEDS:,}")
+        many = f"{count:,}" if count < 10**18 else shown(text)
+        raise ValueError(f"{many} seeds are more than {MOST_SEEDS:,}")
     return tuple(sorted(set(itertools.chain(*pieces))))

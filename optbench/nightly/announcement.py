@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from optbench.plain_text import first_mistake
 from optbench.report.markdown import escaped
+from optbench.whole_files import read_whole
 
 MOST_ROWS = (50, 20, 8, 3, 1)
 """Of a table: the first number whose text is short enough."""
@@ -121,14 +123,11 @@ def read_night(path: Path) -> Night:
     NotANight
     """
     try:
-        return Night.model_validate_json(path.read_bytes())
+        return Night.model_validate_json(read_whole(path))
     except OSError as error:
         raise NotANight(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        got = "" if isinstance(first["input"], dict | bytes) else f" (got {first['input']!r:.80})"
-        raise NotANight(f"{path} is no night's verdict: {where}: {first['msg']}{got}") from error
+        raise NotANight(f"{path} is no night's verdict: {first_mistake(error)}") from error
 
 
 def steps(night: Night, issues: Iterable[Issue]) -> list[Step]:

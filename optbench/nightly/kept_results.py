@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from optbench.nightly.data_branch import (
     Aside,
@@ -138,7 +139,11 @@ def store_file(url: str) -> Path | None:
     """The file of a store; None for a database elsewhere, which no branch has to keep."""
     if "://" not in url:
         return Path(url)
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    # ValueError: a port that is no number. What it says may repeat a password.
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"{url.partition('://')[0]}://... is no URL of a store") from error
     name = parsed.database
     if parsed.get_backend_name() != "sqlite" or not name or name.startswith((":", "file:")):
         return None

@@ -11,6 +11,8 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from optbench.whole_files import read_whole
+
 FILE = "nights.jsonl"
 
 
@@ -59,7 +61,7 @@ def read_records(folder: Path) -> list[Record]:
         return []
     found = []
     try:
-        text = path.read_text("utf-8", errors="replace")
+        text = read_whole(path).decode("utf-8", errors="replace")
     except OSError as error:
         raise UnreadableRecords(f"{path} cannot be read: {error.strerror}") from error
     for line in text.splitlines():

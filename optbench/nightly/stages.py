@@ -31,6 +31,7 @@ from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingToReport, UnknownBaseline
 from optbench.report.comparison_page import page as page_of_comparison
 from optbench.report.comparison_text import without_infinities
+from optbench.report.tables import csv_text
 from optbench.sources import Source, SourceError, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Progress, Store, StoreError, fill
@@ -306,7 +307,7 @@ def history(work: Work) -> str:
         if each.accepted
     ]
     frame = found.values.drop(columns=["order", "samples"])
-    frame.to_csv(wanted.out / "history.csv", index=False)
+    (wanted.out / "history.csv").write_text(csv_text(frame), "utf-8", newline="")
     commits = found.values["commit"].nunique()
     text = (
         f"{len(found.values):,} values of {_counted(commits, 'commit')}, "

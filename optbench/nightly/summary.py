@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from optbench.nightly.night import Night
@@ -70,7 +71,8 @@ def _regressions(night: Night, escaped: Escaped) -> str:
     # A command cannot be escaped without being another: it has a place of its own.
     again = dict.fromkeys(each.reproduce for each in shown)
     accept = dict.fromkeys(
-        f"optbench accept {each.commit[:SHORT]} {each.metric} --why '...'" for each in shown
+        f"optbench accept {each.commit[:SHORT]} {shlex.quote(each.metric)} --why '...'"
+        for each in shown
     )
     told = "The evidence is in compare.html and history.csv. To see it again:"
     if_wanted = "If it is wanted (`-o` and `-p` narrow it down), and then commit accepted.toml:"

@@ -13,6 +13,7 @@ import torch
 
 from optbench.optimizers.of_the_run import DDP, OF_THE_RUN, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES
+from optbench.plain_text import said, shown
 from optbench.registry import NotAdoptable
 
 
@@ -144,15 +145,15 @@ class Optimizer:
         self._check_names(told)
         lr = settings["lr"]
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
-            raise WrongHyperparameter(f"{self.name}: lr must be a finite number >= 0, not {lr!r}")
+            raise WrongHyperparameter(
+                f"{self.name}: lr must be a finite number >= 0, not {shown(lr)}"
+            )
         try:
             made = self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **told)
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
-            shown = ", ".join(f"{name}={value!r}" for name, value in told.items())
-            raise WrongHyperparameter(
-                f"{self.name} refuses ({shown}): {type(error).__name__}: {error}"
-            ) from error
+            given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
+            raise WrongHyperparameter(f"{self.name} refuses ({given}): {said(error)}") from error
         if LR_SCHEDULE in settings:
             self._check_schedule(settings[LR_SCHEDULE], made)
         if DDP in settings:
@@ -172,7 +173,8 @@ class Optimizer:
             )
         if not isinstance(name, str):
             raise WrongHyperparameter(
-                f"{LR_SCHEDULE} is the name of a schedule (optbench list schedules), not {name!r}"
+                f"{LR_SCHEDULE} is the name of a schedule (optbench list schedules), "
+                f"not {shown(name)}"
             )
         SCHEDULES[name]  # or it says what there is
         if not all("lr" in group for group in made.param_groups):
@@ -197,7 +199,8 @@ class Optimizer:
         for name in settings:
             if name not in taken:
                 raise WrongHyperparameter(
-                    f"{self.name} takes no hyperparameter {name!r}; it takes {', '.join(taken)}"
+                    f"{self.name} takes no hyperparameter {shown(name)}; "
+                    f"it takes {', '.join(taken)}"
                 )
 
 

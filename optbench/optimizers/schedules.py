@@ -16,6 +16,7 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
+from optbench.plain_text import said
 from optbench.registry import NotAdoptable, Registry
 
 LR_SCHEDULE = "lr_schedule"
@@ -118,7 +119,7 @@ def factors(name: str, budget: int) -> tuple[float, ...]:
             scheduler.step()
     # A schedule is anybody's code: whatever it raises is the answer to give.
     except (Exception, SystemExit) as error:
-        raise NotAdoptable(f"schedule {name!r} raised {type(error).__name__}: {error}") from error
+        raise NotAdoptable(f"schedule {name!r} raised {said(error)}") from error
     wrong = next((each for each in seen if not 0 <= each < math.inf), None)
     if wrong is not None:
         raise NotAdoptable(f"schedule {name!r} sets the learning rate {wrong} times what it was")

@@ -81,7 +81,7 @@ def download(
         file = folder / idx.name
         report = _reporter(idx.name, progress)
         if _md5(file) != idx.md5:
-            _fetch(base + idx.name, file, idx.md5, report)
+            _fetch(base + idx.name, file, idx, report)
         size = file.stat().st_size
         report(size, size)
         files.append(file)
@@ -114,26 +114,26 @@ def _reporter(name: str, progress: Progress | None) -> Report:
     return report
 
 
-def _fetch(url: str, file: Path, md5: str, report: Report) -> None:
+def _fetch(url: str, file: Path, idx: mnist.IdxFile, report: Report) -> None:
     """Fetch one file through its ``.part``, and give it its name once its md5 is right."""
     part = file.with_name(file.name + ".part")
     began: int | None = None
     # At most two transfers: a .part left by another mirror or an older attempt may not fit
     # what follows it, and only the finished file's md5 can tell. Then the whole is fetched.
-    while (found := _md5(part)) != md5:
+    while (found := _md5(part)) != idx.md5:
         if began == 0:
             size = part.stat().st_size
             part.unlink()
             raise _failed(
-                f"not the official file: {size:,} bytes with md5 {found}, not {md5}",
+                f"not the official file: {size:,} bytes with md5 {found}, not {idx.md5}",
                 url, file.parent,
             )  # fmt: skip
         start = part.stat().st_size if began is None and part.exists() else 0
-        began = _transfer(url, part, start, report)
+        began = _transfer(url, part, start, idx.most, report)
     part.replace(file)
 
 
-def _transfer(url: str, part: Path, start: int, report: Report) -> int:
+def _transfer(url: str, part: Path, start: int, most: int, report: Report) -> int:
     """Append to ``part`` what follows byte ``start``, or write all of it.
 
     Returns the byte at which the mirror began: ``start``, or 0 where it does not know ranges.
@@ -161,6 +161,10 @@ def _transfer(url: str, part: Path, start: int, report: Report) -> int:
         report(done, total)
         with part.open("ab" if start else "wb") as file:
             for chunk in _chunks(answer, url, part.parent):
+                if done + len(chunk) > most:
+                    # Else a mirror that never ends would fill the disk.
+                    text = f"not the official file: it has more than {most:,} bytes"
+                    raise _failed(text, url, part.parent)
                 file.write(chunk)
                 done += len(chunk)
                 report(done, total)

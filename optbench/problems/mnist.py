@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.whole_files import read_whole
+
 DATA_VARIABLE = "OPTBENCH_DATA"
 
 SHIPPED_SHA256 = {
@@ -41,6 +43,11 @@ class IdxFile:
     name: str
     md5: str
     shape: tuple[int, ...]
+
+    @property
+    def most(self) -> int:
+        """Bytes that it may have, packed: gzip makes hardly more of what it cannot make less."""
+        return int(np.prod(self.shape)) + 2**16
 
 
 IDX_FILES = {
@@ -88,7 +95,7 @@ def load() -> Digits:
 def _shipped() -> Digits:
     path = resources.files("optbench.problems") / "data" / "mnist_10k.npz"
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             x, y = arrays["x"], arrays["y"]
     except Exception as error:
         # One wrong byte can raise nearly anything here: BadZipFile, zlib.error, RuntimeError
@@ -128,7 +135,7 @@ def read_idx(folder: Path, idx: IdxFile) -> np.ndarray:
     path = folder / idx.name
     command = f"optbench data mnist --to {shlex.quote(str(folder))}"
     try:
-        packed = path.read_bytes()
+        packed = read_whole(path, idx.most)
     except OSError as error:
         raise DamagedData(f"{path}: {error.strerror or error} ({command} downloads it)") from error
     found = hashlib.md5(packed, usedforsecurity=False).hexdigest()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from optbench.plain_text import shown
 from optbench.problems.batches import index_batches
 from optbench.problems.problem import LOSS_TARGETS, Problem
 
@@ -170,6 +171,11 @@ def module_problem(
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{name}: {part} has {len(x)} inputs and {len(y)} labels")
         parts.append((x, y))
+    for what, number in (("batch_size", batch_size), ("observe_every", observe_every)):
+        if not isinstance(number, int):
+            raise ValueError(f"{name}: {what} is a whole number, not {shown(number)}")
+    if observe_every < 1:
+        raise ValueError(f"{name}: {observe_every=}, and it is 1 or more")
     if not 1 <= batch_size <= len(parts[0][0]):
         raise ValueError(f"{name}: {batch_size=} of {len(parts[0][0])} training examples")
     return ModuleProblem(

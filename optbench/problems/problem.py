@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.plain_text import said, shown
 from optbench.registry import NotAdoptable
 
 COCO_TARGETS = tuple(10.0**-k for k in range(1, 9))
@@ -94,8 +95,10 @@ class Problem:
             raise ValueError(f"{name}: target {target} is not among its targets {targets}")
         if list(targets) != sorted(targets, reverse=True):
             raise ValueError(f"{name}: targets must fall: {targets}")
+        if not isinstance(budget, int):
+            raise ValueError(f"{name}: a budget is a whole number, not {shown(budget)}")
         if budget < 1:
-            raise ValueError(f"{name}: a budget is 1 or more, not {budget}")
+            raise ValueError(f"{name}: a budget is 1 or more, not {shown(budget)}")
         self.name = name
         self._minimum = minimum
         self.budget = budget
@@ -241,12 +244,14 @@ def adopt(obj: Any, name: str) -> Problem:
         try:
             inspect.signature(obj).bind()
         except (TypeError, ValueError) as error:
-            raise NotAdoptable(f"{name!r} cannot be called without arguments: {error}") from error
+            raise NotAdoptable(
+                f"{name!r} cannot be called without arguments: {said(error)}"
+            ) from error
         try:
             obj = obj()
         # A stranger's code: whatever it raises is the answer to give.
         except (Exception, SystemExit) as error:
-            raise NotAdoptable(f"{name!r} raised {type(error).__name__}: {error}") from error
+            raise NotAdoptable(f"{name!r} raised {said(error)}") from error
     if not isinstance(obj, Problem):
         raise NotAdoptable(f"{name!r} is a {type(obj).__name__}, not an optbench Problem")
     _check(obj, name)
@@ -264,10 +269,11 @@ def _check(problem: Problem, name: str) -> None:
         raise NotAdoptable(f"{name!r} has no family, such as 'landscape' or 'network'")
     try:
         start = problem.start(np.random.default_rng(0))
-        minimum = problem.minimum
+        minimum = float(problem.minimum)
     except (Exception, SystemExit) as error:
-        raise NotAdoptable(f"{name!r}: its start raised {type(error).__name__}: {error}") from error
-    if not start or not all(isinstance(array, np.ndarray) for array in start.values()):
+        raise NotAdoptable(f"{name!r}: its start raised {said(error)}") from error
+    arrays = start.values() if isinstance(start, Mapping) else ()
+    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays):
         raise NotAdoptable(f"{name!r}: its start must be a dict of NumPy arrays, one or more")
     if not np.isfinite(minimum):
         raise NotAdoptable(f"{name!r}: its minimum is {minimum}, not a finite number")

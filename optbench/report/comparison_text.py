@@ -89,9 +89,8 @@ def cost_in_words(row: OptimizerComparison) -> str:
     """The ratio that decides, with its interval, and what else was seen."""
     cost = row.cost
     parts = []
-    if cost.step_ratio is not None:
-        assert cost.low is not None
-        assert cost.high is not None
+    # In a file of somebody else's there may be the one without the others.
+    if cost.step_ratio is not None and cost.low is not None and cost.high is not None:
         parts.append(f"{cost.step_ratio:.2f}x [{cost.low:.2f}, {cost.high:.2f}] the time a step")
         if row.speed is not None and row.speed.value == "inconclusive":
             parts[-1] += " (the same is within 10 %)"

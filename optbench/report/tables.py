@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -106,14 +107,42 @@ def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
     return Table(caption, columns, lines, file, frame, text=True)
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula, and runs (OWASP, CSV Injection)."""
+
+
+NUMBERS = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?(?: [-+]?[\d.]+(?:e[-+]?\d+)?)*")
+
+
 def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV, the same on every system; seeds as JSON lists."""
+    """A frame as CSV, the same on every system; seeds as JSON lists.
+
+    A text that a spreadsheet would run has an apostrophe before it. No name of ours begins so, and
+    numbers stay numbers; who wants strangers' texts as they are takes Parquet.
+    """
     shown = frame.copy()
+    for column in filter(lambda name: not _is_number(shown[name]), shown.columns):
+        # Few texts are distinct, and hardly ever one is not harmless.
+        texts = {value for value in shown[column] if isinstance(value, str)}
+        if any(_harmless(text) != text for text in texts):
+            shown[column] = shown[column].map(_harmless).astype(object)
     for column in filter(lambda name: pd.api.types.is_object_dtype(shown[name]), shown.columns):
         if shown[column].map(lambda value: isinstance(value, tuple)).any():
             shown[column] = shown[column].map(json.dumps)
     text: str = shown.to_csv(index=False, lineterminator="\n")
     return text
+
+
+def _is_number(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column))
+
+
+def _harmless(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    # Half a character cannot be written.
+    text = value.encode("utf-8", "replace").decode("utf-8")
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBERS.fullmatch(text) else text
 
 
 def with_data(table: Table, frame: pd.DataFrame) -> Table:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from optbench.plain_text import first_mistake, words
 from optbench.sources.source import SourceError
+from optbench.whole_files import read_whole
 
 
 class Configuration(BaseModel):
@@ -60,18 +62,17 @@ def read_configuration(checkout: Path) -> Configuration:
     if not file.is_file():
         return Configuration()
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SourceError(f"{file}: {error}") from error
+        content = tomllib.loads(read_whole(file).decode("utf-8"))
+    # ValueError: no TOML, no UTF-8, a number of more digits than Python reads.
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{file}: {words(error)}") from error
     tool = content.get("tool", {})
     table = tool.get("optbench", {}) if isinstance(tool, dict) else {}
     try:
         return Configuration.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(("tool", "optbench", *map(str, first["loc"])))
         known = ", ".join(field.alias or name for name, field in Configuration.model_fields.items())
-        hint = f"; known are {known}" if first["type"] == "extra_forbidden" else ""
-        raise SourceError(
-            f"{file}: {where}: {first['msg']} (got {first['input']!r}){hint}"
-        ) from error
+        strange = error.errors(include_url=False)[0]["type"] == "extra_forbidden"
+        hint = f"; known are {known}" if strange else ""
+        mistake = first_mistake(error, "tool", "optbench")
+        raise SourceError(f"{file}: {mistake}{hint}") from error

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from optbench.plain_text import shown
 from optbench.sources.source import SourceError
 
 
@@ -46,9 +47,13 @@ def _answer(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProce
     try:
         return subprocess.run(
             ["git", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null",
-             "-C", str(folder), *arguments],
+             # A program that git runs where it is only asked: of a stranger's .git/config.
+             "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
             capture_output=True, check=False, env=environment,
         )  # fmt: skip
+    except ValueError as error:  # a zero byte, half a character
+        asked = shown(" ".join(arguments))
+        raise SourceError(f"git {asked} is nothing that a program can be told") from error
     except FileNotFoundError as error:
         raise SourceError("git is not installed, or not on the PATH") from error
 
@@ -96,7 +101,7 @@ def resolve(repository: Path, revision: str) -> str:
     # Of what is excluded git gives the hash too, with the ^ before it.
     if not code and out and not out.startswith("^"):
         return out.splitlines()[0]
-    text = f"{revision!r} is no commit of {repository}"
+    text = f"{shown(revision)} is no commit of {repository}"
     if _is_range(revision):
         raise SourceError(f"{text}: a range is not a revision, give BASE and HEAD apart")
     if is_shallow(repository):

@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from optbench.plain_text import on_a_line
 from optbench.sources.cache import cache_folder
 from optbench.sources.source import SourceError, existing
 
@@ -80,24 +81,27 @@ def _remove_left_over(home: Path) -> None:
 
 def _read(requirement: str) -> tuple[str, bool]:
     """What pip is given, and whether it always gives the same."""
+    shown = on_a_line(f"pip:{requirement}")
     if requirement.startswith("-"):
-        raise SourceError(f"pip:{requirement} is no requirement but an option of pip's")
+        raise SourceError(f"{shown} is no requirement but an option of pip's")
     path = existing(requirement)
     # A bare name is the package, also beside a folder of that name; dots alone name none.
     if path is not None and not re.fullmatch(r"[\w.-]*\w[\w.-]*", requirement):
         if path.is_dir():
-            raise SourceError(f"pip:{requirement} is a folder: write dir:{requirement} --install")
+            raise SourceError(
+                f"{shown} is a folder: write dir:{shown.removeprefix('pip:')} --install"
+            )
         return str(path.resolve()), False
     try:
         read = Requirement(requirement)
     except InvalidRequirement as error:
         raise SourceError(
-            f"pip:{requirement} is no requirement ({str(error).splitlines()[0]}); "
+            f"{shown} is no requirement ({on_a_line(str(error).splitlines()[0])}); "
             "such as pip:tinyopt==1.2"
         ) from error
     if canonicalize_name(read.name) in JUDGE:
         raise SourceError(
-            f"pip:{requirement}: both sides compute with the {read.name} that is installed here; "
+            f"{shown}: both sides compute with the {read.name} that is installed here; "
             "two versions of it are compared by two environments and optbench check"
         )
     pins = [s for s in read.specifier if s.operator == "==" and "*" not in s.version]

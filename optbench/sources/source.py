@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
+from optbench.plain_text import on_a_line, shown
+
 
 class SourceError(Exception):
     """A source that cannot be had; the text says why, and what would help."""
@@ -69,12 +71,12 @@ def parse(text: str) -> Source:
     prefix, colon, rest = text.partition(":")
     if colon and prefix in (Kind.PIP.value, Kind.FOLDER.value):
         if not rest.strip():
-            raise SourceError(f"{text!r} names nothing after the colon")
+            raise SourceError(f"{shown(text)} names nothing after the colon")
         return Source(Kind(prefix), rest.strip())
     if not text:
         raise SourceError("an empty source: name a git revision, pip:REQUIREMENT or dir:PATH")
     if text.startswith("-"):
-        raise SourceError(f"{text!r} is no revision: one does not begin with a dash")
+        raise SourceError(f"{shown(text)} is no revision: one does not begin with a dash")
     if text in (".", "..") or (text.startswith(("./", "../", "~", "/")) and existing(text)):
-        raise SourceError(f"{text!r} is a folder: write dir:{text}")
+        raise SourceError(f"{shown(text)} is a folder: write dir:{on_a_line(text)}")
     return Source(Kind.REVISION, text)

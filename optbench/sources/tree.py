@@ -96,7 +96,11 @@ def importable(checkout: Path, path: str | None = None) -> Path:
         return chosen
     for candidate in _declared(_pyproject(checkout)):
         folder = checkout / candidate
-        if _is_inside(folder, checkout) and (modules_in(folder) or namespaces_in(folder)):
+        if (
+            existing(str(folder))
+            and _is_inside(folder, checkout)
+            and (modules_in(folder) or namespaces_in(folder))
+        ):
             return folder
     src = checkout / "src"
     return src if _is_inside(src, checkout) and _is_source(src, checkout) else checkout
@@ -104,7 +108,10 @@ def importable(checkout: Path, path: str | None = None) -> Path:
 
 def _is_inside(folder: Path, checkout: Path) -> bool:
     """Whether it is the checkout's own: else both sides might be the same files."""
-    return folder.resolve().is_relative_to(checkout.resolve())
+    try:
+        return folder.resolve().is_relative_to(checkout.resolve())
+    except ValueError:  # a zero byte
+        return False
 
 
 def _is_source(src: Path, checkout: Path) -> bool:
@@ -203,7 +210,7 @@ def _pyproject(checkout: Path) -> dict[str, Any]:
     try:
         return tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))
     # A broken one says nothing about the layout; whoever reads more of it complains.
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -28,6 +28,8 @@ def parsed(url: str) -> URL:
     """
     if not url:
         raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
+    if "\0" in url or (not url.isascii() and url != url.encode("utf-8", "replace").decode("utf-8")):
+        raise StoreError(f"{url!r} is no store: it holds what is no text")
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:
@@ -63,7 +65,8 @@ def prepare_file(url: URL, *, create: bool) -> None:
     name = url.database
     if url.get_backend_name() != "sqlite" or name in (None, "", ":memory:"):
         return
-    if name.startswith("file:"):
+    # What SQLite reads as a URI of its own; else it is a file of such a name.
+    if name.startswith("file:") and "uri" in url.query:
         return
     path = Path(name)
     if path.is_dir():

@@ -64,7 +64,7 @@ class Database:
         self.patience_s = 0.0
         try:
             self.engine = create_engine(url if writes else readable(url))
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
             text = f"cannot open the store {self.shown}: {reason(error)}"
             if isinstance(error, ImportError) and self.is_postgresql:
                 text += " (pip install 'optbench[postgres]')"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from optbench.plain_text import on_a_line
+
 
 class StoreError(RuntimeError):
-    """A store that cannot be opened, read or written; the text says why, and what would help."""
+    """A store that cannot be opened, read or written; a line says why, and what would help."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(on_a_line(text))
 
 
 def reason(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from optbench.engine.environment import Environment
 from optbench.engine.identity import key
 from optbench.engine.runs import Result, Run, Status
 from optbench.store import frames, rows, schema
-from optbench.store.address import parsed, prepare_file
+from optbench.store.address import parsed, prepare_file, shown
 from optbench.store.attempts import attempts_of
 from optbench.store.batches import batches
 from optbench.store.coordination import Coordinator, coordinate
@@ -44,13 +44,18 @@ class Store:
 
     def __init__(self, url: str = DEFAULT_STORE, *, create: bool = False) -> None:
         self.url = parsed(url)
-        prepare_file(self.url, create=create)
+        try:
+            prepare_file(self.url, create=create)
+        except OSError as error:  # a name that is too long, a folder that nobody may look into
+            text = f"cannot open the store {shown(self.url)}: {error.strerror}"
+            raise StoreError(text) from error
         self._database = Database(self.url, writes=create)
         try:
             open_store(self._database, create=create)
         except BaseException as error:
             self.close()
-            if isinstance(error, SQLAlchemyError):
+            # ValueError, TypeError: an option of the URL's that the driver does not take.
+            if isinstance(error, SQLAlchemyError | ValueError | TypeError):
                 text = f"cannot open the store {self._database.shown}: {reason(error)}"
                 raise StoreError(text) from error
             raise

@@ -12,9 +12,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.analysis.history import WORSE, Change, History
+from optbench.plain_text import first_mistake, shown, words
 from optbench.registry import fits
 from optbench.sources import git
-from optbench.whole_files import write_whole
+from optbench.whole_files import read_whole, write_whole
 
 FILE = "accepted.toml"
 
@@ -78,9 +79,9 @@ def read_accepted(repository: Path) -> tuple[Accepted, ...]:
     if not path.exists():
         return ()
     try:
-        text = path.read_text("utf-8")
+        text = read_whole(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongAcceptance(f"{path}: {error}") from error
+        raise WrongAcceptance(f"{path}: {words(error)}") from error
     return parse(text, str(path))
 
 
@@ -88,8 +89,9 @@ def parse(text: str, path: str) -> tuple[Accepted, ...]:
     """The rows of a file's text; ``path`` is named in what is wrong with it."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise WrongAcceptance(f"{path}: {error}") from error
+    # ValueError: no TOML, or a number of more digits than Python reads.
+    except (ValueError, RecursionError) as error:
+        raise WrongAcceptance(f"{path}: {words(error)}") from error
     rows = content.pop("accepted", [])
     if content or not isinstance(rows, list):
         raise WrongAcceptance(f"{path}: only tables [[accepted]] are wanted")
@@ -98,11 +100,8 @@ def parse(text: str, path: str) -> tuple[Accepted, ...]:
         try:
             found.append(Accepted.model_validate(row))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise WrongAcceptance(
-                f"{path}: [[accepted]] number {place}: {where}: {first['msg']}"
-            ) from error
+            mistake = first_mistake(error)
+            raise WrongAcceptance(f"{path}: [[accepted]] number {place}: {mistake}") from error
     return tuple(found)
 
 
@@ -119,7 +118,11 @@ def add_accepted(repository: Path, row: Accepted) -> bool:
     fields = row.model_dump(exclude_defaults=True)
     lines = [f"{key} = {_toml(value)}" for key, value in fields.items()]
     text = f"{text.rstrip()}\n\n[[accepted]]\n" + "\n".join(lines) + "\n"
-    write_whole(path, text.encode("utf-8"))
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:  # a shell gives half characters for what is no UTF-8
+        raise WrongAcceptance(f"{path}: {shown(error.object[error.start])} is no text") from error
+    write_whole(path, content)
     return True
 
 

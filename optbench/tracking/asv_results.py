@@ -16,7 +16,8 @@ import pandas as pd
 
 from optbench.analysis.history import COLUMNS
 from optbench.analysis.units import EXACT, UNITS
-from optbench.engine.error_text import printable
+from optbench.plain_text import on_a_line, shown, words
+from optbench.whole_files import read_whole
 
 FORMAT = 2
 """Of a file of results, that asv 0.6 writes."""
@@ -25,6 +26,20 @@ LEAST = 0.01
 """Of exact values, which are of float64, a part that is worth a word."""
 
 FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+MOST_VALUES = 100_000
+"""Of a benchmark, one a combination of its parameters. A few short lists of them name more
+combinations than a machine has memory for."""
+
+NOT_AS_ASV_HAS_IT = (
+    TypeError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    AttributeError,
+    RecursionError,
+)
+"""What reading a value raises that is of another form."""
 
 NOT_RESULTS = frozenset(("machine.json", "benchmarks.json"))
 
@@ -83,12 +98,11 @@ def read_asv_results(folder: Path) -> AsvResults:
         try:
             rows += _rows(path, declared)
         except _Unreadable as error:
-            skipped.append((printable(str(path.relative_to(folder))), str(error)))
-        except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
+            skipped.append((on_a_line(str(path.relative_to(folder))), str(error)))
+        except NOT_AS_ASV_HAS_IT as error:
             # Of another form than asv's, in a way that nobody thought of.
-            skipped.append(
-                (printable(str(path.relative_to(folder))), f"is of no form of asv's: {error}")
-            )
+            reason = f"is of no form of asv's: {words(error)}"
+            skipped.append((on_a_line(str(path.relative_to(folder))), reason))
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return AsvResults(frame, tuple(skipped))
 
@@ -96,9 +110,9 @@ def read_asv_results(folder: Path) -> AsvResults:
 def _mapping(path: Path) -> dict[str, Any]:
     try:
         # NaN and Infinity, which no JSON has and asv writes, are read as what they are.
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_whole(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _Unreadable(f"cannot be read: {str(error).splitlines()[0]}") from error
+        raise _Unreadable(f"cannot be read: {words(error)}") from error
     if not isinstance(content, dict):
         raise _Unreadable(f"holds a {type(content).__name__}, not a mapping")
     return content
@@ -107,32 +121,32 @@ def _mapping(path: Path) -> dict[str, Any]:
 def _rows(path: Path, declared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     content = _mapping(path)
     if content.get("version") != FORMAT:
-        raise _Unreadable(f"has the format {content.get('version')!r}, not asv's {FORMAT}")
+        raise _Unreadable(f"has the format {shown(content.get('version'))}, not asv's {FORMAT}")
     commit, date = content.get("commit_hash"), content.get("date")
     if not isinstance(commit, str) or not FULL_HASH.fullmatch(commit):
-        raise _Unreadable(f"has no commit: {commit!r}")
+        raise _Unreadable(f"has no commit: {shown(commit)}")
     results, columns = content.get("results"), content.get("result_columns")
     if not isinstance(results, dict) or not isinstance(columns, list):
         raise _Unreadable("has no results")
     if not isinstance(date, int | float) or not math.isfinite(date):
-        raise _Unreadable(f"has no date: {date!r}")
+        raise _Unreadable(f"has no date: {shown(date)}")
     machine = content.get("params", {})
     label = machine.get("machine") if isinstance(machine, dict) else None
     if label != path.parent.name:
-        raise _Unreadable(f"is of the machine {label!r}, and lies in the folder of another")
+        raise _Unreadable(f"is of the machine {shown(label)}, and lies in the folder of another")
     # Made whole before any is given: half a file is no result.
     rows: list[dict[str, Any]] = []
     for name, fields in results.items():
         if fields is None:
             continue
         if not isinstance(fields, list):
-            raise _Unreadable(f"{name} holds no list")
+            raise _Unreadable(f"{on_a_line(name)} holds no list")
         entry = dict(zip(columns, fields, strict=False))
-        rows += _values(_on_a_line(name), entry, declared.get(name, {}))
+        rows += _values(on_a_line(name), entry, declared.get(name, {}))
     where = {
         "source": "asv",
-        "machine": str(label),
-        "environment": str(content.get("env_name", "")),
+        "machine": on_a_line(str(label)),
+        "environment": on_a_line(str(content.get("env_name", ""))),
         "commit": commit,
         "order": float(date),
     }
@@ -145,6 +159,9 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
     params = entry.get("params") or []
     if not isinstance(params, list) or not all(isinstance(each, list) for each in params):
         raise _Unreadable(f"{name} has parameters that are no lists")
+    count = math.prod(map(len, params))
+    if count > MOST_VALUES:
+        raise _Unreadable(f"{name} has parameters of more than {MOST_VALUES:,} combinations")
     combinations = list(itertools.product(*params))
     result = entry.get("result")
     values = [None] * len(combinations) if result is None else result
@@ -156,11 +173,11 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
         raise _Unreadable(f"{name} has other samples than parameters")
     names = known.get("param_names") or []
     metric = name.rpartition(".")[2].removeprefix("track_")
-    unit = str(known.get("unit", UNITS.get(metric, "")))
+    unit = on_a_line(str(known.get("unit", UNITS.get(metric, ""))))
     for combination, value, drawn in zip(combinations, values, samples, strict=True):
         told = [_told(each) for each in combination]
-        named = dict(zip([*map(str, names), *(f"p{n}" for n in range(len(told)))], told,
-                         strict=False))  # fmt: skip
+        called = [*(on_a_line(str(each)) for each in names), *(f"p{n}" for n in range(len(told)))]
+        named = dict(zip(called, told, strict=False))
         number, status = _number(value, name)
         others = {k: v for k, v in named.items() if k not in ("optimizer", "problem")}
         yield {
@@ -172,7 +189,7 @@ def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[st
             "unit": unit,
             "exact": unit in EXACT,
             "least": LEAST,
-            "version": str(entry.get("version", "")),
+            "version": on_a_line(str(entry.get("version", ""))),
             "value": number,
             "samples": _samples(drawn),
             "seeds": (),
@@ -184,7 +201,7 @@ def _number(value: Any, name: str) -> tuple[float, str]:
     if value is None:
         return math.nan, "failed"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Unreadable(f"{name} has a value that is no number: {str(value)[:40]!r}")
+        raise _Unreadable(f"{name} has a value that is no number: {shown(value)}")
     if math.isnan(value):
         return math.nan, "skipped"
     return (float(value), "measured") if math.isfinite(value) else (math.nan, "failed")
@@ -206,9 +223,4 @@ def _told(parameter: Any) -> str:
         text = str(ast.literal_eval(parameter))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         text = str(parameter)
-    return _on_a_line(text)
-
-
-def _on_a_line(text: str) -> str:
-    """A name as a terminal and a table can hold it."""
-    return printable(text).replace("\n", "\\n")
+    return on_a_line(text)

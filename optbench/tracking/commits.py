@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from optbench.engine.error_text import printable
+from optbench.plain_text import printable
 from optbench.sources import SourceError, git
 
 

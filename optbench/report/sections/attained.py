@@ -20,7 +20,7 @@ READING = (
 )
 
 
-def attained(material: Material) -> Section:
+def attained(material: Material) -> Section | None:
     """A figure a league."""
     parts: list[Part] = []
     for one in reversed(material.standings):
@@ -34,6 +34,8 @@ def attained(material: Material) -> Section:
                     note=True,
                 )
             )
+        if not comparable:  # every name in the store is a variant's
+            continue
         curves = one.curves[one.curves["optimizer"].isin(comparable)]
         colored = [name for name in material.colored if name in comparable]
         parts.append(
@@ -48,7 +50,7 @@ def attained(material: Material) -> Section:
                 curves,
             )
         )
-    return Section("attained", "Attained targets", tuple(parts))
+    return Section("attained", "Attained targets", tuple(parts)) if parts else None
 
 
 def _shows(one: Standing, names: list[str], baseline: str) -> str:
