@@ -10,17 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from optbench.engine import pulse, ranks
 from optbench.engine.error_text import describe
+from optbench.engine.processes import WorkerProcess, in_a_worker
 from optbench.engine.runs import Result, Run
 from optbench.optimizers.of_the_run import DDP
-
-if TYPE_CHECKING:
-    from optbench.engine.processes import WorkerProcess
 
 GRACE_S = 2.0
 """Seconds between a first bad answer and the last: what a process says of a neighbour that went
@@ -45,8 +42,6 @@ def perform_together(do: Perform, runs: Sequence[Run], certify: bool) -> list[Re
     RankFailed
         Where one of them raises or goes away. All are ended then.
     """
-    from optbench.engine.processes import WorkerProcess
-
     world = int(runs[0].settings[DDP])
     random = torch.get_rng_state().numpy().tobytes()
     # What they say to each other stays on this machine, also where its name cannot be resolved.
@@ -123,8 +118,6 @@ def serve(
     random: bytes,
 ) -> None:
     """In one of the processes: do the runs with the others, answer, and wait for the end."""
-    from optbench.engine.processes import in_a_worker
-
     with in_a_worker(trail):
         speech = pulse.tell(pipe, None)
         try:

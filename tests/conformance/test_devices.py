@@ -13,8 +13,8 @@ from optbench.conformance import devices
 from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.devices import STEPS, _agrees
 from optbench.conformance.promise import Broken
+from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
-from optbench.engine.work import torch_as_found
 
 
 @pytest.fixture(autouse=True)

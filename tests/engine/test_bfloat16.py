@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from optbench.engine.lanes import advance
+from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Status
-from optbench.engine.work import pack, perform
+from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS
 from optbench.problems.module import module_problem
