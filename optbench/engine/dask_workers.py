@@ -27,7 +27,7 @@ import numpy as np
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
-from optbench.engine.remote_work import DONE, job
+from optbench.engine.remote_work import DONE, OURS, job
 from optbench.engine.runs import Result, Status
 from optbench.engine.wire import NotOurs, decode, encode
 from optbench.engine.work import Parcel
@@ -436,7 +436,7 @@ class DaskExecutor(Executor):
             self._work_on,
             task.content,
             self._versions,
-            key=f"optbench-{uuid.uuid4().hex}",
+            key=f"{OURS}-{uuid.uuid4().hex}",
             workers=chosen if self._refusals else None,
             allow_other_workers=False,
             resources=resources or None,
