@@ -212,8 +212,9 @@ def _reasons(error: BaseException | None) -> str:
     """What an exception and those behind it say."""
     said: list[str] = []
     while error is not None and len(said) < 4:
-        text = printable(str(error) or type(error).__name__)
-        if text not in said:
+        # Dask begins with an object and its place in memory.
+        text = re.sub(r"^in <[^>]*>: ", "", printable(str(error) or type(error).__name__))
+        if text not in " ".join(said):
             said.append(text)
         error = error.__cause__ or error.__context__
     return "; ".join(said)

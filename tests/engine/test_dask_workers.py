@@ -232,8 +232,9 @@ def test_a_cluster_that_is_none_is_told_so(workplace: Path, where: str, said: st
 
 def test_a_port_where_nobody_listens_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_workers, "CONNECT_S", 0.2)
-    with pytest.raises(NoScheduler, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9 lets us in"):
+    with pytest.raises(NoScheduler, match=r"lets us in: .*Connection refused$") as raised:
         connect("tcp://127.0.0.1:9")
+    assert " object at " not in str(raised.value)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
