@@ -27,7 +27,7 @@ import numpy as np
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
-from optbench.engine.remote_work import DONE, job
+from optbench.engine.remote_work import DONE, OURS, job
 from optbench.engine.runs import Result, Status
 from optbench.engine.wire import NotOurs, decode, encode
 from optbench.engine.work import Parcel
@@ -212,8 +212,9 @@ def _reasons(error: BaseException | None) -> str:
     """What an exception and those behind it say."""
     said: list[str] = []
     while error is not None and len(said) < 4:
-        text = printable(str(error) or type(error).__name__)
-        if text not in said:
+        # Dask begins with an object and its place in memory.
+        text = re.sub(r"^in <[^>]*>: ", "", printable(str(error) or type(error).__name__))
+        if text not in " ".join(said):
             said.append(text)
         error = error.__cause__ or error.__context__
     return "; ".join(said)
@@ -436,7 +437,7 @@ class DaskExecutor(Executor):
             self._work_on,
             task.content,
             self._versions,
-            key=f"optbench-{uuid.uuid4().hex}",
+            key=f"{OURS}-{uuid.uuid4().hex}",
             workers=chosen if self._refusals else None,
             allow_other_workers=False,
             resources=resources or None,

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import multiprocessing
-import multiprocessing.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from optbench.engine import isolation
 from optbench.engine.environment import Environment, environment
 from optbench.engine.executors import Performed
 from optbench.engine.identity import key
-from optbench.engine.isolation import Limits, perform_apart
+from optbench.engine.isolation import Limits, Stopped, perform_apart
 from optbench.engine.plan import NoSuchDevice, check_device
 from optbench.engine.runs import Run
 from optbench.engine.wire import decode, encode
@@ -26,6 +23,12 @@ from optbench.problems import PROBLEMS
 
 DONE = b"done\n"
 """What the answer to a job begins with; a refusal begins otherwise, see `dask_workers`."""
+
+OURS = "optbench"
+"""What the keys of our tasks begin with."""
+
+STOPPED = b"stopped\n"
+"""The answer of a worker that is being closed; the parcel goes to another one."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +68,18 @@ def answer(content: bytes) -> bytes:
     NotOurs
         Where the content is no job.
     """
+    # Where there is no Dask, nobody calls this.
+    from optbench.engine.dask_plugin import prepare_this_worker
+
     todo = decode(content, Job)
     check(todo)
-    _may_have_children()
-    results = perform_apart(todo.parcel, todo.limits)
+    prepare_this_worker()
+    try:
+        results = perform_apart(todo.parcel, todo.limits)
+    except Stopped:
+        return STOPPED
     here = _environment(todo.parcel.units[0].runs[0].device)
     return DONE + encode(Performed(tuple(results), here), Performed)
-
-
-@functools.cache
-def _may_have_children() -> None:
-    """Dask begins its workers as daemons, to which multiprocessing allows no children."""
-    multiprocessing.current_process().daemon = False
-    # An exit handler would come too late: before those, multiprocessing waits for the children.
-    multiprocessing.util.Finalize(None, isolation.close, exitpriority=100)
 
 
 @functools.cache

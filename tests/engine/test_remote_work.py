@@ -109,7 +109,8 @@ def test_what_is_no_job_is_refused() -> None:
 
 
 def test_the_answer_is_what_came_of_the_parcel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_work, "_may_have_children", lambda: None)
+    dask_plugin = pytest.importorskip("optbench.engine.dask_plugin")
+    monkeypatch.setattr(dask_plugin, "prepare_this_worker", lambda: None)
     made = a_job()
     reply = answer(encode(made, Job))
     assert reply.startswith(DONE)
