@@ -1,4 +1,4 @@
-# `make report`, `make test`, `make mutants`: all can be repeated, and make .venv themselves.
+# `make report`, `make test`, `make faults`, `make mutants`: all can be repeated, and make .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Test files at a time. Many of them wait for processes of their own; two fill two cores.
 JOBS ?= 2
 
-.PHONY: report sample test quick-test mutants asv nightly definitions format clean
+.PHONY: report sample test quick-test faults mutants asv nightly definitions format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
@@ -29,7 +29,11 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 quick-test: $(VENV)/.installed-test
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not faults"
+
+# Kill -9 of everything, full disks, damaged files: ten minutes; `make test` has a part of it.
+faults: $(VENV)/.installed-test
+	$(BIN)/pytest -m "faults or slow" tests/faults
 
 # The proof that the contract can fail: 24 historical bugs, each beside its correct twin.
 mutants: $(VENV)/.installed-test

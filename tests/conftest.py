@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from postgres_server import postgres  # noqa: F401 - a fixture
 
 VARIABLES = ("OPTBENCH_STORE", "OPTBENCH_DATA", "OPTBENCH_MIRROR")
 

@@ -144,7 +144,7 @@ def test_torch_is_pinned_to_the_version_without_surprises() -> None:
 
 
 @checkout
-@pytest.mark.parametrize("extra", ["", "parquet", "track", "test"])
+@pytest.mark.parametrize("extra", ["", "parquet", "track", "dask", "postgres", "test"])
 def test_every_requirement_is_pinned(extra: str) -> None:
     required = names(project()[extra]) - {"optbench"}
     assert required
@@ -154,7 +154,7 @@ def test_every_requirement_is_pinned(extra: str) -> None:
 @checkout
 def test_what_is_chosen_is_required_and_no_more() -> None:
     named = "torch numpy pandas matplotlib pillow scipy sqlalchemy typer rich jinja2 pydantic"
-    named += " packaging"
+    named += " packaging alembic filelock"
     assert names(project()[""]) == set(named.split())
     assert {"pytest", "hypothesis", "ruff", "mypy", "import-linter"} <= names(project()["test"])
     assert {"asv", "virtualenv"} <= names(project()["track"])

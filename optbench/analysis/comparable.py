@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from optbench.analysis.data_parallel import data_parallel
 from optbench.analysis.results import Results
 
 RUN_KEY = ["optimizer", "problem", "lr", "hyperparameters", "seed"]
@@ -32,11 +33,11 @@ class Comparable:
 def comparable(results: Results, baseline: str = "") -> Comparable:
     """Keep what can be compared, and say what could not.
 
-    Of several dtypes and devices in one store the most frequent pair is kept; of a problem's
-    versions the newest; of its data and of its budgets the most frequent. It is the baseline's
-    runs that are counted where it has some: a new optimizer in the store must not decide what is
-    said of the others. Of runs that differ in nothing but the code or the environment the latest
-    is kept.
+    Data-parallel runs repeat those of one process: none is kept. Of several dtypes and devices in
+    one store the most frequent pair is kept; of a problem's versions the newest; of its data and
+    of its budgets the most frequent. It is the baseline's runs that are counted where it has some:
+    a new optimizer in the store must not decide what is said of the others. Of runs that differ in
+    nothing but the code or the environment the latest is kept.
     """
     runs = results.runs.sort_values("run", kind="stable").reset_index(drop=True)
     notes: list[pd.DataFrame] = []
@@ -47,6 +48,11 @@ def comparable(results: Results, baseline: str = "") -> Comparable:
         found = pd.concat([each for each in counted if len(each)])
         return found.drop_duplicates(list(within)) if within else found.head(1)
 
+    divided = data_parallel(runs)
+    if divided.any():
+        counts = runs[divided].groupby("optimizer").size()
+        notes.append(_note(counts, "data-parallel, which stands in no league"))
+        runs = runs[~divided].reset_index(drop=True)
     arithmetic = most_frequent(["dtype", "device"], within=[])
     runs = _keep(runs, arithmetic, "other dtype or device than most runs", notes)
     versions = runs[["optimizer", "problem", "problem_version"]].drop_duplicates()
@@ -66,13 +72,7 @@ def comparable(results: Results, baseline: str = "") -> Comparable:
     if repeated.any():
         counts = runs[repeated].groupby("optimizer").size()
         notes.append(
-            pd.DataFrame(
-                {
-                    "what": counts.index,
-                    "reason": "run again later (other code or environment); the latest counts",
-                    "runs": counts.to_numpy(),
-                }
-            )
+            _note(counts, "run again later (other code or environment); the latest counts")
         )
         runs = runs[~repeated].reset_index(drop=True)
 
@@ -82,6 +82,10 @@ def comparable(results: Results, baseline: str = "") -> Comparable:
         else pd.DataFrame({"what": [], "reason": [], "runs": []})
     )
     return Comparable(replace(results, runs=runs, problems=_problems(results, runs)), left_out)
+
+
+def _note(counts: pd.Series[int], reason: str) -> pd.DataFrame:
+    return pd.DataFrame({"what": counts.index, "reason": reason, "runs": counts.to_numpy()})
 
 
 def _most_frequent(runs: pd.DataFrame, what: Sequence[str], within: Sequence[str]) -> pd.DataFrame:
@@ -102,7 +106,7 @@ def _keep(
     if out.any():
         counts = runs[out].groupby(columns, observed=True).size()
         what = counts.index.to_frame(index=False).astype(str).agg(", ".join, axis=1)
-        notes.append(pd.DataFrame({"what": what, "reason": reason, "runs": counts.to_numpy()}))
+        notes.append(_note(counts.set_axis(what), reason))
     return runs[~out].reset_index(drop=True)
 
 

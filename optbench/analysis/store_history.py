@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from optbench.analysis.data_parallel import data_parallel
 from optbench.analysis.history import COLUMNS
 from optbench.analysis.results import Results
 from optbench.analysis.tracked import tracked
@@ -41,7 +42,8 @@ def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.Dat
             for row in results.environments.itertuples()
         ],
     )
-    runs = results.runs.drop(columns="commit", errors="ignore").merge(where, on="environment")
+    runs = results.runs[~data_parallel(results.runs)]
+    runs = runs.drop(columns="commit", errors="ignore").merge(where, on="environment")
     clean = runs[runs["commit"].notna() & ~runs["dirty"].fillna(False).astype(bool)]
     made = clean.groupby(["optimizer", "code", "commit"])["run"].max().reset_index()
     if nights is not None and len(nights):

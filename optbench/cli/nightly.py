@@ -13,11 +13,21 @@ import typer
 
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
 from optbench.cli.console import say, tell
-from optbench.cli.options import DataOption, JobsOption, StoreOption, use_data
+from optbench.cli.options import (
+    DaskOption,
+    DataOption,
+    JobsOption,
+    MemoryOption,
+    StoreOption,
+    TimeoutOption,
+    read_limits,
+    use_data,
+)
 from optbench.cli.run import INTERRUPTED
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
+    from optbench.engine.isolation import Limits
     from optbench.nightly.wanted import WantedNight
 
 DEFAULT_OUT = Path("reports/nightly")
@@ -48,6 +58,9 @@ def nightly(
         typer.Option(help="How many (8), or which.", show_default="the suite's"),
     ] = None,
     jobs: JobsOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    dask: DaskOption = None,
     asv: Annotated[
         bool, typer.Option("--asv/--no-asv", help="Run asv's benchmarks, where there are some.")
     ] = True,
@@ -100,7 +113,7 @@ def nightly(
 
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
-                   again, repo, path, install)  # fmt: skip
+                   again, repo, path, install, read_limits(timeout, memory), dask)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Watch() as watch:
@@ -142,11 +155,12 @@ def _read(
     repo: Path | None,
     path: str | None,
     install: bool | None,
+    limits: Limits,
+    dask: str | None,
 ) -> WantedNight:
     """What was asked for, with what the repository's own table says where the user is silent."""
     from optbench.cli.compare import read_wanted
     from optbench.cli.run import selections
-    from optbench.engine.executors import default_jobs
     from optbench.nightly.regression import FAIL_ON
     from optbench.nightly.wanted import WantedNight
     from optbench.sources import git
@@ -174,7 +188,9 @@ def _read(
         asv=asv,
         machine=machine,
         commits=commits,
-        jobs=jobs or default_jobs(),
+        jobs=jobs,
+        limits=limits,
+        dask=dask,
         fail_on=words,
         path=compared.path,
         install=compared.install,

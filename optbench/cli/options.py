@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import math
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from optbench.defaults import DEFAULT_STORE
 from optbench.plain_text import shown
+
+if TYPE_CHECKING:
+    from optbench.engine.isolation import Limits
 
 StoreOption = Annotated[
     str,
@@ -37,7 +41,44 @@ DataOption = Annotated[
 
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"),
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=0,
+        help="Worker processes; 0: this one works, for a debugger.",
+        show_default="all processors",
+    ),
+]
+
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Most that a unit of work may take, or its worker is ended. 0: no limit.",
+        show_default="none, but 300 s without a step are too long",
+    ),
+]
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Most data that a worker process may hold, such as 4G.",
+        show_default="no limit",
+    ),
+]
+
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        envvar="OPTBENCH_DASK",
+        metavar="WHERE",
+        help="Work on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a scheduler file, "
+        "or local:N.",
+    ),
 ]
 
 
@@ -74,6 +115,39 @@ def _literal(text: str) -> Any:
         return value
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def read_limits(timeout: float | None, memory: str | None) -> Limits:
+    """What a unit may take, of ``--timeout`` and ``--memory``."""
+    from optbench.cli.mistakes import WrongUse
+    from optbench.engine.isolation import Limits
+
+    if timeout is not None and not timeout >= 0:
+        raise WrongUse(f"--timeout takes seconds, or 0 for no limit, not {timeout}")
+    return Limits(math.inf if timeout == 0 else timeout, read_size(memory) if memory else None)
+
+
+SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+LEAST_MEMORY = 2**29
+"""Bytes; with less a process cannot even import torch."""
+
+
+def read_size(text: str) -> int:
+    """Bytes from ``4G``, ``512MiB`` or ``4294967296``.
+
+    >>> read_size("1.5G")
+    1610612736
+    """
+    from optbench.cli.mistakes import WrongUse
+
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(?:([KMGT])I?B?|B)?", text.strip().upper())
+    if found is None:
+        raise WrongUse(f"--memory takes a size such as 4G or 512M, not {text!r}")
+    size = int(float(found[1]) * SIZES.get(found[2], 1))
+    if size < LEAST_MEMORY:
+        raise WrongUse(f"--memory {text}: a worker needs 512M to begin")
+    return size
 
 
 def require_writable(path: Path, option: str) -> None:

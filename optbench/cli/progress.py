@@ -58,25 +58,32 @@ class Watch:
                 TextColumn("{task.fields[done]:,} of {task.fields[to_do]:,} runs"),
                 BarColumn(),
                 TextColumn("{task.fields[failed]} failed"),
+                TextColumn("{task.fields[awaited]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 # The last minute's speed would swing with the size of the units.
                 TimeRemainingColumn(elapsed_when_finished=True),
                 console=errors,
             )
-            self._bar.add_task("", total=progress.work, done=0, to_do=progress.to_do, failed=0)
+            self._bar.add_task(
+                "", total=progress.work, done=0, to_do=progress.to_do, failed=0, awaited=""
+            )
             self._bar.start()
         self._bar.update(
             self._bar.task_ids[0],
             completed=progress.work_done,
             done=progress.done,
             failed=len(progress.failures),
+            awaited=f"{progress.awaited:,} by others" if progress.awaited else "",
         )
 
     def _tell(self, progress: Progress) -> None:
         now = time.monotonic()
         if progress.done == 0:
             say(f"{progress.to_do:,} runs to do, {progress.present:,} in the store")
+        elif progress.awaited and now - self._said >= QUIET_SECONDS:
+            say(f"waiting for {progress.awaited:,} runs that others are at")
+            self._said = now
         elif now - self._said >= QUIET_SECONDS and progress.done < progress.to_do:
             share = progress.work_done / progress.work
             left = (now - self._begun) * (1 - share) / share

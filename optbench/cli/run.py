@@ -10,12 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.cli.console import say
-from optbench.cli.options import DataOption, JobsOption, StoreOption, parse_settings, use_data
+from optbench.cli.options import (
+    DaskOption,
+    DataOption,
+    JobsOption,
+    MemoryOption,
+    StoreOption,
+    TimeoutOption,
+    parse_settings,
+    read_limits,
+    use_data,
+)
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
-    from optbench.store import Progress
+    from optbench.engine.runs import Run
+    from optbench.store import Progress, Store
 
 
 INTERRUPTED = 130
@@ -27,6 +41,7 @@ class Dtype(enum.StrEnum):
 
     float32 = "float32"
     float64 = "float64"
+    bfloat16 = "bfloat16"
 
 
 def run(
@@ -77,10 +92,19 @@ def run(
         ),
     ] = None,
     jobs: JobsOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    dask: DaskOption = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    ddp: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Divide each gradient among N processes (data-parallel training)."
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Run also what the store holds, and replace it.")
     ] = False,
@@ -93,12 +117,15 @@ def run(
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
     """
-    from optbench.engine.executors import default_jobs
+    from optbench.cli.mistakes import WrongUse
     from optbench.engine.plan import plan
     from optbench.store import Store
 
     use_data(data)
-    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule)
+    limits = read_limits(timeout, memory)
+    if dask is not None and jobs is not None:
+        raise WrongUse("--jobs and --dask exclude each other: local:N is a cluster of N workers")
+    chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule, ddp)
     planned = plan(chosen, dtype=dtype.value, device=device)
     for (name, where), reason in planned.not_applicable.items():
         if optimizer and name in optimizer and problem and where in problem:
@@ -108,7 +135,7 @@ def run(
         say(f"{len(planned.runs):,} runs; pairs of an optimizer and a problem: {len(pairs):,}")
         return
     with Store(store, create=True) as opened:
-        raise typer.Exit(_fill(opened, planned.runs, jobs or default_jobs(), again))
+        raise typer.Exit(_fill(opened, planned.runs, jobs, dask, limits, again))
 
 
 def selections(
@@ -121,6 +148,7 @@ def selections(
     seeds: str | None,
     budget: int | None,
     schedules: list[str] | None = None,
+    ddp: int | None = None,
 ) -> list[Selection]:
     """What the options select: a suite's selections narrowed down, or one of its own."""
     from optbench.cli.mistakes import WrongUse
@@ -136,6 +164,8 @@ def selections(
         changes["rates"] = "tuned"
     if settings:
         changes["settings"] = parse_settings(settings)
+    if ddp is not None:
+        changes["ddp"] = ddp
     if schedules:
         changes["schedules"] = tuple(schedules)
     if seeds is not None:
@@ -163,15 +193,23 @@ def selections(
     ]
 
 
-def _fill(store: object, runs: tuple[object, ...], jobs: int, again: bool) -> int:
+def _fill(
+    store: Store,
+    runs: Sequence[Run],
+    jobs: int | None,
+    dask: str | None,
+    limits: Limits,
+    again: bool,
+) -> int:
     from optbench.cli.progress import Watch
+    from optbench.engine.executors import executor
     from optbench.store import fill
 
     begun = time.monotonic()
     watch = Watch()
     try:
-        with watch:
-            progress = fill(store, runs, jobs=jobs, again=again, watch=watch)  # type: ignore[arg-type]
+        with executor(jobs, dask, warn=say) as workers, watch:
+            progress = fill(store, runs, executor=workers, limits=limits, again=again, watch=watch)
     except KeyboardInterrupt:
         seen = watch.progress
         if seen is not None:
@@ -188,7 +226,9 @@ def conclude(progress: Progress, seconds: float) -> int:
     counts = ", ".join(f"{n:,} {status.value}" for status, n in sorted(progress.status.items()))
     say(
         f"{progress.planned:,} runs: {progress.present:,} were in the store, "
-        f"{progress.done:,} done in {seconds:.0f} s" + (f" ({counts})" if counts else "")
+        f"{progress.done:,} done in {seconds:.0f} s"
+        + (f" ({counts})" if counts else "")
+        + (f", {progress.elsewhere:,} of them by others" if progress.elsewhere else "")
     )
     kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
     for (optimizer, problem, error), count in kinds.most_common(10):

@@ -34,12 +34,11 @@ from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.subject import Subject
-from optbench.conformance.worker_process import shared_by_all
+from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.bench import Bench
 from optbench.engine.certify import fastest_route
 from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
-from optbench.engine.work import torch_as_found
 from optbench.optimizers import Optimizer
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.sources import Tree

@@ -86,9 +86,8 @@ class SideProcess:
             worker = self._worker
             assert worker is not None
             if not worker.pipe.poll(max(0.0, self._deadline - time.monotonic())):
-                worker.end()
+                where = worker.end_late()
                 self._worker = None
-                where = worker.last_words()
                 return Failure("timeout", f"no end within {self._limit:g} s", where)
             try:
                 said = worker.pipe.recv()

@@ -9,9 +9,9 @@ from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.promise import Broken, Check, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
+from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import one_thread
-from optbench.engine.work import torch_as_found
 
 
 def examine(subject: Subject, check: Check) -> Verdict:

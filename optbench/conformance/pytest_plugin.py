@@ -20,8 +20,8 @@ from optbench.conformance.promise import Broken, Check, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
 from optbench.conformance.verdict import Status, Verdict, options
+from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
-from optbench.engine.work import torch_as_found
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.registry import NotAdoptable, UnknownName
 

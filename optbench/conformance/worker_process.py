@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-import torch
-
 from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
+from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
-from optbench.engine.work import torch_as_found
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
 BEGUN = "begun"
@@ -93,17 +90,6 @@ def serve(pipe: Connection, trail: str) -> None:
             if os.getpid() != own:
                 os._exit(0)  # a copy that the optimizer made of this process
             pipe.send(Answer(number, content, tainted))
-
-
-def shared_by_all() -> tuple[object, ...]:
-    """What one optimizer could change for all: who is who in torch."""
-    classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
-    contents = [
-        # What copying a class for the first time leaves there is a cache.
-        tuple((name, id(each)) for name, each in vars(cls).items() if name != "__slotnames__")
-        for cls in classes
-    ]
-    return (sys.modules.get("torch") is torch, *contents)
 
 
 def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple[Content, bool]:

@@ -1,32 +1,57 @@
-"""Where units of work run: here, or in worker processes; behind ``concurrent.futures``."""
+"""Where parcels of work run: here, in worker processes, or wherever an executor takes them."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     Executor,
     Future,
-    ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any
 
-from optbench.engine.runs import Result, Status
-from optbench.engine.work import Unit, timed
+from optbench.engine import isolation
+from optbench.engine.environment import Environment
+from optbench.engine.isolation import Limits, perform_apart
+from optbench.engine.runs import Result
+from optbench.engine.work import Parcel, perform
 
-Done = tuple[Unit, list[Result], float]
-"""A unit, the results of its runs, the seconds they took."""
+LOOK_AGAIN_S = 0.5
+"""Between two looks whether there is more to do, where there was nothing for the moment."""
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What came of a parcel.
+
+    Attributes
+    ----------
+    results : tuple of Result
+        One for each of its runs, in their order.
+    environment : Environment or None
+        Where, if that was not the coordinator's machine.
+    """
+
+    results: tuple[Result, ...]
+    environment: Environment | None = None
+
+
+Done = tuple[Parcel, Performed]
 
 
 class InlineExecutor(Executor):
-    """Runs what is submitted at once, in this process."""
+    """Runs what is submitted at once, in this process: for tests and debuggers.
+
+    What takes a process down takes this one down, and nothing is too late.
+    """
+
+    workers = ahead = 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call ``fn`` now; the future is done when this returns."""
@@ -39,51 +64,50 @@ class InlineExecutor(Executor):
         return future
 
 
-def executor(jobs: int) -> Executor:
-    """An executor of so many workers; with one, this process is it."""
-    if jobs == 1:
-        return InlineExecutor()
-    # Spawned, not forked: a forked copy of a process that has used torch's threads may hang.
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin_worker)
+class LocalExecutor(ThreadPoolExecutor):
+    """Worker processes on this machine: threads, each with a process for `perform_apart`."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, thread_name_prefix="optbench")
+        self.workers = workers
+        # One parcel ahead keeps the workers busy.
+        self.ahead = workers + 1
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes; with ``wait`` after what was submitted is done, else at once."""
+        if wait and not cancel_futures:
+            super().shutdown(wait=True)
+        isolation.close()
+        super().shutdown(wait=True, cancel_futures=True)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        # Whatever interrupts the coordinator must not wait for work that nobody will keep.
+        self.shutdown(wait=error is None, cancel_futures=error is not None)
 
 
-@contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Processes begun in here never see Ctrl-C; this one sees it afterwards.
+def executor(
+    jobs: int | None = None,
+    dask: str | None = None,
+    *,
+    warn: Callable[[str], object] = warnings.warn,
+) -> Executor:
+    """An executor of so many worker processes, or of those of a Dask cluster.
 
-    Ctrl-C reaches the whole process group, and the coordinator alone decides what it means. A
-    worker that would see to this itself could do so only when it has imported torch.
+    Parameters
+    ----------
+    jobs : int or None
+        With 0, this process works; None: one a processor.
+    dask : str or None
+        Where the cluster is, as `optbench.engine.dask_workers.connect` takes it.
+    warn : callable
+        Told of workers that are refused.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # not a POSIX system
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if dask is not None:
+        from optbench.engine.dask_workers import connect
 
-
-def begin_worker(*, leads_a_group: bool = False) -> None:
-    """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is.
-
-    One that leads a group takes along what was begun from it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if leads_a_group and hasattr(os, "setsid"):
-        os.setsid()
-    threading.Thread(target=_end_with_the_coordinator, args=(leads_a_group,), daemon=True).start()
-
-
-def _end_with_the_coordinator(leads_a_group: bool) -> None:
-    # A worker holds both ends of its queue, so that it would never learn that a killed
-    # coordinator is gone: it would wait for ever, or go on computing for nobody.
-    coordinator = multiprocessing.parent_process()
-    if coordinator is not None:
-        coordinator.join()
-        if leads_a_group and hasattr(os, "killpg"):
-            os.killpg(os.getpid(), signal.SIGKILL)
-        os._exit(1)
+        return connect(dask, warn=warn)
+    jobs = default_jobs() if jobs is None else jobs
+    return LocalExecutor(jobs) if jobs else InlineExecutor()
 
 
 def default_jobs() -> int:
@@ -91,46 +115,62 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def workers_of(executor: Executor) -> int:
+    """How many parcels it works on at the same time."""
+    return int(getattr(executor, "workers", default_jobs()))
+
+
 def execute(
-    units: Sequence[Unit], jobs: int, make: Callable[[int], Executor] = executor
+    parcels: Iterable[Parcel | None], executor: Executor, limits: Limits | None = None
 ) -> Iterator[Done]:
-    """Do the units and yield each as it is done.
+    """Do the parcels and yield each as it is done.
 
-    A worker that dies (killed, out of memory, a crash in native code) fails the runs that were
-    in flight, with a text that says so; a new pool takes up the rest.
+    Parameters
+    ----------
+    parcels : iterable of Parcel or None
+        Taken one at a time, when there is room for more; None: nothing for the moment, ask again.
+    executor : concurrent.futures.Executor
+        Given ``perform_apart`` and what it needs, but for `InlineExecutor`. Its attribute
+        ``ahead`` says how many parcels it holds at a time (twice the processors without it).
+    limits : Limits
+        Of a unit.
 
-    Closing the generator, or an exception where it yields, stops the workers at once.
+    Whoever closes the generator early shuts the executor down.
     """
-    waiting = list(reversed(units))
-    while waiting:
-        others = set(multiprocessing.active_children())
-        pool = make(jobs)
-        running: dict[Future[tuple[list[Result], float]], Unit] = {}
-        try:
-            while waiting or running:
-                # One unit ahead keeps the workers busy, and few are lost with a worker.
-                ahead = 1 if isinstance(pool, InlineExecutor) else jobs + 1
-                while waiting and len(running) < ahead:
-                    unit = waiting.pop()
-                    # The pool begins its workers when it is given work.
-                    with interrupts_held():
-                        future = pool.submit(timed, unit)
-                    running[future] = unit
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    unit = running.pop(future)
-                    done, seconds = future.result()
-                    yield unit, done, seconds
-        except BrokenProcessPool as error:
-            # What was finished in the same moment is not lost with the worker.
-            whole = {f: u for f, u in running.items() if f.done() and f.exception() is None}
-            for future, each in whole.items():
-                yield (each, *future.result())
-            for lost in (unit, *(u for f, u in running.items() if f not in whole)):
-                text = f"the worker process died while it ran {lost.title}: {error}"
-                yield lost, [Result(r, Status.FAILED, error=text) for r in lost.runs], 0.0
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            raise
-        pool.shutdown(cancel_futures=True)
+    limits = limits or Limits()
+    coming = iter(parcels)
+    running: dict[Future[Any], Parcel] = {}
+    more = True
+    while more or running:
+        idle = False
+        while more and not idle and len(running) < getattr(executor, "ahead", 2 * default_jobs()):
+            parcel = next(coming, _END)
+            if isinstance(parcel, Parcel):
+                running[_submit(executor, parcel, limits)] = parcel
+            elif parcel is None:
+                idle = True
+            else:
+                more = False
+        if not running and idle:
+            time.sleep(LOOK_AGAIN_S)
+        patience = LOOK_AGAIN_S if idle else None
+        for future in wait(running, timeout=patience, return_when=FIRST_COMPLETED).done:
+            parcel, given = running.pop(future), future.result()
+            yield parcel, given if isinstance(given, Performed) else Performed(tuple(given))
+
+
+def _submit(executor: Executor, parcel: Parcel, limits: Limits) -> Future[Any]:
+    if isinstance(executor, InlineExecutor):
+        return executor.submit(_perform_here, parcel)
+    return executor.submit(perform_apart, parcel, limits)
+
+
+def _perform_here(parcel: Parcel) -> list[Result]:
+    return [result for unit in parcel.units for result in perform(unit)]
+
+
+class _End:
+    """What `next` gives at the end."""
+
+
+_END = _End()

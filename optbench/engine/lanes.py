@@ -12,16 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.engine import pulse
+from optbench.engine.ranks import agreed
 from optbench.engine.routes import Driver
 from optbench.engine.runs import DIVERGENCE
 from optbench.engine.schedule import log_schedule
 from optbench.optimizers import Optimizer, Route
+from optbench.optimizers.of_the_run import DDP
 from optbench.problems import Problem
 from optbench.problems.problem import as_tensor
 
 CHECK_EVERY = 128
 """Steps between two looks whether any lane is still alive. Late is harmless: a lane's record
 ends where it diverged, however much later that is noticed."""
+
+SCORED_IN = {torch.bfloat16: torch.float32}
+"""By dtype of a run: the one that its objective and metrics are evaluated in, if that is another.
+In bfloat16 a loss has three digits, and says more about its own rounding than about the weights."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,8 @@ def advance(
         As registered; it is bound here.
     settings, seeds : sequences of K
         Hyperparameters and seed of each lane; lanes of equal settings stand together. A
-        ``lr_schedule`` among them spreads over the budget.
+        ``lr_schedule`` among them spreads over the budget. With ``ddp``, which all share, this is
+        called in every process of a group, and each gives the same.
     budget : int
         The most gradient evaluations of a lane.
     dtype, device, route :
@@ -121,7 +129,18 @@ def advance(
     begin = start(problem, seeds, dtype, device)
     driver = Driver(optimizer, bound, settings, begin, budget, route)
     batches = feed(problem, seeds, dtype, device)
-    record = Record(bound, budget, sees_loss=problem.deterministic and not optimizer.closure)
+    scored_in, together = SCORED_IN.get(dtype, dtype), DDP in settings[0]
+    record = Record(
+        bound if scored_in is dtype else bound.rescored(scored_in, device),
+        budget,
+        # Otherwise the loss that a step computes is another's, a part, or in too few digits.
+        sees_loss=problem.deterministic
+        and not optimizer.closure
+        and not together
+        and scored_in is dtype,
+        dtype=scored_in,
+        waits=device.type != "cpu",
+    )
     projects = problem.projects
     step, params = driver.step, driver.params
     spent = 0
@@ -130,11 +149,14 @@ def advance(
             record.look(spent, params)
         if spent >= record.next_check:
             lost = record.check(spent)
+            if together:
+                lost = agreed(lost, device)
             driver.freeze(lost)
             if lost.all():
                 break
         if spent >= budget:
             break
+        pulse.beats += 1
         evaluations, loss = step(batch, budget - spent)
         if record.sees_loss:
             assert loss is not None
@@ -150,12 +172,29 @@ class Record:
 
     Where the loss is the objective, every step is observed for free; elsewhere the objective is
     evaluated every ``observe_every`` steps.
+
+    Parameters
+    ----------
+    problem : Problem
+        Bound to ``dtype``.
+    budget : int
+        Of the run.
+    sees_loss : bool
+        Whether it is given the objective of every step by `append`.
+    dtype : torch.dtype
+        What the parameters are scored in.
+    waits : bool
+        Whether to read a value is to wait for the device: then it is done at logged steps alone.
     """
 
-    def __init__(self, problem: Problem, budget: int, *, sees_loss: bool) -> None:
+    def __init__(
+        self, problem: Problem, budget: int, *, sees_loss: bool, dtype: torch.dtype, waits: bool
+    ) -> None:
         self.problem = problem
         self.budget = budget
         self.sees_loss = sees_loss
+        self._dtype = dtype
+        self._waits = waits
         self._every = problem.observe_every
         self._schedule = log_schedule(budget, self._every)
         self._cursor = 0
@@ -166,7 +205,7 @@ class Record:
         self._logged: list[int] = []
         self._metrics: list[dict[str, Tensor]] = []
         self.next_look: float = 0
-        self.next_check: float = CHECK_EVERY
+        self.next_check = self._next_check(0)
 
     def append(self, step: int, objective: Tensor) -> None:
         """Keep the objective [K] seen at a step, on its device: nothing waits for it here."""
@@ -177,6 +216,7 @@ class Record:
     def look(self, step: int, params: Mapping[str, Tensor]) -> None:
         """Evaluate what is due at this step: the objective, and the metrics if it is logged."""
         due = bool(step >= self._schedule[self._cursor])
+        params = {name: leaf.to(self._dtype) for name, leaf in params.items()}
         metrics: dict[str, Tensor] = {}
         if self.sees_loss:
             metrics = self.problem.metrics(params) if due else {}
@@ -200,9 +240,15 @@ class Record:
             return float(self._schedule[self._cursor])
         return self.budget
 
+    def _next_check(self, step: int) -> float:
+        if not self._waits:
+            return step + CHECK_EVERY
+        later = self._schedule[self._schedule >= step + CHECK_EVERY]
+        return float(later[0]) if len(later) else np.inf
+
     def check(self, step: int) -> np.ndarray:
         """Which lanes have diverged so far: a mask [K]."""
-        self.next_check = step + CHECK_EVERY
+        self.next_check = self._next_check(step)
         self._flush()
         assert self._lost is not None
         return self._lost

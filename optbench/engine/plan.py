@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from optbench.engine.ranks import backend_of, own_device
 from optbench.engine.runs import Run, frozen
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, WrongHyperparameter
+from optbench.optimizers.of_the_run import DDP
 from optbench.optimizers.schedules import LR_SCHEDULE
 from optbench.plain_text import on_a_line, shown
 from optbench.problems import PROBLEMS, Problem
@@ -38,6 +40,9 @@ class Selection(BaseModel):
     schedules : tuple of str
         Names or globs: besides these settings, the same ones with each of these schedules of the
         learning rate. Those are no default settings.
+    ddp : int or None
+        Among so many processes each gradient is divided; None: one computes it all. Those are no
+        default settings.
     seeds : tuple of int
         Of starts and data.
     budget : int or None
@@ -52,6 +57,7 @@ class Selection(BaseModel):
     thin: int = Field(1, ge=1)
     settings: dict[str, Any] = Field(default_factory=dict)
     schedules: tuple[str, ...] = ()
+    ddp: int | None = Field(None, ge=2)
     seeds: tuple[Seed, ...] = Field((0, 1, 2, 3), min_length=1)
     budget: int | None = Field(None, ge=1, le=10**9)
 
@@ -81,6 +87,7 @@ NEEDS = {
     "matrices": "no parameter of it is a matrix",
     "only matrices": "not every parameter of it is a matrix",
     "sparse": "its gradients are not sparse",
+    "parts": "its loss cannot be divided among processes",
 }
 
 
@@ -96,7 +103,10 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
         cannot set its learning rate.
     NothingToRun
         Where no optimizer can run on any problem.
+    NoSuchDevice
+        A device, or as many as ``ddp`` takes, is not here.
     """
+    device = device_name(device)
     check_device(device)
     runs: dict[Run, None] = {}
     left_out: dict[tuple[str, str], str] = {}
@@ -116,6 +126,12 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
                     if hyperparameters not in accepted:
                         optimizer.settings(settings)
                         accepted[hyperparameters] = None
+                    if DDP in settings:
+                        check_processes(settings[DDP], device)
+                        undivided = _undivided(optimizer, problem, settings[DDP])
+                        if undivided:
+                            left_out[optimizer.name, problem.name] = undivided
+                            continue
                     for seed in selection.seeds:
                         run = Run(
                             optimizer.name,
@@ -151,6 +167,8 @@ def _rates(
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     default = {**optimizer.defaults, **fixed_by(problem, optimizer)}
     base = {**default, **selection.settings}
+    if selection.ddp is not None:
+        base[DDP] = selection.ddp
     if type(base["lr"]) is int:  # 1 and 1.0 are one rate, and one run
         base["lr"] = float(base["lr"]) if abs(base["lr"]) < 2**1000 else math.inf
     if isinstance(selection.rates, tuple):
@@ -185,6 +203,56 @@ def fixed_by(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
     """The hyperparameters that the problem's statement fixes, if the optimizer takes them all."""
     takes = set(optimizer.hyperparameters)
     return dict(problem.settings) if takes >= set(problem.settings) else {}
+
+
+def _undivided(optimizer: Optimizer, problem: Problem, world: int) -> str | None:
+    """Why a gradient is not divided among so many processes; None where it is."""
+    if optimizer.closure:
+        return "it asks for the loss itself, of which a process knows its part only"
+    if "parts" not in problem.traits:
+        return NEEDS["parts"]
+    if world > problem.samples:
+        return f"its loss has {problem.samples} parts, too few for {world} processes"
+    return None
+
+
+def device_name(device: str) -> str:
+    """The one name of a device: ``cuda`` is ``cuda:0``, ``cpu:0`` is ``cpu``.
+
+    Raises
+    ------
+    NoSuchDevice
+        What is no name of a device.
+
+    >>> device_name("cuda"), device_name("cuda:1"), device_name("cpu:0")
+    ('cuda:0', 'cuda:1', 'cpu')
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise NoSuchDevice(f"device {device!r} is not available here: {reason}") from error
+    return "cpu" if found.type == "cpu" else f"{found.type}:{found.index or 0}"
+
+
+def check_processes(world: int, device: str) -> None:
+    """Refuse data-parallel runs where the processes could not talk, or have no GPU each.
+
+    Raises
+    ------
+    NoSuchDevice
+        With the reason.
+    """
+    first = torch.device(device)
+    backend = backend_of(first)
+    if not torch.distributed.is_available() or not torch.distributed.is_backend_available(backend):
+        raise NoSuchDevice(f"data-parallel runs on {first.type} need {backend}, which is not here")
+    last = own_device(first, world - 1)
+    if first.type == "cuda" and last.index >= torch.cuda.device_count():
+        raise NoSuchDevice(
+            f"{world} processes on {first} take the GPUs up to {last}, and there are "
+            f"{torch.cuda.device_count()}"
+        )
 
 
 def check_device(device: str) -> None:

@@ -11,13 +11,57 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-from optbench.engine.executors import begin_worker, interrupts_held
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Processes begun in here never see Ctrl-C; this one sees it afterwards.
+
+    Ctrl-C reaches the whole process group, and the coordinator alone decides what it means. A
+    worker that would see to this itself could do so only when it has imported torch.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not a POSIX system
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_worker(*, leads_a_group: bool = False) -> None:
+    """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is.
+
+    One that leads a group takes along what was begun from it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if leads_a_group and hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_end_with_the_coordinator, args=(leads_a_group,), daemon=True).start()
+
+
+def _end_with_the_coordinator(leads_a_group: bool) -> None:
+    # A worker holds both ends of its queue, so that it would never learn that a killed
+    # coordinator is gone: it would wait for ever, or go on computing for nobody.
+    coordinator = multiprocessing.parent_process()
+    if coordinator is not None:
+        coordinator.join()
+        if leads_a_group and hasattr(os, "killpg"):
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
 
 
 @dataclass
@@ -41,6 +85,9 @@ class WorkerProcess:
         ours, theirs = context.Pipe()
         # No daemon: the checks of distributed training begin processes of their own.
         process = context.Process(target=serve, args=(theirs, str(trail), *arguments))
+        if os.name == "posix":
+            # It would be begun with the first process, and unblock what is held.
+            resource_tracker.ensure_running()
         with interrupts_held(), _environment(environment or {}):
             process.start()
         theirs.close()
@@ -54,6 +101,15 @@ class WorkerProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
+
+    def end_late(self) -> str:
+        """End one that does not answer; where it was at that moment, or the empty string."""
+        # faulthandler, which is deaf to nothing, writes where it is before the process ends.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGABRT)
+            self.process.join(2)
+        self.end()
+        return self.last_words()
 
     def how_it_ended(self) -> str:
         """Of a process that went away by itself: how, and where it was; it is ended for good."""
@@ -88,6 +144,9 @@ def in_a_worker(trail: str) -> Iterator[None]:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
+    if resource is not None:
+        # One that is ended for being late leaves its trail, and no file of its whole memory.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with Path(trail).open("w", encoding="utf-8") as file:
         faulthandler.enable(file, all_threads=False)
         yield

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.engine.ranks import Loss, shared_loss
 from optbench.engine.state import bytes_of, leaves_of
 from optbench.optimizers import Optimizer, Route
-from optbench.optimizers.schedules import LR_SCHEDULE, factors, without_schedule
+from optbench.optimizers.of_the_run import DDP, told_to_the_factory
+from optbench.optimizers.schedules import LR_SCHEDULE, factors
 from optbench.problems import Problem
 
 
@@ -33,7 +35,8 @@ class Driver:
     problem : Problem
         Bound to a dtype and a device.
     settings : sequence of mappings
-        Hyperparameters of each lane. Lanes of equal settings must stand together.
+        Hyperparameters of each lane. Lanes of equal settings must stand together; all have the same
+        ``ddp``, and with one this is a process of a group (`optbench.engine.ranks`).
     start : mapping
         Initial parameters, [K, ...].
     budget : int
@@ -59,7 +62,14 @@ class Driver:
         route: Route | None = None,
     ) -> None:
         self.problem = problem
-        self.params = {name: leaf.requires_grad_() for name, leaf in start.items()}
+        self._loss: Loss = problem.loss
+        self.params: dict[str, Tensor]
+        if DDP in settings[0]:
+            leaves = {name: torch.nn.Parameter(leaf) for name, leaf in start.items()}
+            self._loss = shared_loss(problem, leaves)
+            self.params = dict(leaves)
+        else:
+            self.params = {name: leaf.requires_grad_() for name, leaf in start.items()}
         self._leaves = list(self.params.values())
         self._detached = {name: leaf.detach() for name, leaf in self.params.items()}
         self._ones = torch.ones(len(settings), dtype=self._leaves[0].dtype,
@@ -72,7 +82,7 @@ class Driver:
             raise ValueError(f"{optimizer.name} needs a closure: its lanes run one at a time")
         groups = list(_ranges(settings))
         schedules = [setting.get(LR_SCHEDULE) for setting in settings]
-        settings = [without_schedule(setting) for setting in settings]
+        settings = [told_to_the_factory(setting) for setting in settings]
         if route is Route.STACK and len(groups) == 1 and not self._sparse:
             self._optimizers = [optimizer.factory(self._leaves, **settings[0])]
         elif route is Route.INSTANCE:
@@ -164,7 +174,7 @@ class Driver:
 
     def _plain_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
         """Loss, gradient, update: gives (1, losses [K] before the update, in their graph)."""
-        loss = self.problem.loss(self.params, batch)
+        loss = self._loss(self.params, batch)
         self._clear_gradients()
         # The gradient of the sum of all lanes: each lane's own.
         loss.backward(self._ones)
@@ -189,7 +199,7 @@ class Driver:
                 raise BudgetSpent
             evaluations += 1
             self._clear_gradients()
-            loss = self.problem.loss(self.params, batch)
+            loss = self._loss(self.params, batch)
             loss.backward(self._ones)
             if self._sparse:
                 self._attach_gradients()

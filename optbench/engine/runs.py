@@ -98,6 +98,8 @@ class Result:
         repeatable.
     state_bytes : int or None
         Bytes of the optimizer's state for one lane, after those timed steps.
+    seconds : float or None
+        The run's share of the wall time of its tensor program, in seconds.
     """
 
     run: Run
@@ -110,3 +112,4 @@ class Result:
     traces: Mapping[str, Trace] = field(default_factory=dict)
     seconds_per_step: float | None = None
     state_bytes: int | None = None
+    seconds: float | None = None

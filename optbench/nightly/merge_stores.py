@@ -81,6 +81,10 @@ def copy_store(path: Path, copy: Path) -> int:
     connection = _opened(path, "rw")
     try:
         connection.execute("VACUUM INTO ?", (str(copy),))
+        # Who computes what there is no matter of the copy.
+        connection.execute("ATTACH ? AS copy", (str(copy),))
+        if connection.execute("DELETE FROM copy.claims").rowcount:
+            connection.execute("VACUUM copy")
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be copied: {error}") from error
     finally:
@@ -139,7 +143,7 @@ def _merge(connection: sqlite3.Connection, prefer_source: bool) -> Merged:
     old = "SELECT h.id FROM main.runs h JOIN temp.taken USING (key)"
     connection.execute(f"DELETE FROM main.traces WHERE run_id IN ({old})")
     connection.execute(f"DELETE FROM main.runs WHERE id IN ({old})")
-    for table in (schema.environments, schema.problems):
+    for table in (schema.environments, schema.problems, schema.codes, schema.schedules):
         names = _columns(table, "id")
         connection.execute(
             f"INSERT OR IGNORE INTO main.{table.name} ({names}) "
@@ -149,19 +153,24 @@ def _merge(connection: sqlite3.Connection, prefer_source: bool) -> Merged:
     same_problem = " AND ".join(
         f'hp."{name}" = tp."{name}"' for name in ("problem", "problem_version", "data")
     )
-    numbers = ("id", "problem_id", "environment_id")
+    numbers = ("id", "problem_id", "environment_id", "code_id")
     listed, read = (_columns(schema.runs, *numbers, of=of) for of in ("", "t."))
     connection.execute(
-        f"INSERT INTO main.runs ({listed}, problem_id, environment_id) "
-        f"SELECT {read}, hp.id, he.id FROM temp.taken JOIN there.runs t USING (id) "
+        f"INSERT INTO main.runs ({listed}, problem_id, environment_id, code_id) "
+        f"SELECT {read}, hp.id, he.id, hc.id FROM temp.taken JOIN there.runs t USING (id) "
         f"JOIN there.problems tp ON tp.id = t.problem_id JOIN main.problems hp ON {same_problem} "
         "JOIN there.environments te ON te.id = t.environment_id "
-        "JOIN main.environments he ON he.digest = te.digest ORDER BY t.id"
+        "JOIN main.environments he ON he.digest = te.digest "
+        "JOIN there.codes tc ON tc.id = t.code_id JOIN main.codes hc ON hc.code = tc.code "
+        "ORDER BY t.id"
     )
-    listed, read = (_columns(schema.traces, "run_id", of=of) for of in ("", "t."))
+    listed, read = (_columns(schema.traces, "run_id", "schedule_id", of=of) for of in ("", "t."))
     connection.execute(
-        f"INSERT INTO main.traces (run_id, {listed}) SELECT h.id, {read} FROM temp.taken k "
-        "JOIN main.runs h ON h.key = k.key JOIN there.traces t ON t.run_id = k.id"
+        f"INSERT INTO main.traces (run_id, schedule_id, {listed}) SELECT h.id, hs.id, {read} "
+        "FROM temp.taken k "
+        "JOIN main.runs h ON h.key = k.key JOIN there.traces t ON t.run_id = k.id "
+        "JOIN there.schedules ts ON ts.id = t.schedule_id "
+        "JOIN main.schedules hs ON hs.digest = ts.digest"
     )
     return counts
 

@@ -16,6 +16,7 @@ from optbench.analysis import MissingColumns
 from optbench.compare.contest import NothingCompared, NotImportable, Wanted, compare
 from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
+from optbench.engine.executors import executor
 from optbench.engine.identity import code_of
 from optbench.engine.plan import NothingToRun, plan
 from optbench.engine.runs import Run
@@ -115,8 +116,14 @@ def runs(work: Work, watch: Callable[[Progress], None]) -> str:
     planned = plan((*work.wanted.selections, *own.selections))
     work.runs = planned.runs
     work.notes += [f"not run: {each}" for each in own.left_out]
-    with Store(work.wanted.store, create=True) as store:
-        progress = fill(store, planned.runs, jobs=work.wanted.jobs, watch=watch, certify=True)
+    wanted = work.wanted
+    with (
+        Store(wanted.store, create=True) as store,
+        executor(wanted.jobs, wanted.dask, warn=work.notes.append) as workers,
+    ):
+        progress = fill(
+            store, planned.runs, executor=workers, limits=wanted.limits, watch=watch, certify=True
+        )
     failed = len(progress.failures)
     text = f"{progress.planned:,} runs, {progress.done:,} of them new"
     if failed:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from optbench.conformance.acquaintance import optimizer_classes
+from optbench.engine.isolation import Limits
 from optbench.engine.plan import Selection
 from optbench.nightly import tracking
 from optbench.nightly.regression import FAIL_ON
@@ -39,8 +40,12 @@ class WantedNight:
         The name that asv keeps results under.
     commits : int
         The most that asv runs.
-    jobs : int
-        Worker processes.
+    jobs : int or None
+        Worker processes; 0: this one works; None: one a processor.
+    dask : str or None
+        A Dask cluster that works instead.
+    limits : Limits or None
+        Of a unit.
     fail_on : frozenset of str
         Findings of the comparison that fail the night.
     again : bool
@@ -58,7 +63,9 @@ class WantedNight:
     asv: bool = True
     machine: str | None = None
     commits: int = tracking.COMMITS
-    jobs: int = 1
+    jobs: int | None = 0
+    dask: str | None = None
+    limits: Limits | None = None
     fail_on: frozenset[str] = frozenset(FAIL_ON)
     path: str | None = None
     install: bool = False

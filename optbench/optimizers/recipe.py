@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES, without_schedule
+from optbench.optimizers.of_the_run import DDP, OF_THE_RUN, told_to_the_factory
+from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES
 from optbench.plain_text import said, shown
 from optbench.registry import NotAdoptable
 
@@ -111,8 +112,9 @@ class Optimizer:
             object.__setattr__(self, "base", self.name)
         if "lr" not in self.defaults:
             raise ValueError(f"optimizer {self.name!r} has no default lr")
-        if LR_SCHEDULE in self.defaults or LR_SCHEDULE in self.space:
-            raise ValueError(f"optimizer {self.name!r}: {LR_SCHEDULE} is a run's, not a row's")
+        for name in OF_THE_RUN:
+            if name in self.defaults or name in self.space:
+                raise ValueError(f"optimizer {self.name!r}: {name} is a run's, not a row's")
 
     def variant_of(
         self, variant: str, *, route: Route | None = None, **overrides: Any
@@ -133,13 +135,13 @@ class Optimizer:
         Raises
         ------
         WrongHyperparameter
-            Where the optimizer takes no such hyperparameter or refuses the value, or where a
-            schedule cannot set its learning rate.
+            Where the optimizer takes no such hyperparameter or refuses the value, where a
+            schedule cannot set its learning rate, or where ``ddp`` is no number of processes.
         UnknownName, NotAdoptable
             Where ``lr_schedule`` names no schedule.
         """
         settings = {**self.defaults, **(overrides or {})}
-        told = without_schedule(settings)
+        told = told_to_the_factory(settings)
         self._check_names(told)
         lr = settings["lr"]
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
@@ -154,6 +156,8 @@ class Optimizer:
             raise WrongHyperparameter(f"{self.name} refuses ({given}): {said(error)}") from error
         if LR_SCHEDULE in settings:
             self._check_schedule(settings[LR_SCHEDULE], made)
+        if DDP in settings:
+            self._check_ddp(settings[DDP])
         return settings
 
     @property
@@ -177,6 +181,15 @@ class Optimizer:
             raise WrongHyperparameter(
                 f"{self.name} keeps no lr in its parameter groups: no schedule can change it"
             )
+
+    def _check_ddp(self, world: Any) -> None:
+        if DDP in self.hyperparameters:
+            raise WrongHyperparameter(
+                f"{self.name} takes a {DDP} of its own, which cannot be told from optbench's: "
+                "write an Optimizer row whose factory calls it otherwise"
+            )
+        if type(world) is not int or world < 2:
+            raise WrongHyperparameter(f"{DDP} is a number of processes, 2 or more, not {world!r}")
 
     def _check_names(self, settings: Mapping[str, Any]) -> None:
         parameters = inspect.signature(self.factory).parameters

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optbench.problems import mnist
-from optbench.problems.batches import index_batches, rows
+from optbench.problems.batches import InBatches, index_batches, rows
 from optbench.problems.minima import frozen_minimum
 from optbench.problems.problem import NEAR_TARGETS, Problem
 
@@ -89,7 +89,7 @@ class L1(Problem):
         return (self.tensors["weights"] * params["x"].abs()).sum(1)
 
 
-class SparseLogistic(Problem):
+class SparseLogistic(InBatches):
     """Logistic regression on sparse binary features whose frequencies follow a power law.
 
     Every example has ten active features of 300; a mini-batch touches few of the rare ones, so
@@ -151,7 +151,7 @@ class SparseLogistic(Problem):
         return torch.nn.functional.softplus(-sign * logits).mean(1)
 
 
-class MnistLogistic(Problem):
+class MnistLogistic(InBatches):
     r"""Multinomial logistic regression on MNIST with an L2 penalty, in mini-batches of 128.
 
     The objective is the mean training cross-entropy plus :math:`\frac{\mu}{2} \|W\|^2`,

@@ -76,6 +76,7 @@ class WilsonLeastSquares(Problem):
 
     family = "counterexample"
     positive, negative, own = 15, 9, 5
+    samples = positive + negative
 
     def __init__(self, name: str, **row: Any) -> None:
         super().__init__(name, **row)
@@ -110,7 +111,17 @@ class WilsonLeastSquares(Problem):
         return torch.bmm(w.unsqueeze(1), x).squeeze(1)
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
-        residual = self._answers(self.tensors["x"], params["w"]) - self.tensors["y"]
+        return self._loss(params, self.tensors["x"], self.tensors["y"])
+
+    def part(
+        self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
+    ) -> Tensor:
+        x = self.tensors["x"].tensor_split(world, dim=1)[rank]
+        y = self.tensors["y"].tensor_split(world)[rank]
+        return self._loss(params, x, y) * (len(y) * world / self.samples)
+
+    def _loss(self, params: Mapping[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        residual = self._answers(x, params["w"]) - y
         return 0.5 * residual.square().mean(1)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -65,11 +65,16 @@ class ModuleProblem(Problem):
         # One lane's own copy: its buffers (running statistics) are that lane's.
         with torch.random.fork_rng(devices=[]):
             bound.module = self.make_module().to(device=device, dtype=dtype).requires_grad_(False)
-        bound.draws = 0
+        bound.draws = bound.seeded_by = 0
         return bound
+
+    def rescored(self, dtype: torch.dtype, device: torch.device) -> Problem:
+        # A copy with the module of the run itself: its running statistics are what training left.
+        return super().bind(dtype, device)
 
     module: torch.nn.Module
     draws: int
+    seeded_by: int
 
     def arrays(self) -> dict[str, np.ndarray]:
         return dict(zip(("x", "y", "held_x", "held_y"), (*self.train, *self.held_out), strict=True))
@@ -81,19 +86,32 @@ class ModuleProblem(Problem):
         lane = {name: p[0] for name, p in params.items()}
         return self.loss_function(functional_call(self.module, lane, (x,)), y).reshape(1)
 
+    def _buffers(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The module's buffers that are of another dtype than what it is scored in."""
+        named = self.module.named_buffers()
+        return {
+            k: b.to(dtype)[None] for k, b in named if b.is_floating_point() and b.dtype != dtype
+        }
+
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         assert batch is not None
         self.module.train()
         self.draws += 1
         # Dropout and the like draw from torch's generator: seeded by the run's own data order,
         # they draw the same in every run of a seed, and leave the generator as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.draws * 1_000_003 + int(batch[0, 0]))
+        if self.draws == 1 or batch.device.type == "cpu":
+            # To ask a GPU in every step would be to wait for it.
+            self.seeded_by = int(batch[0, 0])
+        gpus = [batch.device] if batch.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=gpus):
+            torch.manual_seed(self.draws * 1_000_003 + self.seeded_by)
             return self._value(params, self.tensors["x"][batch[0]], self.tensors["y"][batch[0]])
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         self.module.eval()
-        return self._value(params, self.tensors["held_x"], self.tensors["held_y"])
+        dtype = next(iter(params.values())).dtype
+        state = {**params, **self._buffers(dtype)}
+        return self._value(state, self.tensors["held_x"], self.tensors["held_y"])
 
 
 def module_problem(

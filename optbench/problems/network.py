@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from optbench.problems import mnist
-from optbench.problems.batches import index_batches, rows
+from optbench.problems.batches import InBatches, index_batches, rows
 from optbench.problems.problem import LOSS_TARGETS, NEAR_TARGETS, Problem
 
 
@@ -58,7 +58,7 @@ class TanhNetwork(Problem):
     """
 
     family = "network"
-    points = 100
+    points = samples = 100
 
     def __init__(self, name: str, *, widths: tuple[int, ...], gain: float, **row: Any) -> None:
         super().__init__(name, **row)
@@ -84,7 +84,15 @@ class TanhNetwork(Problem):
         return {"x": self.x, "y": self.y}
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
-        x, y = self.tensors["x"], self.tensors["y"]
+        return self._loss(params, self.tensors["x"], self.tensors["y"])
+
+    def part(
+        self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
+    ) -> Tensor:
+        x, y = (self.tensors[name].tensor_split(world)[rank] for name in ("x", "y"))
+        return self._loss(params, x, y) * (len(x) * world / self.points)
+
+    def _loss(self, params: Mapping[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         h = x.expand(len(params["w0"]), *x.shape)
         last = len(self.widths) - 2
         for layer in range(last):
@@ -92,7 +100,7 @@ class TanhNetwork(Problem):
         return 0.5 * (dense(params, last, h) - y).square().mean((1, 2))
 
 
-class MnistNetwork(Problem):
+class MnistNetwork(InBatches):
     """A network on MNIST in mini-batches of 64, scored on digits that it does not train on."""
 
     family = "network"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.problems.batches import own_terms
 from optbench.problems.convex import Quadratic
 from optbench.problems.landscape import Landscape, rosenbrock
 from optbench.problems.problem import NEAR_TARGETS, Problem
@@ -42,6 +43,7 @@ class AdditiveNoise(Problem):
         self.base = base
         self.scale = scale
         self.degrees = degrees
+        self.samples = base.dimension
 
     def start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return self.base.start(rng)
@@ -65,6 +67,13 @@ class AdditiveNoise(Problem):
         assert batch is not None
         return self.base.loss(params, None) + (batch * params["x"]).sum(1)
 
+    def part(
+        self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
+    ) -> Tensor:
+        """The noise of a range of coordinates: the base has no examples that could be dealt out."""
+        assert batch is not None
+        return self.loss(params, own_terms(batch, rank, world))
+
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         return self.base.loss(params, None)
 
@@ -84,6 +93,7 @@ class MultiplicativeNoise(Quadratic):
     def __init__(self, name: str, *, sigma: float, condition: float, **row: Any) -> None:
         super().__init__(name, condition=condition, **row)
         self.sigma = sigma
+        self.samples = len(self.eigenvalues)
 
     def batches(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         while True:
@@ -93,6 +103,13 @@ class MultiplicativeNoise(Quadratic):
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         assert batch is not None
         return (self.tensors["half_eigenvalues"] * batch * params["x"].square()).sum(1)
+
+    def part(
+        self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
+    ) -> Tensor:
+        """The curvatures of a range of coordinates."""
+        assert batch is not None
+        return self.loss(params, own_terms(batch, rank, world))
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
         return super().loss(params, None)

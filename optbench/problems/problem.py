@@ -66,12 +66,16 @@ class Problem:
     observe_every : int
         Steps between two looks at the objective. Where the loss is the objective it is seen in
         every step for free, and this is 1.
+    samples : int
+        How many parts the loss of a step can be divided into, such as the examples of a batch;
+        with more than one, `part` says how. 0: it cannot be divided.
     """
 
     family: ClassVar[str]
     version: int = 1
     max_lanes: int = 128
     observe_every: int = 1
+    samples: int = 0
     sparse: bool = False
     minimum_is_bound: bool = False
 
@@ -113,6 +117,15 @@ class Problem:
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
         """What the optimizer sees: [K], from parameters [K, ...] and a batch [K, ...]."""
+        raise NotImplementedError
+
+    def part(
+        self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
+    ) -> Tensor:
+        """The loss that process ``rank`` of ``world`` computes: [K]; their mean is `loss`.
+
+        ``batch`` is the whole one, and ``world`` at most `samples`.
+        """
         raise NotImplementedError
 
     def batches(self, rng: np.random.Generator) -> Iterator[np.ndarray] | None:
@@ -176,7 +189,7 @@ class Problem:
 
     @property
     def traits(self) -> frozenset[str]:
-        """What it offers: ``matrices``, ``only matrices``, ``sparse``, ``stochastic``."""
+        """What it offers: `matrices`, `only matrices`, `sparse`, `stochastic`, `parts`."""
         traits = set()
         if any(len(shape) == 2 for shape in self.shapes.values()):
             traits.add("matrices")
@@ -186,6 +199,8 @@ class Problem:
             traits.add("sparse")
         if not self.deterministic:
             traits.add("stochastic")
+        if self.samples:
+            traits.add("parts")
         return frozenset(traits)
 
     def generators(self, seed: int) -> tuple[np.random.Generator, np.random.Generator]:
@@ -208,12 +223,19 @@ class Problem:
         }
         return bound
 
+    def rescored(self, dtype: torch.dtype, device: torch.device) -> Problem:
+        """Of a bound problem: what evaluates the same objective and metrics in another dtype."""
+        return self.bind(dtype, device)
+
 
 def as_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Floats in the run's dtype, integers and booleans as they are."""
-    if np.issubdtype(array.dtype, np.floating):
-        return torch.as_tensor(array, dtype=dtype, device=device)
-    return torch.as_tensor(array, device=device)
+    """Floats in the run's dtype, integers and booleans as they are; nothing waits for a GPU."""
+    floats = np.issubdtype(array.dtype, np.floating)
+    if device.type != "cuda":
+        return torch.as_tensor(array, dtype=dtype if floats else None, device=device)
+    # From pages that stay where they are it is copied while the processor goes on.
+    here = torch.as_tensor(array, dtype=dtype if floats else None)
+    return here.pin_memory().to(device, non_blocking=True)
 
 
 def adopt(obj: Any, name: str) -> Problem:

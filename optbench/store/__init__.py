@@ -1,6 +1,7 @@
 """Results in a database, and the frames that are read back."""
 
 from optbench.store.fill import Progress, fill
-from optbench.store.store import Store, StoreError
+from optbench.store.mistake import StoreError
+from optbench.store.store import Store
 
 __all__ = ["Progress", "Store", "StoreError", "fill"]

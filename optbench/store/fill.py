@@ -1,16 +1,25 @@
-"""Bring a store up to a plan: run what is missing, keep it unit by unit."""
+"""Bring a store up to a plan: run what is missing, keep it parcel by parcel."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 
-from optbench.engine.environment import environment
-from optbench.engine.executors import execute
+from optbench.engine.environment import Environment, environment
+from optbench.engine.executors import InlineExecutor, Performed, execute, workers_of
+from optbench.engine.identity import key
+from optbench.engine.isolation import Limits, is_late, not_tried
+from optbench.engine.packing import Pace, pack, parcels, trimmed
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Unit, estimated_cost, pack
+from optbench.engine.work import Parcel
+from optbench.store.coordination import Coordinator
 from optbench.store.store import Store
+
+GIVEN_UP = 3
+"""Runs of one optimizer that may be too late; the rest of its runs is then not tried."""
 
 
 @dataclass
@@ -23,8 +32,12 @@ class Progress:
         Runs asked for, and how many of them the store held before.
     to_do : int
         Runs to compute; ``done`` of them are.
+    elsewhere : int
+        Of those done, by another coordinator that fills the same store.
+    awaited : int
+        Runs that other coordinators are at, or will do.
     work, work_done : float
-        Estimated cost of all, and of what is done, in arbitrary units.
+        Expected seconds of all, and of what is done, for one worker.
     status : Counter
         Of the results so far.
     failures : list of Result
@@ -36,6 +49,8 @@ class Progress:
     to_do: int
     work: float
     done: int = 0
+    elsewhere: int = 0
+    awaited: int = 0
     work_done: float = 0.0
     status: Counter[Status] = field(default_factory=Counter)
     failures: list[Result] = field(default_factory=list)
@@ -45,15 +60,17 @@ def fill(
     store: Store,
     runs: Sequence[Run],
     *,
-    jobs: int = 1,
+    executor: Executor | None = None,
+    limits: Limits | None = None,
     again: bool = False,
     certify: bool = False,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Run what the store lacks, and keep each unit's results in one transaction.
+    """Run what the store lacks, and keep each parcel's results in one transaction.
 
-    Whatever ends it early (an exception, Ctrl-C) leaves the finished units in the store, and
-    the same call goes on from there.
+    Whatever ends it early (an exception, Ctrl-C, a power cut) leaves the finished parcels in the
+    store, and the same call goes on from there. Of several that fill one store at the same time
+    each run is computed by one, and each returns when all of its runs are in the store.
 
     Parameters
     ----------
@@ -61,29 +78,113 @@ def fill(
         To fill.
     runs : sequence of Run
         Of a plan.
-    jobs : int
-        Worker processes; with 1 this process works.
+    executor : concurrent.futures.Executor
+        Where parcels are worked on; this process without it. The caller's, who shuts it down.
+    limits : Limits
+        Of each unit, where an executor is given.
     again : bool
         Run also what is there, and replace it.
     certify : bool
         As in `optbench.engine.work.Unit`.
     watch : callable
-        Called with the progress, at the start and after each unit.
+        Called with the progress, at the start, after each parcel and now and then while others
+        are waited for.
     """
-    missing = list(runs) if again else store.missing(runs)
-    units: list[Unit] = pack(missing, certify=certify)
+    executor = executor or InlineExecutor()
+    missing = list(dict.fromkeys(runs)) if again else store.missing(runs)
+    pace = Pace(store.costs())
+    units = pack(missing, pace, certify=certify)
+    handed = parcels(units, workers_of(executor))
     progress = Progress(
-        len(runs), len(runs) - len(missing), len(missing), sum(map(estimated_cost, units))
+        len(runs), len(runs) - len(missing), len(missing), sum(p.expected_s for p in handed)
     )
     watch(progress)
     if not units:
         return progress
-    here = environment(units[0].runs[0].device)
-    for unit, results, _seconds in execute(units, jobs):
-        store.add(results, here)
-        progress.done += len(results)
-        progress.work_done += estimated_cost(unit)
-        progress.status.update(result.status for result in results)
-        progress.failures += [r for r in results if r.status is Status.FAILED]
-        watch(progress)
+    with store.coordinate() as coordinator:
+        work = _Work(store, coordinator, handed, missing, progress, watch)
+        with closing(work.hand_out()) as out:
+            for parcel, performed in execute(out, executor, limits):
+                work.keep(parcel, performed)
     return progress
+
+
+class _Work:
+    """What is to do, what others do, and what was done."""
+
+    def __init__(
+        self,
+        store: Store,
+        coordinator: Coordinator,
+        handed: Sequence[Parcel],
+        missing: Sequence[Run],
+        progress: Progress,
+        watch: Callable[[Progress], None],
+    ) -> None:
+        self.store = store
+        self.coordinator = coordinator
+        self.handed = handed
+        self.keys = {run: key(run) for run in missing}
+        # Whoever has done one of these since, has done it for us.
+        attempts = store.attempts(list(self.keys.values()))
+        self.seen = {name: attempts.get(name, 0) for name in self.keys.values()}
+        self.progress = progress
+        self.watch = watch
+        self.here = environment(missing[0].device)
+        self.late: Counter[str] = Counter()
+
+    def hand_out(self) -> Generator[Parcel | None]:
+        """Parcels that are ours; then what others claimed and did not do."""
+        waiting: Sequence[Parcel] = self.handed
+        while waiting:
+            theirs: list[Parcel] = []
+            for parcel in waiting:
+                ours, rest = self._claim(parcel)
+                theirs += [rest] if rest else []
+                if ours and (ours := self._tried(ours)):
+                    yield ours
+            waiting = theirs
+            self.progress.awaited = sum(len(parcel.runs) for parcel in waiting)
+            if waiting:
+                self.watch(self.progress)
+                yield None
+
+    def _claim(self, parcel: Parcel) -> tuple[Parcel | None, Parcel | None]:
+        """What of a parcel is ours from now on, and what another coordinator is at."""
+        claim = self.coordinator.claim({self.keys[r]: self.seen[self.keys[r]] for r in parcel.runs})
+        done = {run for run in parcel.runs if self.keys[run] in claim.done}
+        ours = {run for run in parcel.runs if self.keys[run] in claim.mine}
+        if done:
+            self.progress.elsewhere += len(done)
+            self._count(parcel, len(done))
+            self.watch(self.progress)
+        return trimmed(parcel, ours), trimmed(parcel, {*parcel.runs} - done - ours)
+
+    def _tried(self, parcel: Parcel) -> Parcel | None:
+        """A parcel without the runs of optimizers that hang in whatever they do."""
+        hopeless = [r for r in parcel.runs if self.late[r.optimizer] >= GIVEN_UP]
+        if hopeless:
+            why = f"{GIVEN_UP} other runs of this optimizer did not end in time"
+            self.keep(parcel, Performed(tuple(not_tried(hopeless, why))))
+        return trimmed(parcel, {*parcel.runs} - {*hopeless})
+
+    def keep(self, parcel: Parcel, performed: Performed) -> None:
+        """Put results into the store, and say so."""
+        where = self._where(performed.environment)
+        results = performed.results
+        self.store.add(results, where)
+        self.late.update(result.run.optimizer for result in results if is_late(result))
+        self.progress.status.update(result.status for result in results)
+        self.progress.failures += [r for r in results if r.status is Status.FAILED]
+        self._count(parcel, len(results))
+        self.watch(self.progress)
+
+    def _where(self, environment: Environment | None) -> Environment:
+        if environment is None:
+            return self.here
+        # A worker elsewhere stands in no checkout; whose code it is, it was held to.
+        return replace(environment, commit=self.here.commit, dirty=self.here.dirty)
+
+    def _count(self, parcel: Parcel, runs: int) -> None:
+        self.progress.done += runs
+        self.progress.work_done += parcel.expected_s * runs / len(parcel.runs)

@@ -1,8 +1,9 @@
-"""The tables."""
+"""The tables, as they are at `SCHEMA_VERSION`; `optbench.store.migrations` is how they came so."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -10,20 +11,37 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Goes up with a migration of its number, which leads here from the version before."""
+
+
+def revision(version: int) -> str:
+    """What Alembic calls a version of the schema."""
+    return f"{version:04d}"
+
 
 metadata = MetaData()
 
+# What says the version: to us, and to the optbench of a day when there were no migrations.
 meta = Table(
     "optbench_meta",
     metadata,
     Column("schema_version", Integer, nullable=False),
+)
+
+# The same for Alembic, in the table that it looks for.
+alembic_version = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
 environments = Table(
@@ -63,6 +81,13 @@ problems = Table(
     UniqueConstraint("problem", "problem_version", "data"),
 )
 
+codes = Table(
+    "codes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -79,7 +104,6 @@ runs = Table(
     Column("dtype", String(16), nullable=False),
     Column("device", String(32), nullable=False),
     Column("budget", Integer, nullable=False),
-    Column("code", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("error", Text),
     Column("steps", Integer, nullable=False),
@@ -88,16 +112,46 @@ runs = Table(
     Column("steps_to_target", Integer),
     Column("hits", Text, nullable=False),
     Column("seconds_per_step", Float),
-    Column("state_bytes", Integer),
+    Column("state_bytes", BigInteger),
     Column("environment_id", ForeignKey("environments.id"), nullable=False),
+    Column("code_id", ForeignKey("codes.id", name="runs_code_id_fkey"), nullable=False),
+    # How often it was done: a row that is replaced counts on.
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("seconds", Float),
+)
+
+# The logged steps are those of few schedules: each is kept once.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(32), nullable=False, unique=True),
+    # Little-endian int32, nothing else: no pickle ever.
+    Column("steps", LargeBinary, nullable=False),
 )
 
 traces = Table(
     "traces",
     metadata,
     Column("run_id", ForeignKey("runs.id"), primary_key=True),
-    Column("metric", String(32), primary_key=True),
-    # Little-endian int32 and float32, nothing else: no pickle ever.
-    Column("steps", LargeBinary, nullable=False),
+    Column("metric", Text, primary_key=True),
+    Column(
+        "schedule_id",
+        ForeignKey("schedules.id", name="traces_schedule_id_fkey"),
+        nullable=False,
+    ),
+    # Little-endian float32, as many as the schedule has steps.
     Column("values", LargeBinary, nullable=False),
+    # The rows stand in their key's order: no second tree beside that of the rows.
+    sqlite_with_rowid=False,
+)
+
+# Runs that a coordinator computes now; `optbench.store.coordination` says what it means.
+claims = Table(
+    "claims",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("coordinator", BigInteger, nullable=False),
+    # When the server began that the claim was made on: it drops all signs of life when it ends.
+    Column("server", Text),
 )

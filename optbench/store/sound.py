@@ -14,7 +14,8 @@ import pandas as pd
 
 from optbench.engine.runs import Status
 from optbench.plain_text import shown, words
-from optbench.store.store import Store, StoreError
+from optbench.store.mistake import StoreError
+from optbench.store.store import Store
 
 FRAMES = ("runs", "targets", "traces", "problems", "environments")
 

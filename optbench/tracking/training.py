@@ -13,7 +13,7 @@ import pandas as pd
 
 from optbench.analysis.tracked import tracked
 from optbench.engine.error_text import describe
-from optbench.engine.executors import default_jobs
+from optbench.engine.executors import executor
 from optbench.engine.plan import NothingToRun, Plan, Selection, plan
 from optbench.engine.runs import Run
 from optbench.optimizers import WrongHyperparameter
@@ -146,8 +146,9 @@ def train(
     with (
         tempfile.TemporaryDirectory() as folder,
         Store(str(Path(folder) / "trained.sqlite"), create=True) as store,
+        executor(jobs) as workers,
     ):
-        fill(store, list(runs), jobs=jobs or default_jobs(), certify=True)
+        fill(store, list(runs), executor=workers, certify=True)
         frame, traces = store.runs(), store.traces()
     found = tracked(_with_error_rates(frame, traces), DTYPE) if len(frame) else ()
     drawn = {(each.metric, each.optimizer, each.problem): each.samples for each in found}

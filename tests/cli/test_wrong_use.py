@@ -175,13 +175,13 @@ def test_a_store_that_is_none_is_refused_by_every_command(
     assert "'foo://x' is no store" in refused("foo://x")
     assert "'a:b://c' is no store" in refused("a:b://c")
     assert "the store has no name" in refused("")
-    assert "No module named 'psycopg'" in refused("postgresql+psycopg://u:secret@h/x")
+    assert "No module named 'MySQLdb'" in refused("mysql://u:secret@h/x")
     with Store("newer.sqlite", create=True):
         pass
     with sqlite3.connect("newer.sqlite") as connection:
         connection.execute("update optbench_meta set schema_version = 99")
     connection.close()
-    assert "has schema 99, this optbench reads 1" in refused("newer.sqlite")
+    assert "has schema 99, this optbench reads 2" in refused("newer.sqlite")
 
 
 @pytest.mark.parametrize("command", ["export", "report"])

@@ -11,8 +11,9 @@ import torch
 
 import optbench
 from optbench.conformance import convergence
+from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
-from optbench.engine.work import pack, perform
+from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter
 from optbench.problems import PROBLEMS, Problem
 from optbench.registry import NotAdoptable, UnknownName

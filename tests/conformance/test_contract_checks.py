@@ -20,8 +20,8 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import BAD, Status, Verdict
+from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
-from optbench.engine.work import torch_as_found
 from optbench.optimizers import Optimizer, Route
 
 CHECKS = {check.name: check for check in CONTRACT}

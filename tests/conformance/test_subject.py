@@ -22,8 +22,8 @@ from optbench.conformance.neighbours import disturbances, neighbours
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants, problems_for
+from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
-from optbench.engine.work import torch_as_found
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.registry import NotAdoptable, UnknownName
 

@@ -19,7 +19,7 @@ from optbench.engine.suites import CLASSICS, SUITES
 pytestmark = pytest.mark.slow
 
 FAMILIES = {"convex", "landscape", "noisy", "counterexample", "network", "factorization"}
-NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "commit"]
+NOT_REPEATABLE = ["run", "seconds_per_step", "seconds", "environment", "commit"]
 
 
 def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -89,8 +89,9 @@ def test_one_worker_and_two_give_equal_frames(filled: dict[int, Filled]) -> None
 
 def test_one_worker_and_two_leave_the_same_bytes_of_traces(filled: dict[int, Filled]) -> None:
     query = """
-        select runs.key, metric, traces.steps, traces."values"
-        from traces join runs on runs.id = run_id order by runs.key, metric
+        select runs.key, metric, schedules.steps, traces."values"
+        from traces join runs on runs.id = run_id join schedules on schedules.id = schedule_id
+        order by runs.key, metric
     """
     rows = {}
     for jobs, one in filled.items():

@@ -8,7 +8,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 
 from optbench.engine import executors
 from optbench.engine.executors import InlineExecutor, default_jobs, execute, executor
+from optbench.engine.isolation import Limits, perform_apart
+from optbench.engine.packing import pack, parcels
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Unit, pack
+from optbench.engine.work import Parcel, Unit
 from optbench.optimizers import OPTIMIZERS
 
 MORTAL = """
@@ -47,7 +49,7 @@ def run(optimizer: str = "adam", lr: float = 0.01, **rest: Any) -> Run:
 def repeatable(result: Result) -> dict[str, str]:
     """All of a result but for its time."""
     found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    del found["seconds_per_step"]
+    del found["seconds_per_step"], found["seconds"]
     found["traces"] = {
         name: (trace.steps.tolist(), trace.values.tolist()) for name, trace in result.traces.items()
     }
@@ -55,17 +57,15 @@ def repeatable(result: Result) -> dict[str, str]:
 
 
 def everything(units: list[Unit], jobs: int) -> dict[Run, dict[str, str]]:
-    """All results, after a check that each unit came back once with its own runs."""
-    done = list(execute(units, jobs))
-    assert sorted(map(id_of, units)) == sorted(id_of(unit) for unit, _, _ in done)
-    for unit, results, seconds in done:
-        assert tuple(r.run for r in results) == unit.runs
-        assert seconds >= 0
-    return {r.run: repeatable(r) for _, results, _ in done for r in results}
-
-
-def id_of(unit: Unit) -> str:
-    return repr(unit)
+    """All results, after a check that each parcel came back once with its own runs."""
+    handed = parcels(units, max(jobs, 1))
+    with executor(jobs) as workers:
+        done = list(execute(handed, workers))
+    assert sorted(map(repr, handed)) == sorted(repr(parcel) for parcel, _ in done)
+    for parcel, performed in done:
+        assert tuple(r.run for r in performed.results) == parcel.runs
+        assert performed.environment is None
+    return {r.run: repeatable(r) for _, performed in done for r in performed.results}
 
 
 @contextlib.contextmanager
@@ -103,11 +103,10 @@ def mixed() -> list[Unit]:
     )
 
 
-def test_one_job_is_this_process_and_gives_units_in_order() -> None:
-    assert isinstance(executor(1), InlineExecutor)
-    units = mixed()
-    done = execute(units, 1)
-    assert [unit for unit, _, _ in done] == units
+def test_no_jobs_are_this_process_and_gives_parcels_in_order() -> None:
+    assert isinstance(executor(0), InlineExecutor)
+    handed = [Parcel((unit,)) for unit in mixed()]
+    assert [parcel for parcel, _ in execute(handed, executor(0))] == handed
     assert multiprocessing.active_children() == []
 
 
@@ -125,10 +124,52 @@ def test_the_inline_executor_keeps_an_exception_for_the_one_who_asks() -> None:
 
 
 def test_nothing_to_do_starts_no_worker() -> None:
-    def make(jobs: int) -> Any:
-        raise AssertionError("no worker is needed")
+    with executor(2) as workers:
+        assert list(execute([], workers)) == []
+        assert multiprocessing.active_children() == []
 
-    assert list(execute([], 2, make)) == []
+
+def test_parcels_are_taken_when_there_is_room_and_what_is_not_there_yet_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+
+    class Two(ThreadPoolExecutor):
+        ahead = 2
+
+        def submit(self, fn: Any, /, parcel: Parcel, limits: Any) -> Future[Any]:  # type: ignore[override]
+            taken.append(f"begin {parcel.runs[0].seed}")
+            return super().submit(lambda: [Result(one, Status.OK) for one in parcel.runs])
+
+    def coming() -> Iterator[Parcel | None]:
+        for seed in range(3):
+            yield Parcel((Unit((run(seed=seed),)),))
+        yield None
+        taken.append("asked again")
+        yield Parcel((Unit((run(seed=3),)),))
+
+    monkeypatch.setattr(executors, "LOOK_AGAIN_S", 0.01)
+    with Two(1) as workers:
+        for parcel, performed in execute(coming(), workers):
+            taken.append(f"end {performed.results[0].run.seed}")
+            assert parcel.runs == (performed.results[0].run,)
+    assert taken[:2] == ["begin 0", "begin 1"]
+    assert taken.index("end 0") < taken.index("begin 2") < taken.index("asked again")
+    assert sorted(taken) == sorted(
+        [f"{what} {seed}" for what in ("begin", "end") for seed in range(4)] + ["asked again"]
+    )
+
+
+def test_an_executor_of_anybody_is_told_how_to_isolate() -> None:
+    class Notes(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            assert fn is perform_apart
+            assert args == (Parcel((Unit((run(),)),)), Limits(timeout_s=7))
+            return super().submit(lambda: [])
+
+    with Notes(1) as workers:
+        ((_, performed),) = execute([Parcel((Unit((run(),)),))], workers, Limits(timeout_s=7))
+    assert performed.results == ()
 
 
 def test_there_is_at_least_one_job() -> None:
@@ -140,13 +181,13 @@ def test_two_processes_give_the_same_results_as_one() -> None:
     units = mixed()
     with no_children_are_left():
         two = everything(units, 2)
-    one = everything(units, 1)
+    one = everything(units, 0)
     assert two == one
     assert {r["status"] for r in one.values()} == {repr(s) for s in Status}
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_fails_what_was_in_flight_and_the_rest_is_done(mortal: str) -> None:
+def test_a_worker_that_dies_takes_nobody_along(mortal: str) -> None:
     def unit(lr: float, seed: int) -> Unit:
         return Unit((run(mortal, lr, seed=seed),))
 
@@ -154,42 +195,27 @@ def test_a_worker_that_dies_fails_what_was_in_flight_and_the_rest_is_done(mortal
     with no_children_are_left():
         found = everything(units, 2)
     failed = {r: result for r, result in found.items() if result["status"] == repr(Status.FAILED)}
-    (killer,) = [r for r in found if r.settings["lr"] == 0.5]
-    assert killer in failed
-    assert len(failed) <= 3, "two workers, and one unit ahead"
-    for result in failed.values():
-        assert f"the worker process died while it ran {mortal} on rosenbrock-2d" in result["error"]
+    ((killer, result),) = failed.items()
+    assert killer.settings["lr"] == 0.5
+    assert f"status 3, as by os._exit while it ran {mortal} on rosenbrock-2d" in result["error"]
     healthy = [r for r in found if r not in failed]
-    assert len(healthy) >= 7
-    assert {r: found[r] for r in healthy} == everything([Unit((r,)) for r in healthy], 1)
+    assert len(healthy) == 9
+    assert {r: found[r] for r in healthy} == everything([Unit((r,)) for r in healthy], 0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["close", "interrupt"])
-def test_stopping_early_leaves_no_worker_behind(how: str) -> None:
+def test_stopping_early_leaves_no_worker_behind() -> None:
     units = [Unit((run("adam", problem="mnist-mlp", data="mnist-10k", seed=s, budget=100_000),))
              for s in range(6)]  # fmt: skip
     units.insert(0, Unit((run(),)))
-    with no_children_are_left():
-        work = execute(units, 2)
-        first, results, _ = next(work)
-        assert first == units[0]
-        assert results[0].status is Status.OK
-        assert multiprocessing.active_children()
-        if how == "close":
-            work.close()  # type: ignore[attr-defined]
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                work.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
 
+    def interrupted() -> None:
+        with executor(2) as workers:
+            for parcel, performed in execute([Parcel((unit,)) for unit in units], workers):
+                assert parcel.units == (units[0],)
+                assert performed.results[0].status is Status.OK
+                assert multiprocessing.active_children()
+                raise KeyboardInterrupt
 
-def test_stopping_early_in_this_process_does_no_more_units(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    begun = []
-    monkeypatch.setattr(executors, "timed", lambda unit: (begun.append(unit), ([], 0.0))[1])
-    units = [Unit((run(seed=seed),)) for seed in range(5)]
-    work = execute(units, 1)
-    next(work)
-    work.close()  # type: ignore[attr-defined]
-    assert begun == units[:1]
+    with no_children_are_left(), pytest.raises(KeyboardInterrupt):
+        interrupted()

@@ -71,7 +71,7 @@ def runs(optimizer: str, rates: Sequence[float], budget: int = 40) -> list[Run]:
 def repeatable(result: Result) -> dict[str, Any]:
     """All of a result but for its time."""
     found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    del found["seconds_per_step"]
+    del found["seconds_per_step"], found["seconds"]
     found["traces"] = {k: (t.steps.tolist(), t.values.tolist()) for k, t in result.traces.items()}
     return {k: repr(v) for k, v in found.items()}
 

@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.engine import work
+from optbench.engine import packing
+from optbench.engine.packing import (
+    COST_S,
+    PARCEL_S,
+    TURNS,
+    Pace,
+    estimated_cost,
+    max_lanes,
+    pack,
+    parcels,
+    trimmed,
+)
 from optbench.engine.runs import Result, Run, canonical, frozen
-from optbench.engine.work import Unit, estimated_cost, max_lanes, pack, perform
+from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS, Route
 from optbench.problems import PROBLEMS
 
@@ -46,8 +57,9 @@ def test_every_run_is_in_one_unit_with_its_like_and_units_are_not_too_large(
             assert len(unit.runs) <= 8
         lanes = [canonical(run.settings) for run in unit.runs]
         assert lanes == sorted(lanes), "lanes of one setting stand together"
-    costs = [estimated_cost(unit) for unit in units]
+    costs = [estimated_cost(unit.runs) for unit in units]
     assert costs == sorted(costs, reverse=True), "the dearest first"
+    assert [unit.expected_s for unit in units] == pytest.approx([COST_S * c for c in costs])
     assert all(cost > 0 for cost in costs)
 
 
@@ -59,6 +71,59 @@ def test_units_do_not_depend_on_the_order_of_the_runs(runs: list[Run], random: A
     assert {unit.runs for unit in pack(shuffled)} == {unit.runs for unit in pack(runs)}
 
 
+SECONDS = st.dictionaries(
+    st.tuples(
+        st.sampled_from(["adam", "sgd", "lbfgs"]),
+        st.sampled_from(["quadratic", "rosenbrock-2d", "mnist-mlp"]),
+        st.sampled_from(["float32", "float64"]),
+        st.just("cpu"),
+    ),
+    st.floats(1e-6, 1.0),
+)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(st.lists(RUNS, max_size=120, unique=True), SECONDS, st.integers(1, 64))
+def test_every_run_is_in_one_parcel_and_parcels_are_about_as_long_as_they_should_be(
+    runs: list[Run], measured: dict[tuple[str, str, str, str], float], workers: int
+) -> None:
+    units = pack(runs, Pace(measured))
+    found = parcels(units, workers)
+    assert Counter(run for parcel in found for run in parcel.runs) == Counter(runs)
+    expected = [parcel.expected_s for parcel in found]
+    assert expected == sorted(expected, reverse=True), "the longest first"
+    enough = min(PARCEL_S, sum(expected) / (workers * TURNS))
+    for parcel in found:
+        shortest = min(unit.expected_s for unit in parcel.units)
+        if len(parcel.units) > 1:
+            assert parcel.expected_s - shortest < enough * (1 + 1e-9), "it was enough before"
+        elif len(parcel.runs) > 1:
+            assert parcel.expected_s <= 2.5 * PARCEL_S, "lanes that take long are split"
+    short = [parcel for parcel in found if parcel.expected_s < enough * (1 - 1e-9)]
+    assert len(short) <= 1, "only what is left over is shorter"
+
+
+def test_what_was_measured_says_how_long_runs_take() -> None:
+    runs = [Run("adam", (("lr", 0.1),), "quadratic", 1, "none", s, 100) for s in range(4)]
+    pace = Pace({("adam", "quadratic", "float32", "cpu"): 0.01})
+    (unit,) = pack(runs, pace)
+    assert unit.expected_s == pytest.approx(4.0)
+    slow = Pace({("adam", "quadratic", "float32", "cpu"): 0.1})
+    assert [len(unit.runs) for unit in pack(runs, slow)] == [1, 1, 1, 1]
+    # Another dtype is another measurement.
+    other = Pace({("adam", "quadratic", "float64", "cpu"): 0.1})
+    assert [len(unit.runs) for unit in pack(runs, other)] == [4]
+
+
+def test_a_parcel_without_some_of_its_runs() -> None:
+    runs = [Run("adam", (("lr", 0.1),), "quadratic", 1, "none", s, 100) for s in range(4)]
+    parcel = Parcel((Unit(tuple(runs[:3])), Unit(tuple(runs[3:]), certify=True)))
+    assert trimmed(parcel, {*runs}) == parcel
+    assert trimmed(parcel, {runs[1]}) == Parcel((Unit((runs[1],)),))
+    assert trimmed(parcel, {runs[3]}) == Parcel((Unit((runs[3],), certify=True),))
+    assert trimmed(parcel, set()) is None
+
+
 def test_nothing_makes_no_unit() -> None:
     assert pack([]) == []
 
@@ -66,7 +131,7 @@ def test_nothing_makes_no_unit() -> None:
 def repeatable(result: Result) -> dict[str, str]:
     """All of a result but for its time."""
     found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    del found["seconds_per_step"]
+    del found["seconds_per_step"], found["seconds"]
     found["traces"] = {
         name: (trace.steps.tolist(), trace.values.tolist()) for name, trace in result.traces.items()
     }
@@ -100,7 +165,7 @@ def test_results_do_not_depend_on_how_runs_are_packed(
     ]
     seen = []
     for size in (6, 3, 1):
-        monkeypatch.setattr(work, "max_lanes", lambda *_, size=size: size)
+        monkeypatch.setattr(packing, "max_lanes", lambda *_, size=size: size)
         units = pack(runs)
         assert max(len(unit.runs) for unit in units) == size
         results = {r.run: repeatable(r) for unit in units for r in perform(unit)}

@@ -75,7 +75,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     connection.executescript("""
         UPDATE problems SET id = 7;
         UPDATE environments SET id = 8;
-        UPDATE runs SET problem_id = 7, environment_id = 8;
+        UPDATE codes SET id = 9;
+        UPDATE runs SET problem_id = 7, environment_id = 8, code_id = 9;
+        UPDATE schedules SET id = 10;
+        UPDATE traces SET schedule_id = 10;
     """)
     connection.close()
     return {"one": one, "other": other}
@@ -162,10 +165,11 @@ def results(folder: Path) -> dict[str, bytes]:
 def runs(path: Path) -> list[tuple[object, ...]]:
     """Every run with where, on what, and its traces; in no way by the numbers of rows."""
     query = """
-        SELECT key, status, seed, hits, final_gap, problem, digest, metric, t.steps, t."values"
+        SELECT key, status, seed, hits, final_gap, problem, e.digest, metric, s.steps, t."values"
         FROM runs r JOIN problems p ON p.id = problem_id
         JOIN environments e ON e.id = environment_id
-        LEFT JOIN traces t ON t.run_id = r.id ORDER BY key, metric
+        LEFT JOIN traces t ON t.run_id = r.id LEFT JOIN schedules s ON s.id = t.schedule_id
+        ORDER BY key, metric
     """
     connection = sqlite3.connect(path)
     try:
@@ -653,7 +657,7 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
     ),
     "a store of tomorrow": (
         lambda r, s, t: packed(r, store_with("UPDATE optbench_meta SET schema_version=9;", s)),
-        "has schema 9, this optbench reads 1",
+        "has schema 9, this optbench reads 2",
     ),
 }
 

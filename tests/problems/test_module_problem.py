@@ -11,9 +11,10 @@ import torch
 from torch.nn.functional import mse_loss
 
 from optbench.engine.lanes import advance
+from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Result, Status
-from optbench.engine.work import pack, perform
+from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS, Problem, module_problem
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
+from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Run, Status
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.store import Progress, Store, fill
 
-NOT_REPEATABLE = ["run", "seconds_per_step", "environment"]
+NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "attempts", "seconds"]
 BUDGET = 12
 
 
@@ -145,13 +146,22 @@ def test_what_was_finished_stays_and_the_same_call_goes_on(
     store: Store, tmp_path: Path, error: BaseException, units: int
 ) -> None:
     runs = wanted()
+    told = Told()
+    stop = interrupt_after(units, error)
+
+    def watch(progress: Progress) -> None:
+        told(progress)
+        stop(progress)  # type: ignore[operator]
+
     with pytest.raises(type(error)):
-        fill(store, runs, watch=interrupt_after(units, error))  # type: ignore[arg-type]
-    assert store.count() == 2 * units
+        fill(store, runs, watch=watch)
+    finished = told.seen[-1].done
+    assert 0 < finished < len(runs)
+    assert store.count() == finished
     kept = store.runs().set_index(["optimizer", "problem", "seed"])["run"]
 
     progress = fill(store, runs)
-    assert (progress.present, progress.done) == (2 * units, 12 - 2 * units)
+    assert (progress.present, progress.done) == (finished, 12 - finished)
     now = store.runs().set_index(["optimizer", "problem", "seed"])["run"]
     assert now[kept.index].equals(kept)
     with Store(str(tmp_path / "uninterrupted.sqlite"), create=True) as other:
@@ -214,13 +224,15 @@ def test_again_runs_what_is_there_and_replaces_it(store: Store) -> None:
     for was, now in zip(before, contents(store), strict=True):
         pd.testing.assert_frame_equal(was, now, check_exact=True)
     assert store.count() == 4
+    assert store.runs()["attempts"].tolist() == [2] * 4
 
 
 @pytest.mark.slow
 def test_two_workers_give_what_one_gives(store: Store, tmp_path: Path) -> None:
     runs = wanted(rates="tuned", thin=3)
     told = Told()
-    fill(store, runs, jobs=2, watch=told)
+    with executor(2) as workers:
+        fill(store, runs, executor=workers, watch=told)
     assert told.seen[-1].done == len(runs)
     with Store(str(tmp_path / "alone.sqlite"), create=True) as alone:
         fill(alone, runs)
@@ -230,8 +242,9 @@ def test_two_workers_give_what_one_gives(store: Store, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_interrupt_with_two_workers_leaves_what_was_finished(store: Store) -> None:
     runs = wanted()
-    with pytest.raises(KeyboardInterrupt):
-        fill(store, runs, jobs=2, watch=interrupt_after(1, KeyboardInterrupt()))  # type: ignore[arg-type]
+    watch = interrupt_after(1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), executor(2) as workers:
+        fill(store, runs, executor=workers, watch=watch)  # type: ignore[arg-type]
     done = store.count()
     assert done
     assert done % 2 == 0

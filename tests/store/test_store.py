@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 import optbench
 from optbench.analysis.results import COLUMNS
 from optbench.engine.environment import Environment
-from optbench.engine.identity import code_of
+from optbench.engine.identity import code_of, key
 from optbench.engine.runs import Result, Run, Status, Trace, frozen
 from optbench.problems import PROBLEMS
 from optbench.store import Store
@@ -58,8 +58,11 @@ def trace(steps: list[int], values: list[float]) -> Trace:
     return Trace(np.array(steps, dtype=np.int32), np.array(values, dtype=np.float32))
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be made, as a file and on a server."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres").new())
     return str(tmp_path / "results.sqlite")
 
 
@@ -119,6 +122,23 @@ def test_a_gap_comes_back_to_the_last_bit(store: Store, final: float) -> None:
     store.add([result(initial_gap=1 / 3, final_gap=final)], HERE)
     row = only(store.runs())
     assert (row["initial_gap"], row["final_gap"]) == (1 / 3, final)
+
+
+def test_what_a_database_would_refuse_is_written_out(store: Store) -> None:
+    words = "a\0b \ud83d lone"
+    store.add([Result(run("sgd"), Status.FAILED, error=words)], replace(HERE, cpu="\udcff\0"))
+    assert only(store.runs())["error"] == "a\\x00b \\ud83d lone"
+    assert only(store.environments())["cpu"] == "\\udcff\\x00"
+
+
+def test_large_numbers_come_back(store: Store) -> None:
+    of = run(seed=2**31 - 1, budget=10**9, hyperparameters=frozen({"lr": 1e308}))
+    large = result(of, steps=10**9, state_bytes=2**41, seconds=1e6, seconds_per_step=math.inf)
+    store.add([large], HERE)
+    row = only(store.runs())
+    assert (row["seed"], row["budget"], row["steps"]) == (2**31 - 1, 10**9, 10**9)
+    assert (row["state_bytes"], row["seconds"], row["lr"]) == (2**41, 1e6, 1e308)
+    assert row["seconds_per_step"] == math.inf
 
 
 def test_a_gap_that_is_not_a_number_comes_back_as_such(store: Store) -> None:
@@ -258,6 +278,55 @@ def test_versions_and_data_of_a_problem_are_kept_apart_within_a_batch(
     assert store.problems()[part].tolist() == values
 
 
+def test_how_often_a_run_was_done_is_counted(store: Store) -> None:
+    first, second, never = (run(seed=seed) for seed in range(3))
+    store.add([Result(first, Status.FAILED, error="no"), result(second)], HERE)
+    store.add([result(first)], HERE)
+    store.add([result(first), result(first)], HERE)
+    assert store.attempts(map(key, (first, second, never))) == {key(first): 3, key(second): 1}
+    assert store.attempts([]) == {}
+    assert store.runs().set_index("seed")["attempts"].to_dict() == {0: 3, 1: 1}
+
+
+def test_a_cost_is_seconds_a_gradient_evaluation(store: Store) -> None:
+    assert store.costs() == {}
+    timed = [(run(seed=0), 3.0), (run(seed=1), 5.0), (run(seed=2), None)]
+    store.add([result(of, seconds=seconds) for of, seconds in timed], HERE)
+    store.add(
+        [
+            Result(run(seed=3), Status.FAILED, error="no", seconds=1e9),
+            result(run(dtype="float64"), seconds=1.0),
+            result(run("sgd", budget=50), seconds=1.0),
+        ],
+        HERE,
+    )
+    assert store.costs() == {
+        ("adam", "quadratic", "float32", "cpu"): pytest.approx(8.0 / 200),
+        ("adam", "quadratic", "float64", "cpu"): pytest.approx(1.0 / 100),
+        ("sgd", "quadratic", "float32", "cpu"): pytest.approx(1.0 / 50),
+    }
+
+
+def test_steps_that_many_runs_share_are_kept_once(store: Store) -> None:
+    shared, own = [0, 1, 100], [0, 1, 50]
+    results = [
+        result(
+            run(seed=s), traces={"gap": trace(shared, [s, 2, 3]), "x0": trace(shared, [1, 2, s])}
+        )
+        for s in range(5)
+    ]
+    store.add(results[:3], HERE)
+    store.add([*results[3:], result(run(seed=9), traces={"gap": trace(own, [1, 2, 3])})], HERE)
+    engine = create_engine(store._database.url)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT steps FROM schedules ORDER BY id")).scalars().all()
+    engine.dispose()
+    assert [np.frombuffer(steps, "<i4").tolist() for steps in kept] == [shared, own]
+    frame = store.traces().merge(store.runs()[["run", "seed"]], on="run")
+    assert frame[frame["seed"] == 9]["step"].tolist() == own
+    assert frame[(frame["seed"] == 4) & (frame["metric"] == "x0")]["value"].tolist() == [1, 2, 4]
+
+
 # All or nothing.
 
 
@@ -297,10 +366,11 @@ def test_a_reader_sees_whole_batches_while_a_writer_is_at_work(store: Store, pat
         assert reader.count() == 3
 
 
-def test_the_file_is_in_wal_mode_and_stays_so(store: Store, path: str) -> None:
-    store.add([result()], HERE)
-    assert mode(path) == "wal"
-    store.close()
+def test_the_file_is_in_wal_mode_and_stays_so(tmp_path: Path) -> None:
+    path = str(tmp_path / "results.sqlite")
+    with Store(path, create=True) as store:
+        store.add([result()], HERE)
+        assert mode(path) == "wal"
     assert mode(path) == "wal"
 
 

@@ -1,0 +1,13 @@
+"""Which runs divided their gradients among processes."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def data_parallel(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Runs with ``ddp`` among their hyperparameters: what they compute is what one process does.
+
+    They stand in no league: beside the runs that they repeat they would be the same evidence twice.
+    """
+    return runs["hyperparameters"].str.contains('"ddp":', regex=False).astype(bool)

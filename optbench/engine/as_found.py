@@ -1,0 +1,75 @@
+"""What a stranger's code may change for everybody else, put back or at least noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+
+@contextlib.contextmanager
+def torch_as_found() -> Iterator[None]:
+    """Undo what an optimizer does to the global state, so that the next one starts clean.
+
+    Of torch the default dtype and device, the number of threads, and the modes; of Python the
+    environment and the current folder; of both and of NumPy the state of the random numbers.
+    """
+    dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
+    device, threads = torch.get_default_device(), torch.get_num_threads()
+    anomaly = torch.is_anomaly_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
+    variables, folder = dict(os.environ), _folder()
+    try:
+        # Restores the mode that it found, whatever happens in between.
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_rng_state(rng)
+        torch.autograd.set_detect_anomaly(anomaly)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # To set them costs, even to what they are.
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        random.setstate(python_rng)
+        np.random.set_state(numpy_rng)  # noqa: NPY002
+        if os.environ != variables:
+            os.environ.clear()
+            os.environ.update(variables)
+        if folder is not None and _folder() != folder:
+            os.chdir(folder)
+
+
+def _folder() -> str | None:
+    """The current folder; None where it is gone."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a string: this is asked around every unit
+    except OSError:
+        return None
+
+
+def same_random_numbers() -> None:
+    """Begin the global generators anew: who draws from them draws the same wherever it runs."""
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+
+
+def shared_by_all() -> tuple[object, ...]:
+    """What one optimizer could change for all, and nobody can put back: who is who in torch."""
+    classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
+    contents = [
+        # What copying a class for the first time leaves there is a cache.
+        tuple((name, id(each)) for name, each in vars(cls).items() if name != "__slotnames__")
+        for cls in classes
+    ]
+    return (sys.modules.get("torch") is torch, *contents)

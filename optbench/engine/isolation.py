@@ -1,0 +1,312 @@
+"""Units in a process of their own, so that nothing a stranger's optimizer does ends the suite.
+
+It may hang, crash, print megabytes, call ``os._exit``, fill the memory or patch torch: every run
+gets a result, which says what happened where none could be computed, and the next unit finds a
+healthy process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import signal
+import tempfile
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from optbench.engine import pulse
+from optbench.engine.as_found import shared_by_all, torch_as_found
+from optbench.engine.processes import WorkerProcess, in_a_worker
+from optbench.engine.runs import Result, Run, Status
+from optbench.engine.work import Parcel, Unit, perform
+from optbench.optimizers import OPTIMIZERS
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+START_S = 300.0
+"""Seconds for a process to begin: importing torch takes two of them on a machine that is idle."""
+
+STALL_S = 300.0
+"""Seconds without a step after which a unit counts as hanging, where no limit was set: how long
+whole units of a stranger's problem take, nobody can know."""
+
+PER_SETTING, PER_UNIT = 2, 3
+"""Runs that may take their process down, each alone; the rest of their setting, or of their unit,
+is not tried."""
+
+LONGEST_WAIT_S = 3600.0
+"""In one call: the system's own limit is a month."""
+
+READY, PULSE = "ready", -1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a unit may take.
+
+    Attributes
+    ----------
+    timeout_s : float or None
+        Seconds of wall time for a unit; None: as long as it takes, while there was a step in the
+        last `STALL_S`; infinity: as long as it likes.
+    memory : int or None
+        Bytes of data that its process may hold; None: what there is.
+    """
+
+    timeout_s: float | None = None
+    memory: int | None = None
+
+
+class Lost(Exception):
+    """A process went away, or was ended, before it answered; the text says how.
+
+    Attributes
+    ----------
+    by_chance : bool
+        It was killed from outside, as by the system where memory is short: another try may go well.
+    """
+
+    def __init__(self, text: str, *, by_chance: bool = False) -> None:
+        super().__init__(text)
+        self.by_chance = by_chance
+
+
+class Stopped(Exception):
+    """The cell was closed from another thread while it worked."""
+
+
+def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
+    """Do the units of a parcel in a process that belongs to the calling thread.
+
+    Always gives a result for each run, in their order. The process stays for the next parcel.
+
+    Raises
+    ------
+    Stopped
+        Where `close` was called meanwhile.
+    """
+    cell: Cell | None = getattr(_here, "cell", None)
+    if cell is None or cell.closed or cell.memory != limits.memory:
+        if cell is not None:
+            cell.close()
+        cell = _here.cell = Cell(limits.memory)
+        _cells.add(cell)
+    return [r for unit in parcel.units for r in cell.perform(unit, limits.timeout_s)]
+
+
+def close() -> None:
+    """End the processes of all threads of this one; what they were at is lost."""
+    for cell in list(_cells):
+        cell.close()
+
+
+class Cell:
+    """A process for units, and its successors.
+
+    Parameters
+    ----------
+    memory : int or None
+        As in `Limits`.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
+        self.memory = memory
+        self.closed = False
+        self._worker: WorkerProcess | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="optbench-")
+        self._number = 0
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """End the process, for good; may be called from another thread."""
+        with self._guard:
+            self.closed = True
+            self._end()
+        self._folder.cleanup()
+
+    def perform(self, unit: Unit, timeout_s: float | None) -> list[Result]:
+        """Results of a unit's runs, whatever they do to the process."""
+        try:
+            return self._ask(unit, timeout_s)
+        except Lost as lost:
+            if len(unit.runs) == 1:
+                return [self._alone(unit, timeout_s, lost)]
+        # One run may have brought the others down: each alone, so that only it fails.
+        results: list[Result] = []
+        losses: Counter[object] = Counter()
+        for run in unit.runs:
+            setting = run.hyperparameters
+            if losses[setting] == PER_SETTING or losses.total() == PER_UNIT:
+                results += not_tried([run], "others of its unit, each alone, lost their process")
+                continue
+            one = replace(unit, runs=(run,))
+            try:
+                results += self._ask(one, timeout_s)
+            except Lost as lost:
+                results.append(self._alone(one, timeout_s, lost))
+                losses[setting] += results[-1].status is Status.FAILED
+        return results
+
+    def _alone(self, unit: Unit, timeout_s: float | None, lost: Lost) -> Result:
+        """The result of a run that has just lost its process."""
+        (run,) = unit.runs
+        if not lost.by_chance:
+            return _failed(run, str(lost))
+        try:
+            (result,) = self._ask(unit, timeout_s)
+        except Lost as again:
+            return _failed(run, f"{again}, twice")
+        return result
+
+    def _ask(self, unit: Unit, timeout_s: float | None) -> list[Result]:
+        self._number += 1
+        worker = self._begun()
+        try:
+            worker.pipe.send((self._number, unit))
+            answer = self._answer(worker, timeout_s)
+        except _NO_ANSWER as error:
+            raise self._lost(worker, unit) from error
+        if answer is None:
+            raise self._late(worker, unit, timeout_s)
+        results, tainted = answer
+        if tainted:
+            with self._guard:
+                self._end()
+        return results
+
+    def _begun(self) -> WorkerProcess:
+        """The process, ready to work."""
+        with self._guard:
+            if self.closed:
+                raise Stopped
+            if self._worker is not None and self._worker.process.is_alive():
+                return self._worker
+            self._end()
+            # One at a time in a process: beginning one touches what threads share.
+            with _begin:
+                worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
+            self._worker = worker
+        try:
+            ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
+        except _NO_ANSWER as error:
+            raise self._lost(worker, None) from error
+        if not ready:
+            raise self._late(worker, None, START_S)
+        return worker
+
+    def _answer(
+        self, worker: WorkerProcess, timeout_s: float | None
+    ) -> tuple[list[Result], bool] | None:
+        """What the process says of the unit of this number; None where it says nothing in time."""
+        limit = STALL_S if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit
+        while (left := deadline - time.monotonic()) > 0:
+            if not worker.pipe.poll(min(left, LONGEST_WAIT_S)):
+                continue
+            number, results, tainted = worker.pipe.recv()
+            if number == PULSE:
+                if timeout_s is None:
+                    deadline = time.monotonic() + limit
+            # What a forked copy of it says about an earlier unit is passed over.
+            elif number == self._number:
+                return results, tainted
+        return None
+
+    def _lost(self, worker: WorkerProcess, unit: Unit | None) -> Lost:
+        with self._guard:
+            if self.closed:
+                raise Stopped
+            how = worker.how_it_ended()
+            code = worker.process.exitcode
+            self._end()
+        by_chance = code in (-signal.SIGKILL, -signal.SIGTERM)
+        more = " (as where memory is short)" if code == -signal.SIGKILL else ""
+        return Lost(f"{how}{more}{_while(unit)}", by_chance=by_chance)
+
+    def _late(self, worker: WorkerProcess, unit: Unit | None, timeout_s: float | None) -> Lost:
+        with self._guard:
+            if self.closed:
+                raise Stopped
+            where = worker.end_late()
+            self._end()
+        what = f"{NO_STEP} {STALL_S:g} s" if timeout_s is None else f"{NO_END} {timeout_s:g} s"
+        return Lost(f"{what}{_while(unit)}" + (f", {where}" if where else ""))
+
+    def _end(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker.pipe.close()
+            self._worker = None
+
+
+_NO_ANSWER = (EOFError, OSError, ValueError, TypeError, AttributeError, pickle.UnpicklingError)
+"""What a pipe raises whose other end is gone, closed from here, or says what is none of ours."""
+
+_here = threading.local()
+_cells: weakref.WeakSet[Cell] = weakref.WeakSet()
+_begin = threading.Lock()
+atexit.register(close)
+
+NO_END, NO_STEP = "no end within", "no step within"
+
+
+def is_late(result: Result) -> bool:
+    """Whether a run failed because it did not end in time."""
+    return result.status is Status.FAILED and (result.error or "").startswith((NO_END, NO_STEP))
+
+
+def not_tried(runs: Sequence[Run], why: str) -> list[Result]:
+    """Results of runs that were given up; they are run again the next time."""
+    return [_failed(run, f"not tried: {why}") for run in runs]
+
+
+def _failed(run: Run, text: str) -> Result:
+    return Result(run, Status.FAILED, error=text)
+
+
+def _while(unit: Unit | None) -> str:
+    return f" while it ran {unit.title}" if unit is not None else " before it could begin"
+
+
+def serve(pipe: Connection, trail: str, memory: int | None) -> None:
+    """In the process itself: do the units that come, until the other side closes the pipe."""
+    own = os.getpid()
+    with in_a_worker(trail):
+        _limit(memory)
+        pipe.send(READY)
+        speech = pulse.tell(pipe, (PULSE, (), False))
+        while True:
+            try:
+                number, unit = pipe.recv()
+            except EOFError:
+                return
+            # What a package patches when it is imported, it always patches. What goes wrong with
+            # that is said by `perform`, as the result of the runs.
+            with torch_as_found(), contextlib.suppress(BaseException):
+                OPTIMIZERS[unit.runs[0].optimizer]
+            before = shared_by_all()
+            results = perform(unit)
+            if os.getpid() != own:
+                os._exit(0)  # a copy that the optimizer made of this process
+            with speech:
+                pipe.send((number, results, shared_by_all() != before))
+
+
+def _limit(memory: int | None) -> None:
+    # Where memory runs short, the system is to end the one that asks for it, not its coordinator.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800", "ascii")
+    if memory is not None and resource is not None:
+        held = getattr(resource, "RLIMIT_DATA", resource.RLIMIT_AS)
+        resource.setrlimit(held, (memory, resource.getrlimit(held)[1]))

@@ -1,0 +1,92 @@
+"""Where a store is: a URL or the path of a file, and how it is shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from optbench.store.mistake import StoreError
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+"""What every SQLite file begins with (sqlite.org/fileformat.html, 1.3)."""
+
+POSTGRESQL = {"postgresql", "postgres"}
+"""Schemes that name no driver: psycopg 3 is the one that we install."""
+
+
+def parsed(url: str) -> URL:
+    """The URL of a store; what is no URL is the path of a SQLite file.
+
+    Raises
+    ------
+    StoreError
+        Where it is neither.
+    """
+    if not url:
+        raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
+    if "\0" in url or url != url.encode("utf-8", "replace").decode("utf-8"):
+        raise StoreError(f"{_hidden(url)!r} is no store: it holds what is no text")
+    if "://" not in url:
+        return URL.create("sqlite", database=url)
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in POSTGRESQL:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed.get_dialect()
+    # ValueError: a port that is no number.
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        raise StoreError(f"{_hidden(url)!r} is no store: {str(error).splitlines()[0]}") from error
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """A URL without passwords, which may stand behind the question mark, too."""
+    if url.get_backend_name() != "sqlite":
+        url = url.set(query={})
+    return url.render_as_string(hide_password=True)
+
+
+def _hidden(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url).partition("?")[0]
+
+
+def prepare_file(url: URL, *, create: bool) -> None:
+    """Make sure that a SQLite file may be opened: its folder, and that it is none of others.
+
+    Raises
+    ------
+    StoreError
+        Where it may not; nothing is changed then.
+    """
+    name = url.database
+    if url.get_backend_name() != "sqlite" or name in (None, "", ":memory:"):
+        return
+    if name.startswith("file:"):
+        return
+    path = Path(name)
+    if path.is_dir():
+        raise StoreError(
+            f"the store {path} is a folder; name a file, such as {path}/results.sqlite"
+        )
+    if path.exists():
+        # SQLite takes a file shorter than its header for an empty database, and overwrites it.
+        if path.is_file() and _head(path) not in (b"", SQLITE_MAGIC):
+            raise StoreError(f"cannot open the store {shown(url)}: file is not a database")
+        return
+    if not create:
+        raise StoreError(f"there is no store at {path} (optbench run --store {path} makes one)")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder of the store {path}: {error}") from error
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_MAGIC))
+    except OSError:
+        return b""  # Opening it will say why.

@@ -1,0 +1,197 @@
+"""Transactions: whole or not at all, again where a server was away, in one line where they fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+
+from optbench.store.address import shown
+from optbench.store.mistake import StoreError, reason
+
+PATIENCE_S = 60.0
+"""How long a server may be away, as when it is started anew."""
+
+BUSY_MS = 30_000
+"""How long to wait for the transaction of another process on a SQLite file."""
+
+COLLISIONS = 20
+"""How often a transaction gives way to others that write the same rows at once."""
+
+COLLIDED = {"23505", "40001", "40P01"}
+"""PostgreSQL's codes for a row that another made meanwhile, and for transactions in each other's
+way (postgresql.org/docs/current/errcodes-appendix.html)."""
+
+NOT_OURS = {"25006", "42501", "42P01", "42703", "3F000"}
+"""Of those that are no mistake of ours: a server that only reads, a user without the right, tables
+that somebody changed."""
+
+T = TypeVar("T")
+
+
+class Database:
+    """A database, and transactions on it.
+
+    Parameters
+    ----------
+    url : URL
+        Of SQLAlchemy's.
+
+    Attributes
+    ----------
+    shown : str
+        The URL as it may be shown.
+    patience_s : float
+        How long a server may be away: not at all at first, when its name may be wrong.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.shown = shown(url)
+        self.patience_s = 0.0
+        try:
+            self.engine = create_engine(url)
+        except (SQLAlchemyError, ImportError) as error:
+            text = f"cannot open the store {self.shown}: {reason(error)}"
+            if isinstance(error, ImportError) and self.is_postgresql:
+                text += " (pip install 'optbench[postgres]')"
+            raise StoreError(text) from error
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file, or in memory."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL."""
+        return self.url.get_backend_name() == "postgresql"
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.engine.dispose()
+
+    def file(self) -> Path | None:
+        """The file that SQLite has opened; None where there is none."""
+        if not self.is_sqlite:
+            return None
+        listed = self.read(
+            lambda connection: connection.execute(text("PRAGMA database_list")).all()
+        )
+        name = next(row[2] for row in listed if row[1] == "main")
+        return Path(name) if name else None
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` reads, all of one moment where the database is a file.
+
+        Raises
+        ------
+        StoreError
+            Where the database cannot be read.
+        """
+        return self.patiently(lambda: self._transaction(work, "DEFERRED"))
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in one transaction, kept when it returns and undone when it raises.
+
+        It is done again where a server went away or another transaction was in the way, so that
+        it has to begin from what it reads.
+
+        Raises
+        ------
+        StoreError
+            Where the database cannot be written; nothing is changed then.
+        """
+        return self.patiently(lambda: self._transaction(work, "IMMEDIATE"))
+
+    def _transaction(self, work: Callable[[Connection], T], begin: str) -> T:
+        with self.connected() as connection:
+            connection.execution_options(sqlite_begin=begin)
+            with connection.begin():
+                return work(connection)
+
+    def connected(self) -> Connection:
+        """A connection; the caller closes it."""
+        try:
+            return self.engine.connect()
+        except OperationalError as error:
+            if not self.is_sqlite:
+                error.connection_invalidated = True  # there is none: as good as lost
+            raise
+
+    def patiently(self, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` until the database is there, and no other is in the way.
+
+        Raises
+        ------
+        StoreError
+            Where it is not there for so long, or the fault is of another kind.
+        """
+        collisions, pause, deadline = 0, 0.05, None
+        while True:
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    now = time.monotonic()
+                    deadline = now + self.patience_s if deadline is None else deadline
+                    if now >= deadline:
+                        raise StoreError(self._away(error)) from error
+                    time.sleep(pause)
+                    pause = min(2 * pause, 1.0)
+                elif _code(error) in COLLIDED and collisions < COLLISIONS:
+                    collisions += 1
+                elif _is_ours(error):
+                    raise
+                else:
+                    text = f"the store {self.shown} cannot be used: {reason(error)}"
+                    raise StoreError(text) from error
+
+    def _away(self, error: DBAPIError) -> str:
+        if not self.patience_s:
+            return f"cannot open the store {self.shown}: {reason(error)}"
+        return (
+            f"the store {self.shown} was away for {self.patience_s:.0f} s, and is yet "
+            f"({reason(error)}): what is in it stays, and the same command goes on from there"
+        )
+
+
+def _code(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _is_ours(error: DBAPIError) -> bool:
+    """Whether it is a mistake of this program: a row or a statement that is wrong."""
+    fault = type(error) in (DatabaseError, InternalError, OperationalError)
+    return not fault and _code(error) not in NOT_OURS
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # Begin and commit are ours: Python's module begins late, and not before a CREATE TABLE
+    # (docs.sqlalchemy.org, dialects/sqlite, "Enabling Non-Legacy SQLite Transactional Modes").
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # Of the connection alone; nothing here writes to a file that may be somebody else's.
+    for pragma in ("synchronous=NORMAL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer says so at once: one that finds out late that another writes cannot wait for it.
+    begin = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {begin}")

@@ -1,0 +1,17 @@
+"""What a store says when it cannot be used."""
+
+from __future__ import annotations
+
+from optbench.plain_text import on_a_line
+
+
+class StoreError(RuntimeError):
+    """A store that cannot be opened, read or written; a line says why, and what would help."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(on_a_line(text))
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what the database said, without SQLAlchemy's words around it."""
+    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,196 @@
+"""PostgreSQL: a server that goes away and comes back, and stores of it that are like a file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from alembic import command
+from alembic.config import Config
+from postgres_server import PostgresServer
+from sqlalchemy import Connection, create_engine, inspect, text
+from test_coordination import KEYS, NEVER, RUNS
+from test_migrations import DATA, FRAMES, rows
+from test_store import HERE, result, run
+
+from optbench.engine.runs import Result, Status
+from optbench.store import Store, StoreError, presence, schema
+
+
+@pytest.fixture
+def store(postgres: PostgresServer) -> Iterator[Store]:
+    with Store(postgres.new(), create=True) as made:
+        yield made
+
+
+@contextmanager
+def starting(server: PostgresServer) -> Iterator[None]:
+    """The server comes back while what is within is waiting for it."""
+    thread = threading.Thread(target=server.start)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@pytest.mark.parametrize("how", ["kill -9", "stop"])
+def test_a_store_waits_for_a_server_that_comes_back(
+    store: Store, postgres: PostgresServer, how: str
+) -> None:
+    store.add([result(RUNS[0])], HERE)
+    postgres.kill9() if how == "kill -9" else postgres.stop("immediate")
+    with starting(postgres):
+        if how == "stop":
+            assert len(store.runs()) == 1
+        store.add([result(RUNS[1])], HERE)
+    assert store.missing(RUNS) == RUNS[2:]
+    assert store.attempts(KEYS) == {KEYS[0]: 1, KEYS[1]: 1}
+
+
+def test_a_server_that_stays_away_is_said_to(store: Store, postgres: PostgresServer) -> None:
+    store.add([result(RUNS[0])], HERE)
+    store._database.patience_s = 0.2
+    postgres.stop()
+    try:
+        with pytest.raises(StoreError, match="was away for 0 s, and is yet") as refused:
+            store.count()
+        assert len(str(refused.value).splitlines()) == 1
+        with pytest.raises(StoreError, match="cannot open the store"):
+            Store(postgres.url())
+    finally:
+        postgres.start()
+    assert store.count() == 1
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_commit_whose_answer_is_lost_is_done_once(
+    store: Store, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    store.add([result(RUNS[0])], HERE)
+    dialect = store._database.engine.dialect
+    commit, lost = dialect.do_commit, []
+
+    def lose(connection: Any) -> None:
+        if not lost:
+            lost.append(connection.driver_connection.info.backend_pid)
+            if committed:
+                commit(connection)
+            postgres.execute(f"SELECT pg_terminate_backend({lost[0]}, 5000)")
+            connection.execute("SELECT 1")
+        commit(connection)
+
+    monkeypatch.setattr(dialect, "do_commit", lose)
+    store.add([result(RUNS[0]), result(RUNS[1])], HERE)
+    assert lost
+    assert store.attempts(KEYS) == {KEYS[0]: 2, KEYS[1]: 1}
+    assert len(store.runs()) == 2
+
+
+def test_a_coordinator_stays_one_when_its_server_comes_back(
+    store: Store, postgres: PostgresServer
+) -> None:
+    with Store(store.url.render_as_string()) as second, store.coordinate() as me:
+        with second.coordinate() as other:
+            me.claim(dict.fromkeys(KEYS[:3], 0))
+            postgres.kill9()
+            postgres.start()
+            assert other.claim(NEVER).mine == {KEYS[3]}
+            assert me.claim(NEVER).mine == set(KEYS[:3])
+            # Its session is lost, and the server is the same one.
+            postgres.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+            )
+            assert me.claim(dict.fromkeys(KEYS[:3], 0)).mine == set(KEYS[:3])
+            assert other.claim(NEVER).mine == {KEYS[3]}
+        assert me.claim(NEVER).mine == set(KEYS)
+
+
+def test_who_died_with_the_server_is_taken_over_after_a_grace(
+    store: Store, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store._database.engine.begin() as connection:
+        row = {"key": KEYS[0], "coordinator": 5, "server": "of another life"}
+        connection.execute(schema.claims.insert(), row)
+    with store.coordinate() as me:
+        monkeypatch.setattr(presence, "GRACE_S", 1e9)
+        assert me.claim(NEVER).mine == set(KEYS[1:])
+        monkeypatch.setattr(presence, "GRACE_S", 0.0)
+        assert me.claim(NEVER).mine == set(KEYS)
+
+
+def test_frames_are_those_of_a_file(store: Store, tmp_path: Path) -> None:
+    results = [
+        result(run(name, problem, seed=seed, device=device), seconds=0.5)
+        for name in ("sgd", "adam[fused]", "adam")
+        for problem in ("quadratic", "beale")
+        for seed in (3, 0)
+        for device in ("cpu", "CPU")
+    ]
+    results.append(Result(run("lion"), Status.FAILED, error="—"))
+    with Store(str(tmp_path / "results.sqlite"), create=True) as file:
+        for one in (store, file):
+            one.add(results, HERE)
+        for name in ("runs", "targets", "traces", "problems", "environments"):
+            frames = [getattr(one, name)() for one in (store, file)]
+            for frame in frames:
+                assert not frame.empty
+            pd.testing.assert_frame_equal(*frames)
+        assert store.costs() == file.costs()
+
+
+def test_an_older_store_opens_with_all_that_is_in_it(postgres: PostgresServer) -> None:
+    url = postgres.new().replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("DROP TABLE alembic_version"))
+        _copy_rows(connection)
+    engine.dispose()
+    with Store(url) as store:
+        for name, told in FRAMES.items():
+            # C.UTF-8 and ours sort alike; numbers of rows are as they were.
+            assert rows(getattr(store, name)(), told["columns"]) == told["rows"]
+        store.add([result()], HERE)
+        assert store.count() == 11
+    with Store(url) as store:
+        assert store.count() == 11
+
+
+def _copy_rows(connection: Connection) -> None:
+    source = sqlite3.connect(DATA / "schema-1.sqlite")
+    for table in ("optbench_meta", "environments", "problems", "runs", "traces"):
+        kinds = {c["name"]: c["type"].python_type for c in inspect(connection).get_columns(table)}
+        cursor = source.execute(f'SELECT * FROM "{table}"')
+        names = [each[0] for each in cursor.description]
+        listed = ", ".join(f'"{name}"' for name in names)
+        values = ", ".join(f":{name}" for name in names)
+        for row in cursor:
+            told = {
+                name: bool(value) if kinds[name] is bool and value is not None else value
+                for name, value in zip(names, row, strict=True)
+            }
+            connection.execute(text(f"INSERT INTO {table} ({listed}) VALUES ({values})"), told)
+        if "id" in names:
+            connection.execute(
+                text(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")
+            )
+    source.close()
+
+
+def test_a_server_that_only_reads_is_said_to(postgres: PostgresServer) -> None:
+    url = postgres.new()
+    Store(url, create=True).close()
+    with Store(f"{url}%20-cdefault_transaction_read_only%3Don") as reader:
+        assert reader.count() == 0
+        with pytest.raises(StoreError, match="read-only transaction"):
+            reader.add([result()], HERE)
