@@ -28,8 +28,8 @@ def parsed(url: str) -> URL:
     """
     if not url:
         raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
-    if "\0" in url or (not url.isascii() and url != url.encode("utf-8", "replace").decode("utf-8")):
-        raise StoreError(f"{url!r} is no store: it holds what is no text")
+    if "\0" in url or url != url.encode("utf-8", "replace").decode("utf-8"):
+        raise StoreError(f"{_hidden(url)!r} is no store: it holds what is no text")
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:

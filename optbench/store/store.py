@@ -46,10 +46,11 @@ class Store:
         self.url = parsed(url)
         try:
             prepare_file(self.url, create=create)
-        except OSError as error:  # a name that is too long, a folder that nobody may look into
-            text = f"cannot open the store {shown(self.url)}: {error.strerror}"
+            self._database = Database(self.url, writes=create)
+        # A name that is too long, an option of the URL's that the driver does not take.
+        except (OSError, ValueError, TypeError, SQLAlchemyError) as error:
+            text = f"cannot open the store {shown(self.url)}: {reason(error)}"
             raise StoreError(text) from error
-        self._database = Database(self.url, writes=create)
         try:
             open_store(self._database, create=create)
         except BaseException as error:

@@ -31,7 +31,7 @@ ALL = "|".join(
 """In one string: what it opens, nothing of it may close."""
 
 TEXTS = {
-    "runs": ("optimizer", "base", "variant", "code", "error", "dtype", "device"),
+    "runs": ("optimizer", "base", "variant", "error", "dtype", "device"),
     "problems": ("problem", "data", "cite", "summary"),
     "environments": ("cpu", "os", "python", "torch", "numpy", "optbench", "device", "commit"),
 }
@@ -138,11 +138,11 @@ def test_every_text_of_a_store_stays_text(optbench: Optbench, store: Path, workp
         ("runs", "steps", -1, "hold -1 as steps"),
         ("runs", "status", "fine", "hold the status 'fine'"),
         ("runs", "optimizer", b"\xff", "as optimizer"),
-        ("runs", "hyperparameters", "{", "the runs of .* cannot be read"),
-        ("runs", "hyperparameters", "[" * 100_000, "the runs of .* cannot be read"),
-        ("runs", "hits", "[1, 2", "the targets of .* cannot be read"),
-        ("runs", "hits", '["x"]', "the targets of .* cannot be read"),
-        ("problems", "targets", "[[]]", "the targets of .* (cannot be read|hold)"),
+        ("runs", "hyperparameters", "{", "cannot be read|is damaged"),
+        ("runs", "hyperparameters", "[" * 100_000, "cannot be read|is damaged"),
+        ("runs", "hits", "[1, 2", "cannot be read|is damaged"),
+        ("runs", "hits", '["x"]', "cannot be read|is damaged"),
+        ("problems", "targets", "[[]]", "cannot be read|is damaged|hold"),
         ("problems", "dimension", "wide", "the runs of .* hold 'wide' as dimension"),
         ("problems", "target", "near", "hold 'near' as target"),
         ("environments", "threads", "many", "hold 'many' as threads"),
