@@ -10,20 +10,21 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import select
 from test_store import HERE, result, run
 
 from optbench.engine.identity import key
 from optbench.engine.runs import Result, Status
-from optbench.store import Store
+from optbench.store import Store, schema
 from optbench.store.coordination import Claim, Coordinator
 from optbench.store.presence import LockFile
 
-RUNS = {key(one): one for one in (run(seed=seed) for seed in range(5))}
+RUNS = {key(one): one for one in (run(seed=seed) for seed in range(4))}
 NAMES = sorted(RUNS)
 
 MEMORY = Path("/dev/shm")
 
-names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True)
+names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)
 which_one = st.integers(0, 2)
 
 
@@ -121,6 +122,13 @@ class StoreIsTwoDictionaries(RuleBasedStateMachine):
         assert self.store.count() == len(self.attempts)
         left = [RUNS[n] for n in NAMES if self.status.get(n, Status.FAILED) is Status.FAILED]
         assert self.store.missing([RUNS[name] for name in NAMES]) == left
+
+    @invariant()
+    def who_holds_what_is_kept(self) -> None:
+        numbers = {each[2]._presence.number: me for me, each in self.alive.items()}
+        rows = self.store._database.read(lambda c: c.execute(select(schema.claims)).all())
+        kept = {row.key: numbers[row.coordinator] for row in rows if row.coordinator in numbers}
+        assert kept == {name: who for name, who in self.holder.items() if who in self.alive}
 
     def teardown(self) -> None:
         if not hasattr(self, "store"):
