@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Test files at a time. Many of them wait for processes of their own; two fill two cores.
 JOBS ?= 2
 
-.PHONY: report sample test quick-test faults mutants asv nightly definitions format clean
+.PHONY: report sample test quick-test faults audit mutants asv nightly definitions format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
@@ -34,6 +34,11 @@ quick-test: $(VENV)/.installed-test
 # Kill -9 of everything, full disks, damaged files: ten minutes; `make test` has a part of it.
 faults: $(VENV)/.installed-test
 	$(BIN)/pytest -m "faults or slow" tests/faults
+
+# Known weaknesses of the pinned versions; asks a service of the package index.
+audit: $(VENV)/bin/python
+	$(PIP) --target $(VENV)/audit pip-audit
+	PYTHONPATH=$(VENV)/audit $(BIN)/python -m pip_audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 # The proof that the contract can fail: 24 historical bugs, each beside its correct twin.
 mutants: $(VENV)/.installed-test

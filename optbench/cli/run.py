@@ -126,7 +126,12 @@ def run(
     if dask is not None and jobs is not None:
         raise WrongUse("--jobs and --dask exclude each other: local:N is a cluster of N workers")
     chosen = selections(suite, optimizer, problem, lr, tune, setting, seeds, budget, schedule, ddp)
-    planned = plan(chosen, dtype=dtype.value, device=device)
+    planned = plan(
+        chosen,
+        dtype=dtype.value,
+        device=device,
+        elsewhere=dask is not None and not dask.startswith("local:"),
+    )
     for (name, where), reason in planned.not_applicable.items():
         if optimizer and name in optimizer and problem and where in problem:
             say(f"left out: {name} on {where}: {reason}")

@@ -50,10 +50,17 @@ def environment(device: str = "cpu") -> Environment:
         torch=torch.__version__,
         numpy=np.__version__,
         optbench=version("optbench"),
-        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        device=_device(device),
         commit=commit,
         dirty=None if changes is None else bool(changes),
     )
+
+
+def _device(device: str) -> str:
+    """The model of a GPU; a coordinator of other machines' GPUs may have none."""
+    if device.startswith("cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name(device)
+    return device
 
 
 def _cpu() -> str:

@@ -91,8 +91,23 @@ NEEDS = {
 }
 
 
-def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str = "cpu") -> Plan:
+def plan(
+    selections: Iterable[Selection],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    elsewhere: bool = False,
+) -> Plan:
     """Expand selections into runs.
+
+    Parameters
+    ----------
+    selections : iterable of Selection
+        What is wanted.
+    dtype, device : str
+        Of all runs, in torch's words.
+    elsewhere : bool
+        The device is one of other machines; each of them says whether it has it.
 
     Raises
     ------
@@ -106,7 +121,8 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
     NoSuchDevice
         A device, or as many as ``ddp`` takes, is not here.
     """
-    check_device(device)
+    if not elsewhere:
+        check_device(device)
     device = device_name(device)
     runs: dict[Run, None] = {}
     left_out: dict[tuple[str, str], str] = {}
@@ -127,7 +143,8 @@ def plan(selections: Iterable[Selection], *, dtype: str = "float32", device: str
                         optimizer.settings(settings)
                         accepted[hyperparameters] = None
                     if DDP in settings:
-                        check_processes(settings[DDP], device)
+                        if not elsewhere:
+                            check_processes(settings[DDP], device)
                         undivided = _undivided(optimizer, problem, settings[DDP])
                         if undivided:
                             left_out[optimizer.name, problem.name] = undivided
@@ -222,7 +239,10 @@ def device_name(device: str) -> str:
     >>> device_name("cuda"), device_name("cuda:1"), device_name("cpu:0")
     ('cuda:0', 'cuda:1', 'cpu')
     """
-    found = torch.device(device)
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise NoSuchDevice(f"{shown(device)} is no device: cpu, cuda or cuda:1 is one") from error
     return "cpu" if found.type == "cpu" else f"{found.type}:{found.index or 0}"
 
 

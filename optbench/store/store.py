@@ -15,6 +15,7 @@ from optbench.defaults import DEFAULT_STORE
 from optbench.engine.environment import Environment
 from optbench.engine.identity import key
 from optbench.engine.runs import Result, Run, Status
+from optbench.optimizers.of_the_run import DDP
 from optbench.store import frames, rows, schema
 from optbench.store.address import parsed, prepare_file, shown
 from optbench.store.attempts import attempts_of
@@ -110,6 +111,8 @@ class Store:
             select(*of, func.sum(r.seconds), func.sum(r.budget))
             .join(schema.problems, p.id == r.problem_id)
             .where(r.seconds.is_not(None), r.status == Status.OK.value)
+            # What several processes took for one gradient says nothing about what one takes.
+            .where(~r.hyperparameters.contains(f'"{DDP}":'))
             .group_by(*of)
         )
         found = self._database.read(lambda connection: connection.execute(query).all())

@@ -92,7 +92,7 @@ CASES = {
     "large seed": ((*SGD, "--seeds", "0,9999999999"), "less than 2147483648 (got 9999999999)"),
     "no budget": ((*SGD, "--budget", 0), "budget: Input should be greater than or equal to 1"),
     "negative budget": ((*SGD, "--budget", -5), "greater than or equal to 1 (got -5)"),
-    "no jobs": ((*SGD, "--jobs", 0), "Invalid value for '--jobs'"),
+    "fewer jobs than none": ((*SGD, "--jobs", -1), "Invalid value for '--jobs'"),
     # where and how
     "device": ((*SGD, "--device", "nonsense"), "device 'nonsense' is not available here"),
     "dtype": ((*SGD, "--dtype", "float16"), "'float16' is not one of 'float32', 'float64'"),

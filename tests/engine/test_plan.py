@@ -368,3 +368,13 @@ def test_the_default_flag_is_no_part_of_what_a_run_is() -> None:
     (run,) = runs(select(seeds=(0,)))
     assert dataclasses.replace(run, default=False) == run
     assert hash(dataclasses.replace(run, default=False)) == hash(run)
+
+
+def test_a_device_of_other_machines_is_not_looked_for_here() -> None:
+    chosen = [Selection(optimizers=("adam",), problems=("quadratic",), seeds=(0,))]
+    with pytest.raises(NoSuchDevice):
+        plan(chosen, device="cuda:7")
+    (run,) = plan(chosen, device="cuda:7", elsewhere=True).runs
+    assert run.device == "cuda:7"
+    with pytest.raises(NoSuchDevice, match="'nonsense' is no device"):
+        plan(chosen, device="nonsense", elsewhere=True)

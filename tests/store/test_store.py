@@ -464,29 +464,3 @@ def test_figures_keep_their_type_where_all_runs_failed(store: Store) -> None:
 
 
 # What is in a file is data.
-
-
-def test_nothing_in_the_package_unpickles() -> None:
-    # But for the contract, which asks whether an optimizer can be: it reads what it just wrote.
-    sources = sorted(
-        source
-        for source in Path(optbench.__file__).parent.rglob("*.py")
-        if source.parent.name != "conformance"
-    )
-    assert len(sources) > 50
-    forbidden = (
-        "pickle",
-        "torch.load",
-        "torch.save",
-        "shelve",
-        "joblib",
-        "allow_pickle",
-        "marshal",
-    )
-    used = [
-        f"{source.name}:{number}: {line.strip()}"
-        for source in sources
-        for number, line in enumerate(source.read_text("utf-8").splitlines(), start=1)
-        if any(word in line.partition("#")[0] for word in forbidden)
-    ]
-    assert used == []
