@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from optbench.engine.plan import NothingToRun, Selection, parse_seeds, plan
+from optbench.engine.plan import NoSuchDevice, NothingToRun, Selection, parse_seeds, plan
 from optbench.engine.runs import Run, frozen
 from optbench.engine.suites import MNIST, NOT_RANDOM, SUITES, TRIED_SCHEDULES, Suite
 from optbench.optimizers import OPTIMIZERS, WrongHyperparameter
