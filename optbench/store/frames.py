@@ -153,6 +153,9 @@ def _joined(connection: Connection, query: Any, numbers: Any) -> dict[str, Any]:
     found = columns(connection, query)
     ids: Any = found.pop("id")
     order = np.argsort(ids)
+    there = np.isin(numbers, ids)
+    if not there.all():
+        raise ValueError(f"there is no row {numbers[~there][0]}, which a run refers to")
     place = order[np.searchsorted(ids, numbers, sorter=order)]
     return {
         name: Texts(column.codes[place], column.texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 from test_store import HERE, result, run, trace
 
 from optbench.engine.runs import Result, Status
-from optbench.store import Store, columns
+from optbench.store import Store, StoreError, columns
 
 FRAMES = ("runs", "targets", "traces", "problems", "environments")
 
@@ -54,3 +56,15 @@ def test_traces_stand_by_run_and_metric(store: Store) -> None:
     assert last["step"].tolist() == [0, 1, 2, 0, 5]
     assert last["value"].tolist() == [3.0, 2.0, 1.0, 1.0, 2.0]
     assert traces["run"].is_monotonic_increasing
+
+
+def test_a_run_of_a_problem_that_is_not_there_is_no_other_problems(
+    store: Store, tmp_path: Path
+) -> None:
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as file:
+        file.execute("UPDATE runs SET problem_id = 77 WHERE id = 3")
+        file.commit()
+    damaged = Store(str(tmp_path / "results.sqlite"))
+    with damaged, pytest.raises(StoreError, match="is damaged: there is no row 77"):
+        damaged.runs()
