@@ -31,6 +31,10 @@ TRIM = 0.25
 """What an interquartile mean leaves out at either end."""
 
 
+AT_A_TIME = 250
+"""Draws of the bootstrap."""
+
+
 def attainment(runs: pd.DataFrame, targets: pd.DataFrame, points: int = 61) -> pd.DataFrame:
     """The runtime distribution of each optimizer, with its band.
 
@@ -185,6 +189,13 @@ def _joint_weights(strata: tuple[tuple[str, int], ...]) -> Floats:
     return np.concatenate([seed_weights(problem, seeds) for problem, seeds in strata], axis=1)
 
 
+@lru_cache(maxsize=8)
+def _joint_counts(strata: tuple[tuple[str, int], ...]) -> npt.NDArray[np.int32]:
+    """How often each seed of some problems is drawn, [seeds, draws]."""
+    counts = [np.rint(seed_weights(problem, seeds) * seeds) for problem, seeds in strata]
+    return np.ascontiguousarray(np.concatenate(counts, axis=1).T, dtype=np.int32)
+
+
 def _interquartile_mean(
     values: Floats, problems: dict[str, npt.NDArray[np.intp]]
 ) -> tuple[float, float, float]:
@@ -197,10 +208,17 @@ def _interquartile_mean(
     mean = float(ordered[cut : cut + kept].mean())
     if all(len(rows) == 1 for rows in problems.values()):
         return mean, np.nan, np.nan
+    drawn = _joint_counts(tuple((problem, len(rows)) for problem, rows in problems.items()))
+    between = np.empty((len(ordered), drawn.shape[1]))
     # How often each value is drawn, in the order of the values: those between the cuts are
-    # counted by what of the running count falls between them.
-    counts = [seed_weights(problem, len(rows)) * len(rows) for problem, rows in problems.items()]
-    running = np.rint(np.concatenate(counts, axis=1)[:, order]).cumsum(axis=1)
-    between = np.diff(np.clip(running, cut, cut + kept), axis=1, prepend=cut)
-    low, high = percentile_interval(between @ ordered / kept)
+    # counted by what of the running count falls between them. A part of the draws at a time, which
+    # stays near the processor: it is most of the work of a report on many seeds.
+    for first in range(0, drawn.shape[1], AT_A_TIME):
+        part = slice(first, first + AT_A_TIME)
+        running = drawn[:, part][order]
+        np.cumsum(running, axis=0, out=running)
+        np.clip(running, cut, cut + kept, out=running)
+        between[0, part] = running[0] - cut
+        np.subtract(running[1:], running[:-1], out=between[1:, part])
+    low, high = percentile_interval(between.T @ ordered / kept)
     return mean, float(low), float(high)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from optbench.analysis.quantiles import Floats, lower_quantiles_by_row_group
+from optbench.analysis.traced import points
 
 QUARTILES = (0.25, 0.5, 0.75)
 BAND = ["problem", "optimizer", "step", "low", "median", "high", "seeds"]
@@ -38,12 +39,8 @@ def bands(
         ``problem``, ``optimizer``, ``step``, ``low``, ``median``, ``high``, ``seeds``;
         sorted by the first three.
     """
-    points = traces[(traces["metric"] == metric).to_numpy(dtype=bool)]
-    row = pd.Index(runs["run"]).get_indexer(pd.Index(points["run"]))
-    known = row >= 0
-    row = row[known].astype(np.intp)
-    step = points["step"].to_numpy()[known]
-    value = points["value"].to_numpy(dtype=np.float64)[known]
+    found = points(runs, traces, [metric])
+    row, step, value = found.row, found.step, found.value
     if relative:
         initial = runs["initial_gap"].to_numpy(dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,6 +8,7 @@ from scipy.stats import t as student
 
 from optbench.analysis.quantiles import Floats
 from optbench.analysis.resampling import LEVEL
+from optbench.analysis.traced import points
 
 SETTING = ["optimizer", "lr", "hyperparameters"]
 COLUMNS = [*SETTING, "gap", "low", "high", "runs", "drift"]
@@ -40,15 +41,11 @@ def stationary_gap(runs: pd.DataFrame, traces: pd.DataFrame, problem: str) -> pd
         one before: 1 but for noise where the cloud is stationary, less where it still shrinks).
     """
     here = runs[(runs["problem"] == problem).to_numpy(dtype=bool)].sort_values([*SETTING, "seed"])
-    metric = (traces["metric"] == "gap").to_numpy(dtype=bool)
-    points = traces[metric]
-    row = pd.Index(here["run"]).get_indexer(pd.Index(points["run"]))
-    points, row = points[row >= 0], row[row >= 0]
+    found = points(here, traces, ["gap"])
     # Sorted, so that sums do not depend on the order of the rows.
-    order = np.lexsort([points["step"].to_numpy(), row])
-    row, points = row[order], points.iloc[order]
-    when = points["step"].to_numpy() / here["budget"].to_numpy()[row]
-    value = points["value"].to_numpy(dtype=np.float64)
+    order = np.lexsort([found.step, found.row])
+    row, value = found.row[order], found.value[order]
+    when = found.step[order] / here["budget"].to_numpy()[row]
     last = np.full(len(here), np.nan)
     before = when <= BEGIN
     last[row[before]] = value[before]  # sorted by step: the last one stays

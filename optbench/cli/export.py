@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from optbench.cli.console import say
+from optbench.cli.console import doing, say
 from optbench.cli.options import StoreOption
 from optbench.defaults import DEFAULT_STORE
 
@@ -43,17 +43,16 @@ def export(
         format_ = Format.parquet if named else Format.csv
     if out is None and format_ is Format.parquet:
         raise WrongUse("parquet is not text: name a file with --out")
-    with Store(store) as opened:
+    with Store(store) as opened, doing("reading the store"):
         frame = sound(opened, "runs")
     try:
-        if format_ is Format.parquet:
-            frame.to_parquet(out, index=False)
-        else:
-            text = csv_text(frame)
-            if out is None:
-                sys.stdout.write(text)
+        with doing(f"writing {len(frame):,} runs"):
+            if format_ is Format.parquet:
+                frame.to_parquet(out, index=False)
+            elif out is None:
+                sys.stdout.write(csv_text(frame))
             else:
-                out.write_text(text, "utf-8", newline="")
+                out.write_text(csv_text(frame), "utf-8", newline="")
     except ImportError as error:
         raise WrongUse("parquet needs pyarrow: pip install pyarrow") from error
     except BrokenPipeError:

@@ -95,7 +95,8 @@ def write(
     from optbench.cli.mistakes import WrongUse
     from optbench.report import write_report
 
-    results = load(store)
+    with doing("reading the store"):
+        results = load(store)
     options = [f"--baseline {shlex.quote(baseline)}"]
     options += [f"--compare {shlex.quote(str(file))}" for file in compare]
     if asv is not None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,31 @@ def key(run: Run) -> str:
     budget, and the code that runs: a result is reused only where the same would come out.
     Of a schedule it covers what it does to the rate.
     """
+    return keys((run,))[0]
+
+
+def keys(runs: Iterable[Run]) -> list[str]:
+    """The `key` of each run.
+
+    Runs of a plan that differ in their seed alone stand together, and the seed ends what is
+    hashed: all that comes before it is written out and hashed once for the lot.
+    """
+    found: list[str] = []
+    last: Run | None = None
+    before_seed = hashlib.sha256()
+    for run in runs:
+        if last is None or not _differ_in_seed_alone(run, last):
+            text = canonical(_fields(run))
+            before_seed = hashlib.sha256(text[: text.rindex(":") + 1].encode())
+            last = run
+        digest = before_seed.copy()
+        digest.update(f"{run.seed}}}".encode())
+        found.append(digest.hexdigest()[:32])
+    return found
+
+
+def _fields(run: Run) -> dict[str, object]:
+    """What is hashed; sorted by name, ``seed`` is the last."""
     fields = {
         "optimizer": run.optimizer,
         "hyperparameters": run.settings,
@@ -42,7 +68,21 @@ def key(run: Run) -> str:
     }
     if LR_SCHEDULE in run.settings:
         fields[LR_SCHEDULE] = _rates_of(run.settings[LR_SCHEDULE], run.budget)
-    return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+    return fields
+
+
+def _differ_in_seed_alone(one: Run, other: Run) -> bool:
+    return (
+        # One object, as a plan has it for all seeds: 1 and 1.0 are equal, and written otherwise.
+        one.hyperparameters is other.hyperparameters
+        and one.problem == other.problem
+        and one.optimizer == other.optimizer
+        and one.budget == other.budget
+        and one.problem_version == other.problem_version
+        and one.data == other.data
+        and one.dtype == other.dtype
+        and one.device == other.device
+    )
 
 
 @functools.cache

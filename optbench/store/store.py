@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.defaults import DEFAULT_STORE
 from optbench.engine.environment import Environment
-from optbench.engine.identity import key
+from optbench.engine.identity import key, keys
 from optbench.engine.runs import Result, Run, Status
 from optbench.optimizers.of_the_run import DDP
 from optbench.store import frames, rows, schema
@@ -80,20 +80,21 @@ class Store:
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """The runs that are not here yet. A failed one counts as missing."""
-        keys = {key(run): run for run in runs}
+        wanted = dict(zip(keys(runs), runs, strict=True))
         r = schema.runs.c
 
         def work(connection: Connection) -> list[str]:
             query = select(r.key).where(r.status != Status.FAILED.value)
             return [
                 found
-                for some in batches(keys)
+                # Sorted, so that what lies together in the index is read together.
+                for some in batches(sorted(wanted))
                 for found in connection.execute(query.where(r.key.in_(some))).scalars()
             ]
 
         for found in self._database.read(work):
-            keys.pop(found, None)  # a damaged file may name one twice
-        return list(keys.values())
+            wanted.pop(found, None)  # a damaged file may name one twice
+        return list(wanted.values())
 
     def attempts(self, keys: Iterable[str]) -> dict[str, int]:
         """How often each run that is here was done, by key; what was never done is left out."""

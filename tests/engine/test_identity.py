@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optbench.engine import identity
-from optbench.engine.identity import code_of, key
-from optbench.engine.runs import Run
+from optbench.engine.identity import code_of, key, keys
+from optbench.engine.runs import Run, canonical
 from optbench.optimizers import OPTIMIZERS
 
 RUN = Run("adam", (("betas", (0.9, 0.99)), ("lr", 0.1)), "quadratic", 1, "none", 0, 100)
+
+FROZEN = [
+    "c266c75944181dac04bd9b2df9d4433b",
+    "6cfcef400c7ad6f9f9546e3e707e8c97",
+    "6d2a0931c35f32b596c16545c7917ac2",
+    "0c8c2b8be2cb5da87f6a0c2dcee36651",
+]
+"""Made before `keys` was there; they change with `ENGINE_VERSION` alone."""
 
 OPTIMIZER = """
 import torch
@@ -65,6 +75,50 @@ def test_a_key_is_32_hexadecimal_digits_and_the_same_each_time() -> None:
 def test_a_key_does_not_depend_on_the_order_of_hyperparameters() -> None:
     turned = dataclasses.replace(RUN, hyperparameters=RUN.hyperparameters[::-1])
     assert key(turned) == key(RUN)
+
+
+def test_keys_of_old_results_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    # But for the code, which is that of the day: results in stores are found by these.
+    monkeypatch.setattr(identity, "code_of", lambda optimizer: f"torch=2.13.0 source={optimizer}")
+    odd = (("betas", (0.9, 0.99)), ("lr", 1e-05), ("nesterov", True), ("ö", None))
+    scheduled = (("lr", 1.0), ("lr_schedule", "cosine"))
+    assert (
+        keys(
+            [
+                RUN,
+                dataclasses.replace(RUN, seed=2**31 - 1),
+                dataclasses.replace(RUN, hyperparameters=odd, dtype="bfloat16", device="cuda:1"),
+                dataclasses.replace(RUN, optimizer="sgd", hyperparameters=scheduled),
+            ]
+        )
+        == FROZEN
+    )
+
+
+def test_keys_of_many_runs_are_those_of_each() -> None:
+    rng = np.random.default_rng(3)
+    # 1 and 1.0 are equal, and other runs; a plan has one object for all seeds, a caller may not.
+    settings = [(("lr", 1),), (("lr", 1.0),), (("lr", True),), (("lr", float("1")),)]
+    runs = [
+        dataclasses.replace(RUN, hyperparameters=one, seed=seed, **change)
+        for one in settings
+        for change in CHANGES
+        if not {"hyperparameters", "seed"} & set(change)
+        for seed in (0, 1, 10)
+    ]
+    for order in (range(len(runs)), rng.permutation(len(runs))):
+        some = [runs[i] for i in order]
+        assert keys(some) == [key(run) for run in some]
+        assert keys(some) == [plain_key(run) for run in some]
+    assert keys([]) == []
+
+
+def plain_key(run: Run) -> str:
+    """The definition, without any shortcut."""
+    fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "default"}
+    fields |= {"hyperparameters": run.settings, "code": code_of(run.optimizer)}
+    fields["engine"] = identity.ENGINE_VERSION
+    return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
 
 
 def test_a_key_does_not_depend_on_the_league() -> None:

@@ -9,6 +9,7 @@ from scipy.stats import binom
 from optbench.analysis.claims.claim import Evidence, Finding, Undecided, Verdict
 from optbench.analysis.claims.needed import needed, undecided
 from optbench.analysis.claims.ratios import ALPHA
+from optbench.analysis.traced import points
 
 ADAPTIVE = ("adam", "rmsprop", "adagrad")
 WILSON = "wilson"
@@ -81,10 +82,10 @@ def adaptive_choose_worse(evidence: Evidence) -> Finding:
     SGD's, at every choice of lr. Refuted: none's is.
     """
     runs = needed(evidence.tuned.runs, ("sgd", *ADAPTIVE), (WILSON,), each=True)
-    traces = evidence.results.traces
-    rates = traces[(traces["metric"] == "error_rate").to_numpy(dtype=bool)]
-    rates = rates[rates["run"].isin(runs["run"]).to_numpy(dtype=bool)]
-    last = rates.sort_values(["run", "step"]).groupby("run")["value"].last().rename("error_rate")
+    found = points(runs, evidence.results.traces, ["error_rate"])
+    run = runs["run"].to_numpy()[found.row]
+    rates = pd.DataFrame({"run": run, "step": found.step, "error_rate": found.value})
+    last = rates.sort_values(["run", "step"]).groupby("run")["error_rate"].last()
     ended = runs.join(last, on="run")
     fitted = ended[ended["steps_to_target"].notna() & (ended["status"] == "ok")]
     lacking = [o for o in ("sgd", *ADAPTIVE) if not (fitted["optimizer"] == o).any()]
