@@ -7,7 +7,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from optbench.compare.bisection import NothingToFind
 from optbench.compare.contest import NothingCompared
-from optbench.engine.dask_workers import ClusterError
+from optbench.engine.dask_connection import ClusterError
 from optbench.engine.plan import NoSuchDevice, NothingToRun
 from optbench.nightly.announcement import NotANight
 from optbench.nightly.data_branch import DataBranchError

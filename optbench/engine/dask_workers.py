@@ -7,23 +7,31 @@ something else would come out refuse. See docs/clusters.md.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
-import logging
-import re
 import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future, wait
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optbench.engine.dask_connection import (
+    CLOSE_S,
+    ClusterError,
+    address_of,
+    client_of,
+    close,
+    local_cluster,
+    quiet,
+    reasons,
+    stopped_listening,
+)
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
@@ -36,7 +44,6 @@ from optbench.plain_text import printable
 if TYPE_CHECKING:
     import distributed
 
-    from optbench.engine.local_cluster import LocalCluster
     from optbench.engine.remote_work import Job
 
 REFUSED = b"refused\n"
@@ -44,9 +51,6 @@ REFUSED = b"refused\n"
 
 MUST_AGREE = ("optbench", "torch")
 """Packages whose version must be the coordinator's."""
-
-CONNECT_S = 20.0
-"""Seconds for the scheduler to answer."""
 
 PATIENCE_S = 300.0
 """Seconds without a single worker that can take the work, before it is given up."""
@@ -60,19 +64,8 @@ LOOK_S = 1.0
 GATHER_S = 60.0
 """Seconds for the bytes of a finished parcel to arrive."""
 
-CLOSE_S = 5.0
-"""Seconds for the connection to be closed."""
-
 ATTEMPTS = 3
 """That a parcel gets, where Dask loses it for reasons of its own; refusals do not count."""
-
-
-class ClusterError(RuntimeError):
-    """Something is wrong with the cluster that the user can mend; the text says what."""
-
-
-class NoScheduler(ClusterError):
-    """There is no scheduler there, or it does not let us in."""
 
 
 class SchedulerGone(ClusterError):
@@ -116,132 +109,15 @@ def connect(
     if isinstance(where, distributed.Client):
         return DaskExecutor(where, warn=warn, patience_s=patience_s)
     with contextlib.ExitStack() as opening:
-        opening.enter_context(_quiet())
-        cluster = _local(where)
+        opening.enter_context(quiet())
+        cluster = local_cluster(where)
         if cluster is not None:
             opening.callback(cluster.close)
         opening.enter_context(no_unpickling())
-        address = cluster.address if cluster else _address(where)
-        client = _client(address, cluster.security if cluster else None)
-        opening.callback(_close, client)
+        address = cluster.address if cluster else address_of(where)
+        client = client_of(address, cluster.security if cluster else None)
+        opening.callback(close, client)
         return DaskExecutor(client, warn=warn, patience_s=patience_s, closing=opening.pop_all())
-
-
-def _local(where: str) -> LocalCluster | None:
-    """The cluster that ``local:N`` asks for; None where something else is asked for."""
-    kind, _, number = where.partition(":")
-    if kind != "local":
-        return None
-    if not number.isdigit() or not 1 <= int(number) <= 512:
-        raise ClusterError(f"a cluster here is local:N with N worker processes, not {where!r}")
-    from optbench.engine.local_cluster import LocalCluster
-
-    try:
-        return LocalCluster(int(number))
-    except RuntimeError as error:
-        raise NoScheduler(str(error)) from error
-
-
-def _address(where: str) -> str:
-    """The address of a scheduler, as it is or from its file."""
-    if re.match(r"[a-z]+://", where):
-        return where
-    try:
-        address = json.loads(Path(where).read_bytes())["address"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise NoScheduler(
-            f"{where}: no scheduler file: {reason} (a cluster is tcp://HOST:PORT, tls://HOST:PORT, "
-            "local:N, or the file that dask scheduler --scheduler-file wrote)"
-        ) from error
-    return str(address)
-
-
-def _client(address: str, security: Mapping[str, str] | None) -> distributed.Client:
-    import distributed
-
-    try:
-        client = distributed.Client(
-            address,
-            # From Dask's configuration where it is not ours.
-            security=distributed.Security(**security) if security else None,
-            timeout=CONNECT_S,
-            set_as_default=False,
-            deserializers=["msgpack"],
-            direct_to_workers=False,
-        )
-    # TypeError: of a missing certificate; ValueError: an address that is none.
-    except (OSError, TypeError, ValueError, RuntimeError, ImportError) as error:
-        reasons = _reasons(error)
-    else:
-        # Workers' prints are no part of our report, and their warnings travel pickled.
-        for topic in ("print", "warn"):
-            client.unsubscribe_topic(topic)
-        return client
-    # What is left of a client closes itself now, while its event loop still runs.
-    gc.collect()
-    tls = (
-        "; for tls:// the certificates are those of DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
-        "..._CLIENT__CERT and ..._CLIENT__KEY, and the CA must be the cluster's"
-    )
-    raise NoScheduler(
-        f"no Dask scheduler at {address} lets us in: {reasons}"
-        + (tls if address.startswith("tls:") else "")
-    )
-
-
-def _close(client: distributed.Client) -> None:
-    if _stopped_listening(client):
-        # It would raise again what it would not read.
-        client._handle_report_task = None
-    # Where there is no scheduler any more, there is nobody to take leave of.
-    with contextlib.suppress(TimeoutError, OSError):
-        client.close(timeout=CLOSE_S)
-
-
-def _stopped_listening(client: distributed.Client) -> bool:
-    """Whether nothing that the scheduler may say arrives any more, for a reason of the client's.
-
-    One that was sent what it refuses to read stays "running", and Dask has no public word for it.
-    """
-    listening = getattr(client, "_handle_report_task", None)
-    return listening is not None and bool(listening.done())
-
-
-def _reasons(error: BaseException | None) -> str:
-    """What an exception and those behind it say."""
-    said: list[str] = []
-    while error is not None and len(said) < 4:
-        # Dask begins with an object and its place in memory.
-        text = re.sub(r"^in <[^>]*>: ", "", printable(str(error) or type(error).__name__))
-        if text not in " ".join(said):
-            said.append(text)
-        error = error.__cause__ or error.__context__
-    return "; ".join(said)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What Dask logs is not for the user's terminal, unless its configuration asks for it."""
-    import dask
-
-    if dask.config.get("logging", None):
-        yield
-        return
-    loggers = [
-        logging.getLogger(name)
-        for name in (*logging.root.manager.loggerDict, "distributed", "tornado", "asyncio")
-        if name.partition(".")[0] in ("distributed", "tornado", "asyncio")
-    ]
-    before = [(logger, logger.level) for logger in loggers]
-    for logger in loggers:
-        if logger.level or logger.name in ("distributed", "tornado", "asyncio"):
-            logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
 
 
 def shipped() -> Callable[[bytes, Mapping[str, str]], bytes]:
@@ -403,7 +279,7 @@ class DaskExecutor(Executor):
         with self._guard:
             pending = [task.ours for task in self._tasks]
         if wait and not cancel_futures:
-            _wait_for(pending)
+            wait_for(pending)
         first = not self._closed.is_set()
         self._closed.set()
         for ours in pending:
@@ -482,10 +358,10 @@ class DaskExecutor(Executor):
             if self._client.status != "running":
                 self._fail(self._gone())
             else:
-                self._lost(task, f"its results did not arrive: {_reasons(error)}")
+                self._lost(task, f"its results did not arrive: {reasons(error)}")
         # Of a stranger's making: whatever it is, somebody waits for an answer.
         except Exception as error:  # noqa: BLE001
-            self._lost(task, f"its results are none of ours: {_reasons(error)}")
+            self._lost(task, f"its results are none of ours: {reasons(error)}")
 
     def _conclude(self, task: _Task, reply: bytes) -> None:
         if reply.startswith(REFUSED):
@@ -541,7 +417,7 @@ class DaskExecutor(Executor):
         """Notice that the scheduler is gone, that workers come and go, and that none is there."""
         warned = ""
         while not self._closed.wait(LOOK_S):
-            if self._client.status != "running" or _stopped_listening(self._client):
+            if self._client.status != "running" or stopped_listening(self._client):
                 self._fail(self._gone())
                 return
             self._look()
@@ -598,10 +474,6 @@ class DaskExecutor(Executor):
 def _set(ours: Future[Performed], performed: Performed) -> None:
     if ours.set_running_or_notify_cancel():
         ours.set_result(performed)
-
-
-def _wait_for(futures: list[Future[Performed]]) -> None:
-    wait(futures)
 
 
 def _refusal(reply: bytes) -> tuple[str, str]:

@@ -16,7 +16,8 @@ import pytest
 from clusters import Cluster, cluster, parcel, until
 
 from optbench.engine import dask_workers, remote_work
-from optbench.engine.dask_workers import ClusterError, NoScheduler, NoWorkers, connect
+from optbench.engine.dask_connection import ClusterError, NoScheduler
+from optbench.engine.dask_workers import NoWorkers, connect
 from optbench.engine.executors import execute
 from optbench.engine.isolation import Limits, perform_apart
 from optbench.engine.runs import Result, Status
@@ -165,7 +166,7 @@ def test_without_a_certificate_of_the_cluster_nobody_gets_in(
     monkeypatch: pytest.MonkeyPatch,
     who: str,
 ) -> None:
-    monkeypatch.setattr(dask_workers, "CONNECT_S", 2.0)
+    monkeypatch.setattr(dask_connection, "CONNECT_S", 2.0)
     if who == "strangers":
         configured(certificates(tmp_path / "strangers"))
     with pytest.raises(NoScheduler) as raised:
@@ -180,7 +181,7 @@ def test_without_a_certificate_of_the_cluster_nobody_gets_in(
 def test_without_tls_nobody_gets_in_either(
     tls_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_workers, "CONNECT_S", 2.0)
+    monkeypatch.setattr(dask_connection, "CONNECT_S", 2.0)
     with pytest.raises(NoScheduler, match="lets us in"):
         connect(tls_cluster.address.replace("tls://", "tcp://"))
 
@@ -231,7 +232,7 @@ def test_a_cluster_that_is_none_is_told_so(workplace: Path, where: str, said: st
 
 
 def test_a_port_where_nobody_listens_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_workers, "CONNECT_S", 0.2)
+    monkeypatch.setattr(dask_connection, "CONNECT_S", 0.2)
     with pytest.raises(NoScheduler, match=r"lets us in: .*Connection refused$") as raised:
         connect("tcp://127.0.0.1:9")
     assert " object at " not in str(raised.value)

@@ -29,48 +29,45 @@ from faults.campaign import (
 MANY = 12
 
 
-def kills(few: int = 2, many: int = MANY) -> pytest.MarkDecorator:
-    """A few in `make test`, many in `make faults`."""
-    return pytest.mark.parametrize(
-        "count",
-        [
-            pytest.param(few, marks=pytest.mark.slow, id="few"),
-            pytest.param(many, marks=pytest.mark.faults, id="many"),
-        ],
-    )
-
-
 def concluded(campaign: Campaign, store: str, undisturbed: str) -> None:
     """It ends well, and as if nothing had happened."""
     campaign.until_it_ends_well()
     assert_as_if_nothing_had_happened(store, undisturbed)
 
 
-@kills()
-def test_the_coordinator(here: Campaign, undisturbed: str, count: int) -> None:
-    coordinator_killed(here, count)
+@pytest.mark.slow
+def test_the_coordinator_and_a_worker(here: Campaign, undisturbed: str) -> None:
+    """A part of the next two, for `make test`."""
+    coordinator_killed(here, 2, longest=6.0)
+    others_killed(here, 3, one_of(workers_of, here.seed), longest=2.0)
     concluded(here, here.store, undisturbed)
 
 
-@kills()
-def test_workers(here: Campaign, undisturbed: str, count: int) -> None:
-    others_killed(here, count, one_of(workers_of, here.seed))
+@pytest.mark.faults
+def test_the_coordinator(here: Campaign, undisturbed: str) -> None:
+    coordinator_killed(here, MANY)
     concluded(here, here.store, undisturbed)
 
 
-@kills(few=1, many=8)
+@pytest.mark.faults
+def test_workers(here: Campaign, undisturbed: str) -> None:
+    others_killed(here, MANY, one_of(workers_of, here.seed))
+    concluded(here, here.store, undisturbed)
+
+
+@pytest.mark.faults
 def test_the_server_of_the_store(
-    tmp_path: Path, postgres: PostgresServer, undisturbed: str, count: int
+    tmp_path: Path, postgres: PostgresServer, undisturbed: str
 ) -> None:
     store = postgres.new()
-    campaign = Campaign(tmp_path, store, ("--jobs", "2"), seed=count)
+    campaign = Campaign(tmp_path, store, ("--jobs", "2"), seed=7)
 
     def strike(process: subprocess.Popen[str]) -> bool:
         postgres.kill9()
         postgres.start()
         return True
 
-    others_killed(campaign, count, strike, longest=5.0)
+    others_killed(campaign, 8, strike, longest=5.0)
     concluded(campaign, store, undisturbed)
 
 
@@ -119,8 +116,14 @@ def test_workers_of_dask(tmp_path: Path, undisturbed: str) -> None:
         concluded(campaign, store, undisturbed)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-@kills(few=1, many=3)
+@pytest.mark.parametrize(
+    ("backend", "count"),
+    [
+        pytest.param("postgresql", 1, marks=pytest.mark.slow, id="postgresql-few"),
+        pytest.param("postgresql", 3, marks=pytest.mark.faults, id="postgresql-many"),
+        pytest.param("sqlite", 3, marks=pytest.mark.faults, id="sqlite-many"),
+    ],
+)
 def test_one_of_two_coordinators(
     tmp_path: Path, request: pytest.FixtureRequest, undisturbed: str, backend: str, count: int
 ) -> None:
