@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from clusters import Cluster, cluster, parcel, until
 
-from optbench.engine import dask_workers, remote_work
+from optbench.engine import dask_connection, dask_workers, remote_work
 from optbench.engine.dask_connection import ClusterError, NoScheduler
 from optbench.engine.dask_workers import NoWorkers, connect
 from optbench.engine.executors import execute
