@@ -42,23 +42,30 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin_worker(*, leads_a_group: bool = False) -> None:
+def begin_worker(*, leads_a_group: bool = False, trail: Path | None = None) -> None:
     """Make this process a worker: deaf to Ctrl-C, and gone when its coordinator is.
 
-    One that leads a group takes along what was begun from it.
+    One that leads a group takes along what was begun from it. Whose coordinator was killed removes
+    its trail, which nobody will read, and the folder that was made for it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if leads_a_group and hasattr(os, "setsid"):
         os.setsid()
-    threading.Thread(target=_end_with_the_coordinator, args=(leads_a_group,), daemon=True).start()
+    threading.Thread(
+        target=_end_with_the_coordinator, args=(leads_a_group, trail), daemon=True
+    ).start()
 
 
-def _end_with_the_coordinator(leads_a_group: bool) -> None:
+def _end_with_the_coordinator(leads_a_group: bool, trail: Path | None) -> None:
     # A worker holds both ends of its queue, so that it would never learn that a killed
     # coordinator is gone: it would wait for ever, or go on computing for nobody.
     coordinator = multiprocessing.parent_process()
     if coordinator is not None:
         coordinator.join()
+        if trail is not None:
+            with contextlib.suppress(OSError):
+                trail.unlink(missing_ok=True)
+                trail.parent.rmdir()
         if leads_a_group and hasattr(os, "killpg"):
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)
@@ -139,7 +146,7 @@ class WorkerProcess:
 @contextlib.contextmanager
 def in_a_worker(trail: str) -> Iterator[None]:
     """In the process itself: deaf to Ctrl-C, silent, with last words where it crashes."""
-    begin_worker(leads_a_group=True)
+    begin_worker(leads_a_group=True, trail=Path(trail))
     # Whatever is printed goes nowhere: this terminal is the report's, and a file would fill up.
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
