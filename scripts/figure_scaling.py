@@ -67,7 +67,7 @@ def _speed_ups(axes: Axes, curves: dict[str, Any]) -> None:
         f"N* = {curves['limit']:.0f}", (curves["limit"], 1), xytext=(3, 3),
         textcoords="offset points", color=style.FAINT, fontsize=7,
     )  # fmt: skip
-    style.log_axis(axes, "y", 0.8, 1200)
+    style.log_axis(axes, "y", 0.4, 1200)
 
 
 def _shares(axes: Axes, curves: dict[str, Any]) -> None:
