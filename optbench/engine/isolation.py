@@ -15,7 +15,6 @@ import signal
 import tempfile
 import threading
 import time
-import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -107,8 +106,8 @@ def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
 
 def close() -> None:
     """End the processes of all threads of this one; what they were at is lost."""
-    for cell in list(_cells):
-        cell.close()
+    while _cells:
+        _cells.pop().close()
 
 
 class Cell:
@@ -254,7 +253,7 @@ _NO_ANSWER = (EOFError, OSError, ValueError, TypeError, AttributeError, pickle.U
 """What a pipe raises whose other end is gone, closed from here, or says what is none of ours."""
 
 _here = threading.local()
-_cells: weakref.WeakSet[Cell] = weakref.WeakSet()
+_cells: set[Cell] = set()
 _begin = threading.Lock()
 atexit.register(close)
 
