@@ -92,9 +92,16 @@ def _most_frequent(runs: pd.DataFrame, what: Sequence[str], within: Sequence[str
     columns = [*within, *what]
     counted = runs.groupby(columns, observed=True).size().rename("count").reset_index()
     # The columns themselves break a tie, so that the answer does not depend on the rows' order.
-    ordered = counted.sort_values(["count", *columns], ascending=[False, *(True,) * len(columns)])
+    ordered = counted.sort_values(
+        ["count", *columns], ascending=[False, *(True,) * len(columns)], key=_usual_first
+    )
     first = ordered.drop_duplicates(list(within)) if within else ordered.head(1)
     return first[columns]
+
+
+def _usual_first(column: pd.Series) -> pd.Series:
+    """Of as many runs in two dtypes those in float32 are meant, not the first by its name."""
+    return column.ne("float32") if column.name == "dtype" else column
 
 
 def _keep(

@@ -38,7 +38,7 @@ def accept(
 
     It holds for this commit and for all before it; what comes after fails the night again.
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.sources import git
     from optbench.tracking.accepted import FILE, Accepted, add_accepted
     from optbench.tracking.commits import first_parents
@@ -66,7 +66,7 @@ def accept(
 
 def _require_known(asked: dict[str, str], top: Path) -> None:
     """Refuse a name that nothing has: it would accept nothing, and nobody would see it."""
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.compare.contest import RUNGS
     from optbench.tracking.past import known
 

@@ -180,7 +180,7 @@ def comparisons(files: Sequence[Path]) -> list[Comparison]:
         Where a file is none.
     """
     from optbench.analysis.comparison_json import NotAComparison, read_comparison
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.plain_text import words
 
     found = []

@@ -88,7 +88,7 @@ def check(
     wrong use, or nothing that could be checked. Known defects of other people's code are shown
     and fail nobody.
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.conformance.contract import choose
     from optbench.conformance.verdict import options
 

@@ -140,7 +140,7 @@ def compare(
         if file is not None and str(file) != "-":
             require_writable(file, option)
     if sum(str(file) == "-" for file in files) > 1:
-        from optbench.cli.mistakes import WrongUse
+        from optbench.cli.wrong_use import WrongUse
 
         raise WrongUse("only one of --json, --markdown and --html can go to the screen")
     from optbench.report.comparison_text import Teller, sides, summary, told_apart
@@ -187,7 +187,7 @@ def read_wanted(
     seeds: int,
 ) -> tuple[Wanted, frozenset[str]]:
     """What was asked for, with what the repository's own table says where the user is silent."""
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.compare.contest import RUNGS, Wanted
     from optbench.sources import parse
     from optbench.sources.configuration import Configuration, read_configuration
@@ -227,7 +227,7 @@ def _listed(given: list[str] | None) -> list[str]:
 def _require_known(option: str, words: tuple[str, ...], known: tuple[str, ...]) -> None:
     import difflib
 
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
 
     for word in words:
         if word not in known:
@@ -260,7 +260,7 @@ def _put(file: Path, text: str) -> None:
     if str(file) == "-":
         typer.echo(text)
     else:
-        from optbench.cli.mistakes import WrongUse
+        from optbench.cli.wrong_use import WrongUse
 
         try:
             file.write_text(text.rstrip("\n") + "\n", encoding="utf-8", errors="replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from optbench.cli.wrong_use import WrongUse
 from optbench.compare.bisection import NothingToFind
 from optbench.compare.contest import NothingCompared
 from optbench.engine.dask_connection import ClusterError
@@ -25,11 +26,6 @@ from optbench.store import StoreError
 from optbench.tracking.accepted import WrongAcceptance
 from optbench.tracking.asv_results import NoResults
 from optbench.tracking.past import NothingToTell
-
-
-class WrongUse(ValueError):
-    """An argument that makes no sense; the text says what would."""
-
 
 MISTAKES = (
     WrongUse,

@@ -16,8 +16,8 @@ from optbench.cli.console import say, tell
 from optbench.cli.options import (
     DaskOption,
     DataOption,
-    JobsOption,
     MemoryOption,
+    RunJobsOption,
     StoreOption,
     TimeoutOption,
     read_limits,
@@ -57,7 +57,7 @@ def nightly(
         str | None,
         typer.Option(help="How many (8), or which.", show_default="the suite's"),
     ] = None,
-    jobs: JobsOption = None,
+    jobs: RunJobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     dask: DaskOption = None,
@@ -104,9 +104,9 @@ def nightly(
     Exit status: 0 nothing got worse; 1 something did, and nobody accepted it (optbench accept);
     2 wrong use, or a night that could not measure; 130 interrupted.
     """
-    from optbench.cli.mistakes import WrongUse
     from optbench.cli.progress import Watch
     from optbench.cli.report import write
+    from optbench.cli.wrong_use import WrongUse
     from optbench.nightly.night import night
     from optbench.nightly.summary import summary
     from optbench.plain_text import printable

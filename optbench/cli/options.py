@@ -41,11 +41,16 @@ DataOption = Annotated[
 
 JobsOption = Annotated[
     int | None,
+    typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"),
+]
+
+RunJobsOption = Annotated[
+    int | None,
     typer.Option(
         "--jobs",
         "-j",
         min=0,
-        help="Worker processes; 0: this one works, for a debugger.",
+        help="Worker processes; 0: this one works, and prints, for a debugger.",
         show_default="all processors",
     ),
 ]
@@ -55,7 +60,8 @@ TimeoutOption = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="Most that a unit of work may take, or its worker is ended. 0: no limit.",
+        help="Most that a unit (runs that advance together, one or a hundred) may take, or its "
+        "worker is ended. 0: no limit, also where nothing moves.",
         show_default="none, but 300 s without a step are too long",
     ),
 ]
@@ -94,7 +100,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     >>> parse_settings(["betas=0.9,0.99", "nesterov=true", "line_search_fn=strong_wolfe"])
     {'betas': (0.9, 0.99), 'nesterov': True, 'line_search_fn': 'strong_wolfe'}
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
 
     settings = {}
     for pair in pairs:
@@ -119,7 +125,7 @@ def _literal(text: str) -> Any:
 
 def read_limits(timeout: float | None, memory: str | None) -> Limits:
     """What a unit may take, of ``--timeout`` and ``--memory``."""
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.engine.isolation import Limits
 
     if timeout is not None and not timeout >= 0:
@@ -139,7 +145,7 @@ def read_size(text: str) -> int:
     >>> read_size("1.5G")
     1610612736
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
 
     found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(?:([KMGT])I?B?|B)?", text.strip().upper())
     if found is None:
@@ -152,7 +158,7 @@ def read_size(text: str) -> int:
 
 def require_writable(path: Path, option: str) -> None:
     """Refuse a file before minutes of work whose result could not be written."""
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
 
     was_there = path.exists()
     try:

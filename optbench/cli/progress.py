@@ -29,6 +29,7 @@ class Watch:
         self.progress: Progress | None = None
         self._bar: Bar | None = None
         self._begun = self._said = time.monotonic()
+        self._begun_told = False
 
     def __enter__(self) -> Watch:
         return self
@@ -79,7 +80,8 @@ class Watch:
 
     def _tell(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.done == 0:
+        if not self._begun_told:
+            self._begun_told = True
             say(f"{progress.to_do:,} runs to do, {progress.present:,} in the store")
         elif progress.awaited and now - self._said >= QUIET_SECONDS:
             say(f"waiting for {progress.awaited:,} runs that others are at")

@@ -92,7 +92,7 @@ def write(
     """
     from optbench import load
     from optbench.cli.beside import asv_of, past_of
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.report import write_report
 
     with doing("reading the store"):

@@ -57,7 +57,7 @@ def fetch(
     are written; one that is here and differs stays, and is named. Exit status: 0 done, also where
     there is no such branch yet; 2 the branch is damaged or cannot be had, and nothing was changed.
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.nightly import kept_results
 
     chosen, places = _chosen(branch, remote, store, asv, repo)
@@ -91,7 +91,7 @@ def push(
     not grow by that. Only what was fetched is replaced. Exit status: 0 done, 1 somebody else
     pushed since (fetch again, then push), 2 wrong use, or the remote cannot be written to.
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.nightly import kept_results
     from optbench.nightly.data_branch import LostRace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import signal
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,8 @@ from optbench.cli.console import say
 from optbench.cli.options import (
     DaskOption,
     DataOption,
-    JobsOption,
     MemoryOption,
+    RunJobsOption,
     StoreOption,
     TimeoutOption,
     parse_settings,
@@ -91,7 +92,7 @@ def run(
             help="Gradient evaluations a run.", show_default="the problem's or suite's own"
         ),
     ] = None,
-    jobs: JobsOption = None,
+    jobs: RunJobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     dask: DaskOption = None,
@@ -117,7 +118,7 @@ def run(
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
     """
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.engine.plan import plan
     from optbench.store import Store
 
@@ -156,7 +157,7 @@ def selections(
     ddp: int | None = None,
 ) -> list[Selection]:
     """What the options select: a suite's selections narrowed down, or one of its own."""
-    from optbench.cli.mistakes import WrongUse
+    from optbench.cli.wrong_use import WrongUse
     from optbench.engine.plan import Selection, parse_seeds
     from optbench.engine.suites import SUITES
 
@@ -212,6 +213,8 @@ def _fill(
 
     begun = time.monotonic()
     watch = Watch()
+    # Ended politely, as by a scheduler of jobs, it leaves nothing behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with executor(jobs, dask, warn=say) as workers, watch:
             progress = fill(store, runs, executor=workers, limits=limits, again=again, watch=watch)
@@ -231,9 +234,9 @@ def conclude(progress: Progress, seconds: float) -> int:
     counts = ", ".join(f"{n:,} {status.value}" for status, n in sorted(progress.status.items()))
     say(
         f"{progress.planned:,} runs: {progress.present:,} were in the store, "
-        f"{progress.done:,} done in {seconds:.0f} s"
+        f"{progress.done - progress.elsewhere:,} done in {seconds:.0f} s"
         + (f" ({counts})" if counts else "")
-        + (f", {progress.elsewhere:,} of them by others" if progress.elsewhere else "")
+        + (f", {progress.elsewhere:,} by others" if progress.elsewhere else "")
     )
     kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
     for (optimizer, problem, error), count in kinds.most_common(10):

@@ -11,8 +11,8 @@ from optbench.cli.console import doing
 def write_side_by_side(older: str, newer: str, out: Path) -> Path:
     """Write the page of two stores to a folder; gives the page."""
     from optbench import load
-    from optbench.cli.mistakes import WrongUse
     from optbench.cli.report import shown
+    from optbench.cli.wrong_use import WrongUse
     from optbench.report import write_side_by_side as write
 
     here = Path.cwd()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
 import random
 import sys
@@ -64,12 +66,50 @@ def same_random_numbers() -> None:
     np.random.seed(0)  # noqa: NPY002
 
 
+SHARED = (
+    *("torch", "torch.nn.functional", "torch.optim.optimizer", "time", "math", "json"),
+    *("optbench.engine.lanes", "optbench.engine.routes", "optbench.engine.work"),
+    *("optbench.engine.outcome", "optbench.engine.cost", "optbench.problems.problem"),
+)
+"""Modules that every unit goes through."""
+
+
 def shared_by_all() -> tuple[object, ...]:
-    """What one optimizer could change for all, and nobody can put back: who is who in torch."""
-    classes = (torch.Tensor, torch.nn.Parameter, torch.optim.Optimizer)
+    """What one optimizer could change for all, and nobody can put back: who is who in torch.
+
+    Of torch its tensors, its optimizers and the hooks on all of them; and the functions that every
+    unit is done by.
+    """
+    classes = (torch.Tensor, torch.nn.Parameter, *_optimizers())
     contents = [
         # What copying a class for the first time leaves there is a cache.
         tuple((name, id(each)) for name, each in vars(cls).items() if name != "__slotnames__")
         for cls in classes
     ]
-    return (sys.modules.get("torch") is torch, *contents)
+    functions = [
+        tuple(id(vars(sys.modules[name]).get(each)) for each in held) for name, held in _held()
+    ]
+    return (sys.modules.get("torch") is torch, *contents, *functions, *map(len, _hooks()))
+
+
+@functools.cache
+def _optimizers() -> tuple[type, ...]:
+    found = [each for each in vars(torch.optim).values() if inspect.isclass(each)]
+    return tuple(each for each in found if issubclass(each, torch.optim.Optimizer))
+
+
+@functools.cache
+def _held() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Functions and classes by the modules that held them when this was first asked."""
+    return tuple(
+        (name, tuple(key for key, each in vars(sys.modules[name]).items() if callable(each)))
+        for name in SHARED
+        if name in sys.modules
+    )
+
+
+def _hooks() -> list[dict[int, object]]:
+    """That are called around every step of every optimizer; torch has no word for asking."""
+    names = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
+    # torch.optim takes the module's own name away.
+    return [getattr(sys.modules["torch.optim.optimizer"], name, {}) for name in names]

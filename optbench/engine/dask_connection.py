@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.plain_text import printable
+from optbench.whole_files import read_whole
 
 if TYPE_CHECKING:
     import distributed
@@ -44,7 +45,7 @@ def local_cluster(where: str) -> LocalCluster | None:
     kind, _, number = where.partition(":")
     if kind != "local":
         return None
-    if not number.isdigit() or not 1 <= int(number) <= 512:
+    if not (number.isascii() and number.isdigit()) or not 1 <= int(number) <= 512:
         raise ClusterError(f"a cluster here is local:N with N worker processes, not {where!r}")
     from optbench.engine.local_cluster import LocalCluster
 
@@ -65,8 +66,10 @@ def address_of(where: str) -> str:
     if re.match(r"[a-z]+://", where):
         return where
     try:
-        address = json.loads(Path(where).read_bytes())["address"]
+        address = json.loads(read_whole(Path(where)))["address"]
     except (OSError, ValueError, TypeError, KeyError) as error:
+        if re.fullmatch(r"[\w.-]+:\d+", where):
+            raise NoScheduler(f"{where}: did you mean tcp://{where}?") from error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise NoScheduler(
             f"{where}: no scheduler file: {reason} (a cluster is tcp://HOST:PORT, tls://HOST:PORT, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 import uuid
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optbench.engine.cost import MOST_BYTES
 from optbench.engine.dask_connection import (
     CLOSE_S,
     ClusterError,
@@ -32,6 +34,7 @@ from optbench.engine.dask_connection import (
     reasons,
     stopped_listening,
 )
+from optbench.engine.error_text import LONGEST_ERROR
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
@@ -40,6 +43,7 @@ from optbench.engine.runs import Result, Status
 from optbench.engine.wire import NotOurs, decode, encode
 from optbench.engine.work import Parcel
 from optbench.plain_text import printable
+from optbench.problems import PROBLEMS
 
 if TYPE_CHECKING:
     import distributed
@@ -497,6 +501,8 @@ def _checked(performed: Performed, parcel: Parcel) -> Performed:
     if tuple(result.run for result in performed.results) != parcel.runs:
         raise NotOurs("they are those of other runs")
     for result in performed.results:
+        if flaw := _flaw(result):
+            raise NotOurs(flaw)
         for name, trace in result.traces.items():
             steps, values = trace.steps, trace.values
             if (
@@ -508,6 +514,30 @@ def _checked(performed: Performed, parcel: Parcel) -> Performed:
     # Our own runs: what is no part of a run's identity is ours to know.
     ours = zip(performed.results, parcel.runs, strict=True)
     return replace(performed, results=tuple(replace(result, run=run) for result, run in ours))
+
+
+def _flaw(result: Result) -> str:
+    """What no run of ours leaves; the empty string where there is nothing of the kind."""
+    targets = PROBLEMS[result.run.problem].targets
+    counts = [result.steps, *(hit for hit in result.hits if hit is not None)]
+    seconds = [each for each in (result.seconds, result.seconds_per_step) if each is not None]
+    if len(result.hits) not in (0, len(targets)):
+        return f"{len(result.hits)} hits of {len(targets)} targets"
+    if not all(0 <= count <= result.run.budget for count in counts):
+        return "a step that is not within the budget"
+    if not all(0 <= each < math.inf for each in seconds):
+        return "seconds that nothing takes"
+    if not 0 <= (result.state_bytes or 0) <= MOST_BYTES:
+        return "a state of no size"
+    if len(result.error or "") > 2 * LONGEST_ERROR or printable(result.error or "") != (
+        result.error or ""
+    ):
+        return "an error that is no text of ours"
+    if not all(
+        name.isascii() and name.isidentifier() and len(name) <= 32 for name in result.traces
+    ):
+        return "a trace without a name"
+    return ""
 
 
 def _all_failed(task: _Task, why: str) -> Performed:

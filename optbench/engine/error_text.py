@@ -17,4 +17,4 @@ def describe(error: BaseException) -> str:
         text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
     frames = traceback.extract_tb(error.__traceback__)
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return printable(text + where)
+    return printable(text + where[: LONGEST_ERROR // 4])

@@ -68,8 +68,14 @@ class LocalExecutor(ThreadPoolExecutor):
     """Worker processes on this machine: threads, each with a process for `perform_apart`."""
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, thread_name_prefix="optbench")
+        super().__init__(
+            workers,
+            thread_name_prefix="optbench",
+            initializer=isolation.belong_to,
+            initargs=(self,),
+        )
         self.workers = workers
+        self.closed = False
         # One parcel ahead keeps the workers busy.
         self.ahead = workers + 1
 
@@ -77,8 +83,11 @@ class LocalExecutor(ThreadPoolExecutor):
         """End the processes; with ``wait`` after what was submitted is done, else at once."""
         if wait and not cancel_futures:
             super().shutdown(wait=True)
-        isolation.close()
-        super().shutdown(wait=True, cancel_futures=True)
+        # First nothing more may begin, or a thread whose process was ended would begin another.
+        self.closed = True
+        super().shutdown(wait=False, cancel_futures=True)
+        isolation.close(self)
+        super().shutdown(wait=True)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         # Whatever interrupts the coordinator must not wait for work that nobody will keep.

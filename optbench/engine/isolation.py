@@ -10,16 +10,17 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import pickle
 import signal
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import torch
 
 from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
@@ -46,6 +47,9 @@ is not tried."""
 
 LONGEST_WAIT_S = 3600.0
 """In one call: the system's own limit is a month."""
+
+SAYING_S = 60.0
+"""Seconds for an answer to arrive whose first bytes are there."""
 
 READY, PULSE = "ready", -1
 
@@ -95,19 +99,27 @@ def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
     Stopped
         Where `close` was called meanwhile.
     """
+    if getattr(getattr(_here, "owner", None), "closed", False):
+        raise Stopped
     cell: Cell | None = getattr(_here, "cell", None)
     if cell is None or cell.closed or cell.memory != limits.memory:
         if cell is not None:
             cell.close()
-        cell = _here.cell = Cell(limits.memory)
+        cell = _here.cell = Cell(limits.memory, getattr(_here, "owner", None))
         _cells.add(cell)
     return [r for unit in parcel.units for r in cell.perform(unit, limits.timeout_s)]
 
 
-def close() -> None:
-    """End the processes of all threads of this one; what they were at is lost."""
-    while _cells:
-        _cells.pop().close()
+def belong_to(owner: object) -> None:
+    """The cells of the calling thread are the owner's, who closes them."""
+    _here.owner = owner
+
+
+def close(owner: object = None) -> None:
+    """End the processes of the owner's threads, or of all; what they were at is lost."""
+    for cell in [each for each in _cells if owner is None or each.owner is owner]:
+        _cells.discard(cell)
+        cell.close()
 
 
 class Cell:
@@ -117,14 +129,18 @@ class Cell:
     ----------
     memory : int or None
         As in `Limits`.
+    owner : object
+        Who closes it, as in `belong_to`.
     """
 
-    def __init__(self, memory: int | None = None) -> None:
+    def __init__(self, memory: int | None = None, owner: object = None) -> None:
         self.memory = memory
+        self.owner = owner
         self.closed = False
         self._worker: WorkerProcess | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="optbench-")
         self._number = 0
+        self._before = 0
         self._guard = threading.Lock()
 
     def close(self) -> None:
@@ -171,11 +187,13 @@ class Cell:
     def _ask(self, unit: Unit, timeout_s: float | None) -> list[Result]:
         self._number += 1
         worker = self._begun()
+        others, self._before = self._before, self._before + 1
         try:
             worker.pipe.send((self._number, unit))
             answer = self._answer(worker, timeout_s)
-        except _NO_ANSWER as error:
-            raise self._lost(worker, unit) from error
+        # The pipe is gone, was closed from here, or says whatever a stranger wrote into it.
+        except Exception as error:
+            raise self._lost(worker, unit, others) from error
         if answer is None:
             raise self._late(worker, unit, timeout_s)
         results, tainted = answer
@@ -195,10 +213,10 @@ class Cell:
             # One at a time in a process: beginning one touches what threads share.
             with _begin:
                 worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
-            self._worker = worker
+            self._worker, self._before = worker, 0
         try:
             ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
-        except _NO_ANSWER as error:
+        except Exception as error:
             raise self._lost(worker, None) from error
         if not ready:
             raise self._late(worker, None, START_S)
@@ -213,7 +231,8 @@ class Cell:
         while (left := deadline - time.monotonic()) > 0:
             if not worker.pipe.poll(min(left, LONGEST_WAIT_S)):
                 continue
-            number, results, tainted = worker.pipe.recv()
+            with _patience_for(worker):
+                number, results, tainted = worker.pipe.recv()
             if number == PULSE:
                 if timeout_s is None:
                     deadline = time.monotonic() + limit
@@ -222,14 +241,15 @@ class Cell:
                 return results, tainted
         return None
 
-    def _lost(self, worker: WorkerProcess, unit: Unit | None) -> Lost:
+    def _lost(self, worker: WorkerProcess, unit: Unit | None, others: int = 0) -> Lost:
         with self._guard:
             if self.closed:
                 raise Stopped
             how = worker.how_it_ended()
             code = worker.process.exitcode
             self._end()
-        by_chance = code in (-signal.SIGKILL, -signal.SIGTERM)
+        # What another unit left behind in the process, a timer say, may have ended it as well.
+        by_chance = code in (-signal.SIGKILL, -signal.SIGTERM) or others > 0
         more = " (as where memory is short)" if code == -signal.SIGKILL else ""
         return Lost(f"{how}{more}{_while(unit)}", by_chance=by_chance)
 
@@ -249,8 +269,17 @@ class Cell:
             self._worker = None
 
 
-_NO_ANSWER = (EOFError, OSError, ValueError, TypeError, AttributeError, pickle.UnpicklingError)
-"""What a pipe raises whose other end is gone, closed from here, or says what is none of ours."""
+@contextlib.contextmanager
+def _patience_for(worker: WorkerProcess) -> Iterator[None]:
+    """Who begins to say something and does not end is ended: a stranger may write to every file."""
+    watchdog = threading.Timer(SAYING_S, worker.process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
 
 _here = threading.local()
 _cells: set[Cell] = set()
@@ -283,6 +312,7 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
     own = os.getpid()
     with in_a_worker(trail):
         _limit(memory)
+        _warm_up()
         pipe.send(READY)
         speech = pulse.tell(pipe, (PULSE, (), False))
         while True:
@@ -300,6 +330,13 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
                 os._exit(0)  # a copy that the optimizer made of this process
             with speech:
                 pipe.send((number, results, shared_by_all() != before))
+
+
+def _warm_up() -> None:
+    """Import what the first step of an optimizer imports: no unit is to be charged for it."""
+    leaf = torch.nn.Parameter(torch.zeros(1))
+    leaf.grad = torch.zeros(1)
+    torch.optim.Adam([leaf]).step()
 
 
 def _limit(memory: int | None) -> None:

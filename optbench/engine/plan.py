@@ -275,6 +275,8 @@ def check_device(device: str) -> None:
         With torch's reason.
     """
     try:
+        if torch.device(device).type not in ("cpu", "cuda"):
+            raise NoSuchDevice(f"{shown(device)} is no device of ours: cpu, cuda or cuda:1 is one")
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = on_a_line(str(error).splitlines()[0])

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -23,6 +24,10 @@ try:
     import resource
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
+
+
+TRAIL_BYTES = 2**16
+"""Of last words that are read; anybody may have written there."""
 
 
 @contextlib.contextmanager
@@ -114,13 +119,13 @@ class WorkerProcess:
         # faulthandler, which is deaf to nothing, writes where it is before the process ends.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGABRT)
-            self.process.join(2)
+            self._wait(2.0)
         self.end()
         return self.last_words()
 
     def how_it_ended(self) -> str:
         """Of a process that went away by itself: how, and where it was; it is ended for good."""
-        self.process.join(5)
+        self._wait(5.0)
         code = self.process.exitcode
         self.end()
         if code is None:
@@ -133,10 +138,17 @@ class WorkerProcess:
         said = self.last_words()
         return text + (f", {said}" if said else "")
 
+    def _wait(self, seconds: float) -> None:
+        """Until it has ended, at most so long: ``join`` takes a closed file for its end, and stays."""
+        deadline = time.monotonic() + seconds
+        while self.process.exitcode is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def last_words(self) -> str:
         """Where the process was when it crashed, as faulthandler wrote it; or the empty string."""
         try:
-            lines = self.trail.read_text("utf-8", errors="replace").splitlines()
+            with self.trail.open("rb") as file:
+                lines = file.read(TRAIL_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
         frames = [line.strip() for line in lines if line.strip().startswith("File ")]

@@ -150,7 +150,10 @@ def coordinate(database: Database) -> Iterator[Coordinator]:
     try:
         yield coordinator
     finally:
-        # Claims that cannot be let go of now, on a full disk, say, are those of a dead one.
+        # Not again as long as for what is to be kept. Claims that cannot be let go of now, with a
+        # server that is away or on a full disk, are those of a dead one.
+        patience, database.patience_s = database.patience_s, 0.0
         with contextlib.suppress(StoreError):
             coordinator.release_all()
         presence.end()
+        database.patience_s = patience

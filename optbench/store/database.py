@@ -62,11 +62,12 @@ class Database:
         self.url = url
         self.shown = shown(url)
         self.patience_s = 0.0
+        self._identity: tuple[int, int] | None = None
         try:
             self.engine = create_engine(url if writes else readable(url))
         except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
             text = f"cannot open the store {self.shown}: {reason(error)}"
-            if isinstance(error, ImportError) and self.is_postgresql:
+            if isinstance(error, ImportError) and url.drivername == "postgresql+psycopg":
                 text += " (pip install 'optbench[postgres]')"
             raise StoreError(text) from error
         if self.is_sqlite:
@@ -97,6 +98,21 @@ class Database:
         name = next(row[2] for row in listed if row[1] == "main")
         return Path(name) if name else None
 
+    def pin(self) -> None:
+        """From now on nothing is written into a file that has lost its name.
+
+        Who holds a deleted file open could go on writing for hours, into nothing.
+        """
+        self._identity = self._identity_now()
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        file = self.file()
+        try:
+            found = file.stat() if file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
+
     def read(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` reads, all of one moment where the database is a file.
 
@@ -125,7 +141,22 @@ class Database:
         with self.connected() as connection:
             connection.execution_options(sqlite_begin=begin)
             with connection.begin():
-                return work(connection)
+                done = work(connection)
+                if begin == "IMMEDIATE" and self._identity is not None:
+                    self._require_the_same_file()
+                return done
+
+    def _require_the_same_file(self) -> None:
+        name = self.url.database
+        try:
+            found = Path(str(name)).stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._identity:
+            raise StoreError(
+                f"the store {self.shown} was deleted or replaced while it was in use: what was "
+                "kept before went with it, and the same command begins anew"
+            )
 
     def connected(self) -> Connection:
         """A connection; the caller closes it."""

@@ -156,6 +156,11 @@ class _Work:
         ours = {run for run in parcel.runs if self.keys[run] in claim.mine}
         if done:
             self.progress.elsewhere += len(done)
+            # What is there and counts as missing has failed.
+            self.progress.failures += [
+                Result(run, Status.FAILED, error="it failed with another coordinator")
+                for run in self.store.missing(list(done))
+            ]
             self._count(parcel, len(done))
             self.watch(self.progress)
         return trimmed(parcel, ours), trimmed(parcel, {*parcel.runs} - done - ours)

@@ -112,7 +112,10 @@ class LockFile:
             raise StoreError(f"the store {database.shown} takes no coordinator: {error}") from error
 
     def renew(self) -> None:
-        """A file stays locked."""
+        """A file stays locked; where somebody removed it, it is made anew."""
+        if not self._path(self.number).exists():
+            self._lock.release(force=True)
+            self._database.write(lambda connection: self._begin())
 
     def server(self, connection: Connection) -> str | None:
         """There is none."""

@@ -62,6 +62,8 @@ class Store:
                 raise StoreError(text) from error
             raise
         self._database.patience_s = PATIENCE_S
+        if create and not self.url.query:
+            self._database.pin()
 
     def __enter__(self) -> Store:
         return self

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from optbench.cli.compare import FAIL_ON, WORDS, read_wanted
-from optbench.cli.mistakes import WrongUse
+from optbench.cli.wrong_use import WrongUse
 from optbench.compare.contest import RUNGS, Wanted
 from optbench.sources.source import WORKING_TREE, Kind, SourceError
 

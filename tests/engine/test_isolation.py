@@ -147,8 +147,13 @@ def test_long_work_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> Non
         def recv(self) -> object:
             return next(said)
 
+    class Process:
+        def kill(self) -> None:
+            raise AssertionError("it has said all that it began to say")
+
     class Worker:
         pipe = Pipe()
+        process = Process()
 
     cell = Cell()
     cell._number = 1

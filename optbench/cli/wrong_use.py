@@ -1,0 +1,7 @@
+"""A mistake in how the command was called; imports nothing, for every command imports it."""
+
+from __future__ import annotations
+
+
+class WrongUse(ValueError):
+    """An argument that makes no sense; the text says what would."""
