@@ -81,21 +81,47 @@ def shared_by_all() -> tuple[object, ...]:
     unit is done by.
     """
     classes = (torch.Tensor, torch.nn.Parameter, *_optimizers())
-    contents = [
-        # What copying a class for the first time leaves there is a cache.
-        tuple((name, id(each)) for name, each in vars(cls).items() if name != "__slotnames__")
+    # What copying a class for the first time leaves there is a cache.
+    attributes = [
+        (name, each)
         for cls in classes
+        for name, each in vars(cls).items()
+        if name != "__slotnames__"
     ]
-    functions = [
-        tuple(id(vars(sys.modules[name]).get(each)) for each in held) for name, held in _held()
-    ]
-    return (sys.modules.get("torch") is torch, *contents, *functions, *map(len, _hooks()))
+    functions = [vars(sys.modules[name]).get(each) for name, held in _held() for each in held]
+    return (
+        sys.modules.get("torch") is torch,
+        tuple(name for name, _ in attributes),
+        _Identical([*(each for _, each in attributes), *functions]),
+        *map(len, _hooks()),
+    )
+
+
+class _Identical:
+    """Objects that are held, so that none of another has its place in memory, and so its id."""
+
+    def __init__(self, objects: list[object]) -> None:
+        self.objects = objects
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Identical)
+            and len(self.objects) == len(other.objects)
+            and all(one is two for one, two in zip(self.objects, other.objects, strict=True))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @functools.cache
 def _optimizers() -> tuple[type, ...]:
     found = [each for each in vars(torch.optim).values() if inspect.isclass(each)]
-    return tuple(each for each in found if issubclass(each, torch.optim.Optimizer))
+    classes = tuple(each for each in found if issubclass(each, torch.optim.Optimizer))
+    for each in classes:
+        # torch wraps the step of a class when it is first made; what it refuses stays as it is.
+        with contextlib.suppress(Exception):
+            each([torch.nn.Parameter(torch.zeros(2, 2))])  # type: ignore[call-arg]
+    return classes
 
 
 @functools.cache

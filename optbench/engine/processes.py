@@ -139,7 +139,7 @@ class WorkerProcess:
         return text + (f", {said}" if said else "")
 
     def _wait(self, seconds: float) -> None:
-        """Until it has ended, at most so long: ``join`` takes a closed file for its end, and stays."""
+        """Until it has ended, at most so long; ``join`` takes a closed file for the end."""
         deadline = time.monotonic() + seconds
         while self.process.exitcode is None and time.monotonic() < deadline:
             time.sleep(0.01)

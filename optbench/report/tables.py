@@ -140,8 +140,8 @@ def _is_number(column: pd.Series) -> bool:
 def _harmless(value: object) -> object:
     if not isinstance(value, str):
         return value
-    # Half a character cannot be written.
-    text = value.encode("utf-8", "replace").decode("utf-8")
+    # Half a character cannot be written, and a return by itself ends a row for some readers.
+    text = value.encode("utf-8", "replace").decode("utf-8").replace("\r", "\\r")
     return f"'{text}" if text.startswith(FORMULA) and not NUMBERS.fullmatch(text) else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,13 @@ class Database:
         )
         name = next(row[2] for row in listed if row[1] == "main")
         return Path(name) if name else None
+
+    def copy_to(self, path: Path) -> None:
+        """A whole copy of a SQLite file that others may be writing to."""
+        with self.connected() as connection, sqlite3.connect(path) as copy:
+            driver: Any = connection.connection.driver_connection
+            driver.backup(copy)
+        copy.close()
 
     def pin(self) -> None:
         """From now on nothing is written into a file that has lost its name.

