@@ -86,8 +86,9 @@ class SideProcess:
             worker = self._worker
             assert worker is not None
             if not worker.pipe.poll(max(0.0, self._deadline - time.monotonic())):
-                where = worker.end_late()
+                worker.end()
                 self._worker = None
+                where = worker.last_words()
                 return Failure("timeout", f"no end within {self._limit:g} s", where)
             try:
                 said = worker.pipe.recv()

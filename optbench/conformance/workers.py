@@ -172,8 +172,9 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
     for worker in busy.values():
         job = worker.job
         if job is not None and time.monotonic() >= worker.deadline:
-            where = worker.end_late()
+            worker.end()
             worker.job = None
+            where = worker.last_words()
             text = f"no end within {worker.limit:g} s" + (f", {where}" if where else "")
             yield job, job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
 
