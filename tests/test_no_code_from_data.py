@@ -29,7 +29,6 @@ ALLOWED = {
     ("conformance/distributed.py", "pickle"): "whether what two processes are sent can be sent",
     ("conformance/persistence.py", "pickle"): "an optimizer of this process, there and back",
     ("conformance/session.py", "torch.load"): "weights only, of what this process has saved",
-    ("engine/isolation.py", "pickle"): "what travels between a process and its own child",
     ("nightly/wanted.py", "import_module"): "the repository's own optimizers, as it names them",
     ("problems/mnist.py", "np.load"): "without pickles, and the arrays' sha256 are known",
     ("problems/mnist.py", "allow_pickle"): "set to False, where it stands",
