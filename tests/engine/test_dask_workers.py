@@ -220,7 +220,7 @@ def test_a_local_cluster_knows_the_folder_and_is_silent(tmp_path: Path) -> None:
         ("local:none", "local:N with N worker processes"),
         ("local:0", "local:N with N worker processes"),
         ("nothing.json", "nothing.json: no scheduler file: No such file"),
-        ("127.0.0.1:8786", "a cluster is tcp://HOST:PORT"),
+        ("127.0.0.1:8786", "127.0.0.1:8786: did you mean tcp://127.0.0.1:8786?"),
         ("list.json", "list.json: no scheduler file: TypeError"),
         ("gopher://127.0.0.1:70", "unknown address scheme 'gopher'"),
     ],
