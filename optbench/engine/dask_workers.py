@@ -7,8 +7,6 @@ something else would come out refuse. See docs/clusters.md.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import threading
 import time
 import uuid
@@ -16,13 +14,11 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from optbench.engine.cost import MOST_BYTES
+from optbench.engine.answers import Refusal, read
 from optbench.engine.dask_connection import (
     CLOSE_S,
     ClusterError,
@@ -34,24 +30,18 @@ from optbench.engine.dask_connection import (
     reasons,
     stopped_listening,
 )
-from optbench.engine.error_text import LONGEST_ERROR
 from optbench.engine.executors import Performed
 from optbench.engine.isolation import perform_apart
 from optbench.engine.no_unpickling import no_unpickling
-from optbench.engine.remote_work import DONE, OURS, job
+from optbench.engine.remote_work import OURS, job
 from optbench.engine.runs import Result, Status
-from optbench.engine.wire import NotOurs, decode, encode
+from optbench.engine.wire import encode
 from optbench.engine.work import Parcel
-from optbench.plain_text import printable
-from optbench.problems import PROBLEMS
 
 if TYPE_CHECKING:
     import distributed
 
     from optbench.engine.remote_work import Job
-
-REFUSED = b"refused\n"
-"""What a refusal begins with; JSON follows, with the worker's address and the reason."""
 
 MUST_AGREE = ("optbench", "torch")
 """Packages whose version must be the coordinator's."""
@@ -368,15 +358,12 @@ class DaskExecutor(Executor):
             self._lost(task, f"its results are none of ours: {reasons(error)}")
 
     def _conclude(self, task: _Task, reply: bytes) -> None:
-        if reply.startswith(REFUSED):
-            worker, reason = _refusal(reply)
-            self._refuse(worker, reason)
+        answer = read(reply, task.parcel)
+        if isinstance(answer, Refusal):
+            self._refuse(answer)
             self._send_again(task)
-            return
-        if not reply.startswith(DONE):
-            raise NotOurs(f"they begin with {reply[:16]!r}")
-        performed = decode(reply[len(DONE) :], Performed)
-        _set(task.ours, _checked(performed, task.parcel))
+        else:
+            _set(task.ours, answer)
 
     def _conclude_error(self, task: _Task, theirs: distributed.Future[Any]) -> None:
         # The exception came as a pickle, and stays one; what it is called stands in it as it is.
@@ -394,13 +381,13 @@ class DaskExecutor(Executor):
         else:
             _set(task.ours, _all_failed(task, f"{why}, {ATTEMPTS} times"))
 
-    def _refuse(self, worker: str, reason: str) -> None:
+    def _refuse(self, said: Refusal) -> None:
         with self._guard:
-            known = reason in self._refusals.values()
-            self._refusals[worker] = reason
+            known = said.reason in self._refusals.values()
+            self._refusals[said.worker] = said.reason
         # A hundred workers of one wrong installation are one piece of news.
         if not known:
-            self._warn(f"the Dask worker {worker} gets no work: {reason}")
+            self._warn(f"the Dask worker {said.worker} gets no work: {said.reason}")
 
     def _fail(self, error: ClusterError) -> None:
         """Tell everybody who waits."""
@@ -478,66 +465,6 @@ class DaskExecutor(Executor):
 def _set(ours: Future[Performed], performed: Performed) -> None:
     if ours.set_running_or_notify_cancel():
         ours.set_result(performed)
-
-
-def _refusal(reply: bytes) -> tuple[str, str]:
-    """Worker and reason, as text that a terminal can show."""
-    try:
-        said = json.loads(reply[len(REFUSED) :])
-        worker, reason = said["worker"], said["reason"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise NotOurs(f"a refusal that cannot be read: {error}") from error
-    return printable(str(worker))[:200], printable(str(reason))[:2000]
-
-
-def _checked(performed: Performed, parcel: Parcel) -> Performed:
-    """What a worker sent, where it can be the results of this parcel.
-
-    Raises
-    ------
-    NotOurs
-        Where it cannot.
-    """
-    if tuple(result.run for result in performed.results) != parcel.runs:
-        raise NotOurs("they are those of other runs")
-    for result in performed.results:
-        if flaw := _flaw(result):
-            raise NotOurs(flaw)
-        for name, trace in result.traces.items():
-            steps, values = trace.steps, trace.values
-            if (
-                steps.ndim != 1
-                or steps.shape != values.shape
-                or (steps.dtype, values.dtype) != (np.dtype(np.int32), np.dtype(np.float32))
-            ):
-                raise NotOurs(f"the trace {name!r:.80} is no trace")
-    # Our own runs: what is no part of a run's identity is ours to know.
-    ours = zip(performed.results, parcel.runs, strict=True)
-    return replace(performed, results=tuple(replace(result, run=run) for result, run in ours))
-
-
-def _flaw(result: Result) -> str:
-    """What no run of ours leaves; the empty string where there is nothing of the kind."""
-    targets = PROBLEMS[result.run.problem].targets
-    counts = [result.steps, *(hit for hit in result.hits if hit is not None)]
-    seconds = [each for each in (result.seconds, result.seconds_per_step) if each is not None]
-    if len(result.hits) not in (0, len(targets)):
-        return f"{len(result.hits)} hits of {len(targets)} targets"
-    if not all(0 <= count <= result.run.budget for count in counts):
-        return "a step that is not within the budget"
-    if not all(0 <= each < math.inf for each in seconds):
-        return "seconds that nothing takes"
-    if not 0 <= (result.state_bytes or 0) <= MOST_BYTES:
-        return "a state of no size"
-    if len(result.error or "") > 2 * LONGEST_ERROR or printable(result.error or "") != (
-        result.error or ""
-    ):
-        return "an error that is no text of ours"
-    if not all(
-        name.isascii() and name.isidentifier() and len(name) <= 32 for name in result.traces
-    ):
-        return "a trace without a name"
-    return ""
 
 
 def _all_failed(task: _Task, why: str) -> Performed:

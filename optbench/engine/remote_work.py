@@ -22,7 +22,7 @@ from optbench.engine.work import Parcel
 from optbench.problems import PROBLEMS
 
 DONE = b"done\n"
-"""What the answer to a job begins with; a refusal begins otherwise, see `dask_workers`."""
+"""What the answer to a job begins with; a refusal begins otherwise, see `answers`."""
 
 OURS = "optbench"
 """What the keys of our tasks begin with."""

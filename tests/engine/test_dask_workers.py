@@ -46,13 +46,19 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return certificates(tmp_path_factory.mktemp("tls") / "ours")
 
 
-ENDLESS = """
-import time, torch
+PECULIAR = """
+import os, pathlib, time, torch
 
 class Endless(torch.optim.SGD):
     def step(self, closure=None):
         open(__file__ + ".begun", "w").close()
         time.sleep(1000)
+
+class Curious(torch.optim.SGD):
+    def step(self, closure=None):
+        said = os.environ.get("MALLOC_TRIM_THRESHOLD_", "as it is")
+        pathlib.Path(__file__ + ".trim").write_text(said)
+        return super().step(closure)
 """
 
 
@@ -62,7 +68,7 @@ def tls_cluster(
 ) -> Iterator[Cluster]:
     """A worker with a nanny, behind TLS."""
     folder = tmp_path_factory.mktemp("dask")
-    (folder / "endless_module.py").write_text(ENDLESS)
+    (folder / "peculiar.py").write_text(PECULIAR)
     with cluster(
         folder, {**ours, "PYTHONPATH": f"{folder}:{os.environ.get('PYTHONPATH', '')}"}, "tls"
     ) as made:
@@ -125,15 +131,33 @@ def test_what_is_taken_back_is_not_computed_on(
     folder = tls_cluster.file.parent
     monkeypatch.syspath_prepend(folder)
     with connect(tls_cluster.address) as executor:
-        endless = parcel(optimizer="endless_module:Endless")
+        endless = parcel(optimizer="peculiar:Endless")
         waiting = executor.submit(perform_apart, endless, Limits())
-        until((folder / "endless_module.py.begun").exists, "a step")
+        until((folder / "peculiar.py.begun").exists, "a step")
         executor.shutdown(cancel_futures=True)
     assert waiting.cancelled()
     # Its only thread is free again, long before that step would have ended.
     with connect(tls_cluster.address) as executor:
         (result,) = executor.submit(perform_apart, parcel(), Limits()).result(60).results
     assert result.status is Status.OK
+
+
+@pytest.mark.slow
+def test_its_processes_keep_their_memory(
+    tls_cluster: Cluster,
+    ours: dict[str, str],
+    configured: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The nanny has its worker give it back at once: a step would ask for it anew."""
+    configured(ours)
+    folder = tls_cluster.file.parent
+    monkeypatch.syspath_prepend(folder)
+    curious = parcel(optimizer="peculiar:Curious", hyperparameters=(("lr", 1e-4),))
+    with connect(tls_cluster.address) as executor:
+        (result,) = executor.submit(perform_apart, curious, Limits()).result(60).results
+    assert result.status is Status.OK
+    assert (folder / "peculiar.py.trim").read_text() == "as it is"
 
 
 @pytest.mark.slow
