@@ -87,6 +87,7 @@ def main() -> None:
     if "commands" in found:
         print(table(found["commands"]["rounds"]))
     if "pieces" in found:
+        print()
         print(table_of_pieces(found["pieces"]))
 
 
