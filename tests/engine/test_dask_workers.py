@@ -91,6 +91,19 @@ def configured() -> Iterator[Configure]:
     dask.config.set({"distributed.comm.tls": json.loads(before)})
 
 
+@pytest.fixture
+def trusted(
+    tls_cluster: Cluster,
+    ours: dict[str, str],
+    configured: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Cluster:
+    """The cluster, which lets this process in; what is importable there is so here."""
+    configured(ours)
+    monkeypatch.syspath_prepend(tls_cluster.file.parent)
+    return tls_cluster
+
+
 def repeatable(result: Result) -> object:
     """All of a result but for its times."""
     traces = {n: (t.steps.tolist(), t.values.tolist()) for n, t in result.traces.items()}
@@ -100,16 +113,13 @@ def repeatable(result: Result) -> object:
 
 
 @pytest.mark.slow
-def test_results_are_those_of_this_process(
-    tls_cluster: Cluster, ours: dict[str, str], configured: Configure
-) -> None:
-    configured(ours)
-    assert tls_cluster.address.startswith("tls://127.0.0.1:")
+def test_results_are_those_of_this_process(trusted: Cluster) -> None:
+    assert trusted.address.startswith("tls://127.0.0.1:")
     parcels = [parcel(seed) for seed in range(3)]
     # A run that diverges, one that raises, and a hyperparameter that is a tuple.
     parcels.append(parcel(hyperparameters=(("betas", (0.9, 0.5)), ("lr", 1e30))))
     parcels.append(parcel(hyperparameters=(("lr", -1.0),)))
-    with connect(tls_cluster.address) as executor:
+    with connect(trusted.address) as executor:
         done = dict(execute(parcels, executor))
     for each in parcels:
         here = [repeatable(result) for unit in each.units for result in perform(unit)]
@@ -121,59 +131,40 @@ def test_results_are_those_of_this_process(
 
 
 @pytest.mark.slow
-def test_what_is_taken_back_is_not_computed_on(
-    tls_cluster: Cluster,
-    ours: dict[str, str],
-    configured: Configure,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    configured(ours)
-    folder = tls_cluster.file.parent
-    monkeypatch.syspath_prepend(folder)
-    with connect(tls_cluster.address) as executor:
+def test_what_is_taken_back_is_not_computed_on(trusted: Cluster) -> None:
+    begun = trusted.file.with_name("peculiar.py.begun")
+    with connect(trusted.address) as executor:
         endless = parcel(optimizer="peculiar:Endless")
         waiting = executor.submit(perform_apart, endless, Limits())
-        until((folder / "peculiar.py.begun").exists, "a step")
+        until(begun.exists, "a step")
         executor.shutdown(cancel_futures=True)
     assert waiting.cancelled()
     # Its only thread is free again, long before that step would have ended.
-    with connect(tls_cluster.address) as executor:
+    with connect(trusted.address) as executor:
         (result,) = executor.submit(perform_apart, parcel(), Limits()).result(60).results
     assert result.status is Status.OK
 
 
 @pytest.mark.slow
-def test_its_processes_keep_their_memory(
-    tls_cluster: Cluster,
-    ours: dict[str, str],
-    configured: Configure,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_its_processes_keep_their_memory(trusted: Cluster) -> None:
     """The nanny has its worker give it back at once: a step would ask for it anew."""
-    configured(ours)
-    folder = tls_cluster.file.parent
-    monkeypatch.syspath_prepend(folder)
     curious = parcel(optimizer="peculiar:Curious", hyperparameters=(("lr", 1e-4),))
-    with connect(tls_cluster.address) as executor:
+    with connect(trusted.address) as executor:
         (result,) = executor.submit(perform_apart, curious, Limits()).result(60).results
     assert result.status is Status.OK
-    assert (folder / "peculiar.py.trim").read_text() == "as it is"
+    assert trusted.file.with_name("peculiar.py.trim").read_text() == "as it is"
 
 
 @pytest.mark.slow
 def test_a_worker_of_other_sources_is_refused(
-    tls_cluster: Cluster,
-    ours: dict[str, str],
-    configured: Configure,
-    monkeypatch: pytest.MonkeyPatch,
+    trusted: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured(ours)
     monkeypatch.setattr(dask_workers, "LOOK_S", 0.05)
     monkeypatch.setattr(dask_workers, "GRACE_S", 0.1)
     true = remote_work.source()
     monkeypatch.setattr(remote_work, "source", lambda: "0123456789abcdef")
     warned: list[str] = []
-    with connect(str(tls_cluster.file), warn=warned.append) as executor:
+    with connect(str(trusted.file), warn=warned.append) as executor:
         waiting = executor.submit(perform_apart, parcel(), Limits())
         with pytest.raises(NoWorkers, match="all 1 Dask workers refuse: its optbench has other"):
             waiting.result(60)
