@@ -31,7 +31,7 @@ test: $(VENV)/.installed-test
 quick-test: $(VENV)/.installed-test
 	$(BIN)/pytest -m "not slow and not faults"
 
-# Kill -9 of everything, full disks, damaged files: ten minutes; `make test` has a part of it.
+# Kill -9 of everything, a full disk, hostile optimizers: eight minutes; `make test` has a part of it.
 faults: $(VENV)/.installed-test
 	$(BIN)/pytest -m "faults or slow" tests/faults
 

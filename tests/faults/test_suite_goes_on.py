@@ -45,6 +45,10 @@ class Hangs(Villain):
     def deed(self):
         time.sleep(1e6)
 
+class Stops(Villain):
+    def deed(self):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
 class Hoards(Villain):
     def deed(self):
         self.hoard = torch.ones(2**32)
@@ -68,6 +72,7 @@ SAID = {
     "Exits": "the process ended with status 3, as by os._exit",
     "Crashes": "the process was ended by SIGSEGV, at ",
     "Hangs": "no end within 10 s",
+    "Stops": "no end within 10 s",
     "Hoards": "RuntimeError: ",
     "Killed": "the process was ended by SIGKILL",
 }
