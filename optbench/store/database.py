@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     InternalError,
     OperationalError,
+    SAWarning,
     SQLAlchemyError,
 )
 
@@ -65,8 +67,11 @@ class Database:
         self.patience_s = 0.0
         self._identity: tuple[int, int] | None = None
         try:
-            self.engine = create_engine(url if writes else readable(url))
-        except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
+            with warnings.catch_warnings():
+                # Of an option that SQLite does not have it is said, and not that it is passed over.
+                warnings.simplefilter("error", SAWarning)
+                self.engine = create_engine(url if writes else readable(url))
+        except (SQLAlchemyError, SAWarning, ImportError, ValueError, TypeError) as error:
             text = f"cannot open the store {self.shown}: {reason(error)}"
             if isinstance(error, ImportError) and url.drivername == "postgresql+psycopg":
                 text += " (pip install 'optbench[postgres]')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import traceback
@@ -339,9 +340,11 @@ class Session:
     ]
 
     def __init__(self, folder: Path, *arguments: str) -> None:
+        # What somebody asks of our own session is none of theirs.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
         ended = subprocess.run(
             [sys.executable, "-m", "pytest", *self.HEAD, "--junitxml=seen.xml", *arguments],
-            cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         self.code, self.out = ended.returncode, ended.stdout
         self.cases = ET.parse(folder / "seen.xml").getroot().findall(".//testcase")

@@ -202,6 +202,13 @@ def test_no_refusal_shows_a_password(url: str) -> None:
     assert "ret@" not in message
 
 
+@BOTH
+def test_an_option_that_sqlite_does_not_have_is_named(workplace: Path, create: bool) -> None:
+    (workplace / "results.sqlite").touch()
+    said = refusal("sqlite:///results.sqlite?cache_size=7", create=create)
+    assert "'cache_size' are not accepted by the pysqlite driver" in said
+
+
 needs_permissions = pytest.mark.skipif(
     hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write where nobody else may"
 )
