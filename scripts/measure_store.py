@@ -19,7 +19,7 @@ Seconds are of the wall; processor seconds those of the phase's process, without
 server; the peak is the resident memory of the process. The ratios, of seconds and of processor
 seconds a run, are to those in the smallest store.
 
-A million runs take two gigabytes of disk, six of memory and about a quarter of an hour.
+A million runs take two gigabytes of disk, six of memory and six minutes of an idle machine.
 ``--store postgresql+psycopg://USER@HOST:PORT/NAME`` makes a database NAME_RUNS of each size, and
 drops it.
 """
