@@ -144,10 +144,11 @@ def shown(store: str, top: Path) -> str:
     if "://" in store:
         try:
             url = make_url(store)
+            bare = url._replace(username=None, password=None, query={}, host=_last(url.host))  # type: ignore[arg-type]
+            return bare.render_as_string()
+        # A port that is no number, half a character.
         except (ArgumentError, ValueError):
             return "a store"
-        bare = url._replace(username=None, password=None, query={}, host=_last(url.host))  # type: ignore[arg-type]
-        return bare.render_as_string()
     file = Path(store)
     if not file.is_absolute():
         return store

@@ -31,6 +31,7 @@ urls = st.tuples(
 @example("a/" * 3000)
 @example("\x00")
 @example("sqlite:///\x00")
+@example("sqlite:///\ud800")
 @example("sqlite:///x?timeout=x")
 @example("sqlite://user:secret@127.0.0.1/x")
 @example("sqlite:///x?isolation_level=z")
