@@ -7,7 +7,9 @@ import gc
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,21 +88,15 @@ def client_of(address: str, security: Mapping[str, str] | None) -> distributed.C
     NoScheduler
         Where nobody answers, or does not let us in.
     """
-    import distributed
-
+    made: Future[distributed.Client] = Future()
+    # Dask waits for ever for a peer that takes the connection and says nothing, as a scheduler does
+    # that was stopped. Then it does so in a thread that ends with this process.
+    threading.Thread(target=_begin, args=(made, address, security), daemon=True).start()
     try:
-        client = distributed.Client(
-            address,
-            # From Dask's configuration where it is not ours.
-            security=distributed.Security(**security) if security else None,
-            timeout=CONNECT_S,
-            set_as_default=False,
-            deserializers=["msgpack"],
-            direct_to_workers=False,
-        )
+        client = made.result(2 * CONNECT_S)
     # TypeError: of a missing certificate; ValueError: an address that is none.
     except (OSError, TypeError, ValueError, RuntimeError, ImportError) as error:
-        refusal = reasons(error)
+        refusal = reasons(error) if made.done() else f"it said nothing for {2 * CONNECT_S:g} s"
     else:
         # Workers' prints are no part of our report, and their warnings travel pickled.
         for topic in ("print", "warn"):
@@ -116,6 +112,28 @@ def client_of(address: str, security: Mapping[str, str] | None) -> distributed.C
         f"no Dask scheduler at {address} lets us in: {refusal}"
         + (tls if address.startswith("tls:") else "")
     )
+
+
+def _begin(
+    made: Future[distributed.Client], address: str, security: Mapping[str, str] | None
+) -> None:
+    import distributed
+
+    try:
+        client = distributed.Client(
+            address,
+            # From Dask's configuration where it is not ours.
+            security=distributed.Security(**security) if security else None,
+            timeout=CONNECT_S,
+            set_as_default=False,
+            deserializers=["msgpack"],
+            direct_to_workers=False,
+        )
+    # It is raised again by whoever waits for the client.
+    except BaseException as error:  # noqa: BLE001
+        made.set_exception(error)
+    else:
+        made.set_result(client)
 
 
 def close(client: distributed.Client) -> None:

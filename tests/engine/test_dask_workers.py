@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -199,6 +200,17 @@ def test_without_tls_nobody_gets_in_either(
     monkeypatch.setattr(dask_connection, "CONNECT_S", 2.0)
     with pytest.raises(NoScheduler, match="lets us in"):
         connect(tls_cluster.address.replace("tls://", "tcp://"))
+
+
+def test_who_takes_the_connection_and_says_nothing_is_no_scheduler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dask_connection, "CONNECT_S", 0.5)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(NoScheduler, match="lets us in: it said nothing for 1 s"),
+    ):
+        connect(f"tcp://127.0.0.1:{mute.getsockname()[1]}")
 
 
 SCRIPT = """
