@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from optbench.cli.console import doing, say, tell
 from optbench.cli.options import parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
+from optbench.cli.termination import end_politely
 
 if TYPE_CHECKING:
     from optbench.analysis.comparison import Comparison
@@ -146,8 +146,7 @@ def compare(
     from optbench.report.comparison_text import Teller, sides, summary, told_apart
 
     quiet = any(str(file) == "-" for file in files)
-    # A CI that cancels a job asks politely first: what was concluded until then is written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_politely()
     teller = Teller(verbose=verbose, rungs=wanted.rungs)
     with doing("starting") as show:
         comparison = contest(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ from optbench.cli.options import (
     use_data,
 )
 from optbench.cli.run import INTERRUPTED
+from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def nightly(
     use_data(data)
     wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
                    again, repo, path, install, read_limits(timeout, memory), dask)  # fmt: skip
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_politely()
     try:
         with Watch() as watch:
             ended = night(wanted, write, watch=watch, tell=say)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import signal
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +21,7 @@ from optbench.cli.options import (
     read_limits,
     use_data,
 )
+from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -213,8 +213,7 @@ def _fill(
 
     begun = time.monotonic()
     watch = Watch()
-    # Ended politely, as by a scheduler of jobs, it leaves nothing behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_politely()
     try:
         with executor(jobs, dask, warn=say) as workers, watch:
             progress = fill(store, runs, executor=workers, limits=limits, again=again, watch=watch)

@@ -89,14 +89,15 @@ def client_of(address: str, security: Mapping[str, str] | None) -> distributed.C
         Where nobody answers, or does not let us in.
     """
     made: Future[distributed.Client] = Future()
+    patience_s = 2 * CONNECT_S
     # Dask waits for ever for a peer that takes the connection and says nothing, as a scheduler does
     # that was stopped. Then it does so in a thread that ends with this process.
     threading.Thread(target=_begin, args=(made, address, security), daemon=True).start()
     try:
-        client = made.result(2 * CONNECT_S)
+        client = made.result(patience_s)
     # TypeError: of a missing certificate; ValueError: an address that is none.
     except (OSError, TypeError, ValueError, RuntimeError, ImportError) as error:
-        refusal = reasons(error) if made.done() else f"it said nothing for {2 * CONNECT_S:g} s"
+        refusal = reasons(error) if made.done() else f"it said nothing for {patience_s:g} s"
     else:
         # Workers' prints are no part of our report, and their warnings travel pickled.
         for topic in ("print", "warn"):

@@ -99,13 +99,13 @@ def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
     Stopped
         Where `close` was called meanwhile.
     """
-    if getattr(getattr(_here, "owner", None), "closed", False):
+    if getattr(_here.owner, "closed", False):
         raise Stopped
-    cell: Cell | None = getattr(_here, "cell", None)
+    cell = _here.cell
     if cell is None or cell.closed or cell.memory != limits.memory:
         if cell is not None:
             cell.close()
-        cell = _here.cell = Cell(limits.memory, getattr(_here, "owner", None))
+        cell = _here.cell = Cell(limits.memory, _here.owner)
         _cells.add(cell)
     return [r for unit in parcel.units for r in cell.perform(unit, limits.timeout_s)]
 
@@ -281,7 +281,14 @@ def _patience_for(worker: WorkerProcess) -> Iterator[None]:
         watchdog.cancel()
 
 
-_here = threading.local()
+class _Here(threading.local):
+    """What belongs to the calling thread."""
+
+    owner: object = None
+    cell: Cell | None = None
+
+
+_here = _Here()
 _cells: set[Cell] = set()
 _begin = threading.Lock()
 atexit.register(close)

@@ -116,15 +116,16 @@ class Database:
 
         Who holds a deleted file open could go on writing for hours, into nothing.
         """
-        self._identity = self._identity_now()
+        if self.file() is not None:
+            self._identity = self._identity_now()
 
     def _identity_now(self) -> tuple[int, int] | None:
-        file = self.file()
+        """Of the file that has the store's name; None where there is none."""
         try:
-            found = file.stat() if file is not None else None
+            found = Path(str(self.url.database)).stat()
         except OSError:
             return None
-        return (found.st_dev, found.st_ino) if found is not None else None
+        return found.st_dev, found.st_ino
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` reads, all of one moment where the database is a file.
@@ -160,12 +161,7 @@ class Database:
                 return done
 
     def _require_the_same_file(self) -> None:
-        name = self.url.database
-        try:
-            found = Path(str(name)).stat()
-        except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self._identity:
+        if self._identity_now() != self._identity:
             raise StoreError(
                 f"the store {self.shown} was deleted or replaced while it was in use: what was "
                 "kept before went with it, and the same command begins anew"

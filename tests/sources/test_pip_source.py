@@ -268,6 +268,7 @@ def test_a_package_beside_a_folder_of_its_name_is_the_package(tmp_path: Path, sh
         "tinyopt==",
         "tinyopt==1.2 --hash=sha256:0",
         "git+https://example.org/tinyopt",
+        "tinyopt==1.2\nother==1",
         "ÄÖ",
         "./nowhere/tinyopt-1.2-py3-none-any.whl",
         "$(touch ran)",
@@ -277,7 +278,8 @@ def test_what_is_no_requirement_is_refused_with_one_that_is(
     tmp_path: Path, requirement: str
 ) -> None:
     message = refusal(requirement, tmp_path / "scratch")
-    assert message.startswith(f"pip:{requirement} is no requirement (")
+    on_a_line = requirement.replace("\n", "\\n")
+    assert message.startswith(f"pip:{on_a_line} is no requirement (")
     assert message.endswith("; such as pip:tinyopt==1.2")
     assert not (tmp_path / "ran").exists()
 
