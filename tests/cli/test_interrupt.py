@@ -131,6 +131,18 @@ def test_an_interrupt_leaves_what_is_finished_and_says_how_to_go_on(
     assert "10 runs: 8 were in the store, 2 done" in err
 
 
+def test_one_that_is_asked_to_end_does_so_as_by_an_interrupt(
+    begin: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = begin()
+    await_(process, all_but_the_stuck)
+    # To it alone, as a scheduler of jobs and a CI that cancels do.
+    process.terminate()
+    err = words_until_all_are_gone(process)
+    assert process.returncode == 130
+    assert "interrupted: 8 of 10 runs are in the store" in err
+
+
 def test_a_killed_coordinator_leaves_a_whole_store_and_no_workers(
     begin: Callable[..., subprocess.Popen[str]],
 ) -> None:

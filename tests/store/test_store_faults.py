@@ -208,6 +208,36 @@ def test_of_a_damaged_log_the_sound_part_is_kept(tmp_path: Path, seed: int) -> N
     assert whole(copy)
 
 
+# A file that loses its name, which its holder could go on writing to.
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_written_into_a_file_without_a_name(tmp_path: Path, replaced: bool) -> None:
+    path, other = tmp_path / "results.sqlite", tmp_path / "other.sqlite"
+    with Store(str(other), create=True) as another:
+        another.add(batch(range(3)), HERE)
+    with Store(str(path), create=True) as store:
+        store.add(batch(range(1)), HERE)
+        for file in tmp_path.glob("results.sqlite*"):
+            file.unlink()
+        if replaced:
+            shutil.copy(other, path)
+        message = refused(store.add, batch(range(1, 2)), HERE)
+    assert f"{path} was deleted or replaced while it was in use" in message
+    assert path.exists() is replaced
+    if replaced:
+        with Store(str(path)) as left:
+            assert left.count() == 3
+
+
+def test_a_store_in_memory_has_no_file_to_lose(workplace: Path) -> None:
+    (workplace / ":memory:").touch()
+    with Store("sqlite:///:memory:", create=True) as store:
+        (workplace / ":memory:").unlink()
+        store.add(batch(range(1)), HERE)
+        assert store.count() == 1
+
+
 # Clocks.
 
 
