@@ -224,11 +224,35 @@ def test_a_path_may_lead_through_attributes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("signature", "checks", "defaults"),
+    [
+        ("lr=None", "", {}),
+        ("lr=None", "assert lr > 0", {"lr": 1e-3}),
+        ("size=0.5", "lr = size", {}),
+    ],
+)
+def test_a_class_that_runs_without_a_rate_is_given_none(
+    module: Callable[[str, str], str], signature: str, checks: str, defaults: dict[str, float]
+) -> None:
+    name = module(
+        "no_rates",
+        "import torch\n"
+        "class Some(torch.optim.Optimizer):\n"
+        f"    def __init__(self, params, {signature}):\n"
+        f"        {checks or 'pass'}\n"
+        "        super().__init__(params, {'lr': lr})\n"
+        "    def step(self, closure=None): ...\n",
+    )
+    row = adopt(import_attribute(f"{name}:Some"), "some")
+    assert row.defaults == defaults
+    assert bool(row.space) == bool(defaults)
+
+
+@pytest.mark.parametrize(
     ("signature", "lr"),
     [
         ("lr=0.5", 0.5),
         ("lr", 1e-3),
-        ("lr=None", 1e-3),
         ("lr=torch.tensor(0.25)", 0.25),
         ("lr=1", 1.0),
     ],

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from optbench.analysis.quantiles import Floats, lower_quantiles_by_row_group
+from optbench.analysis.results import FINISHED
 from optbench.analysis.traced import points
 
 QUARTILES = (0.25, 0.5, 0.75)
@@ -45,7 +46,7 @@ def bands(
         initial = runs["initial_gap"].to_numpy(dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = value / initial[row]
-    ok = (runs["status"] == "ok").to_numpy(dtype=bool)
+    ok = runs["status"].isin(FINISHED).to_numpy(dtype=bool)
 
     problem, problems = pd.factorize(runs["problem"], sort=True)
     of_point = problem[row]

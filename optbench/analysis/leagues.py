@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from optbench.analysis.quantiles import lower_quantile
+from optbench.analysis.results import FINISHED
 
 PAIR = ["optimizer", "problem"]
 FOLD = [*PAIR, "fold"]
@@ -192,7 +193,7 @@ def _choose(runs: pd.DataFrame, entered: pd.DataFrame) -> pd.DataFrame:
 
 def graded(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Settings from the best to the worst within each pair, by the runs that select."""
-    final = runs["final_gap"].where(runs["status"] == "ok")
+    final = runs["final_gap"].where(runs["status"].isin(FINISHED))
     runs = runs.assign(final=final)
     grades = pd.DataFrame(
         {

@@ -27,6 +27,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """The columns that each frame must have; others are carried along and not looked at."""
 
 
+FINISHED = ("ok", "unmoved")
+"""Statuses of runs that used their budget, so that their final gap is a finite result."""
+
+
 class MissingColumns(ValueError):
     """A frame lacks columns that the analysis reads."""
 
@@ -40,12 +44,13 @@ class Results:
     runs : DataFrame
         One row a run, whatever its status: ``run`` (id, growing with age), ``optimizer``
         (``adam``, ``adam[fused]``, ``package.module:Class``), ``base`` and ``variant`` ('' where
-        there is none), ``problem``, ``problem_version``, ``family``, ``data``, ``lr``,
-        ``hyperparameters`` (JSON of all others), ``lr_schedule`` (its name, which is among those
-        too; '' where lr stays what it is), ``default`` (whether these are the optimizer's
-        defaults), ``seed``, ``dtype``, ``device``, ``budget`` (gradient evaluations), ``status``
-        (ok, diverged, failed), ``error`` (text or None), ``steps`` (gradient evaluations used),
-        ``initial_gap``, ``final_gap`` (may be inf or NaN), ``steps_to_target`` (NaN: censored),
+        there is none), ``problem``, ``problem_version``, ``family``, ``data``, ``lr`` (NaN: the
+        optimizer has none), ``hyperparameters`` (JSON of all others), ``lr_schedule`` (its name,
+        which is among those too; '' where lr stays what it is), ``default`` (whether these are the
+        optimizer's defaults), ``seed``, ``dtype``, ``device``, ``budget`` (gradient evaluations),
+        ``status`` (ok, unmoved, diverged, failed; unmoved: the parameters never changed),
+        ``error`` (text or None), ``steps`` (gradient evaluations used), ``initial_gap``,
+        ``final_gap`` (may be inf or NaN), ``steps_to_target`` (NaN: censored),
         ``seconds_per_step`` (of one single-lane training step; NaN: not timed), ``state_bytes``,
         ``dimension``, ``environment`` (id).
     targets : DataFrame

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from optbench.analysis.quantiles import lower_quantile
+from optbench.analysis.results import FINISHED
 
 PAIR = ("optimizer", "problem")
 
@@ -31,7 +32,7 @@ def scores(runs: pd.DataFrame, by: Sequence[str] = PAIR) -> pd.DataFrame:
         ``median_gap`` (final gap by initial gap, infinite for a run that diverged or failed),
         ``state_bytes``, ``dimension``.
     """
-    ok = runs["status"] == "ok"
+    ok = runs["status"].isin(FINISHED)
     relative = (runs["final_gap"] / runs["initial_gap"]).where(ok)
     marked = runs.assign(
         relative_gap=relative,

@@ -8,6 +8,7 @@ from scipy.stats import t as student
 
 from optbench.analysis.quantiles import Floats
 from optbench.analysis.resampling import LEVEL
+from optbench.analysis.results import FINISHED
 from optbench.analysis.traced import points
 
 SETTING = ["optimizer", "lr", "hyperparameters"]
@@ -57,7 +58,7 @@ def stationary_gap(runs: pd.DataFrame, traces: pd.DataFrame, problem: str) -> pd
         with np.errstate(invalid="ignore"):
             return np.where(count > 0, total / count, last)
 
-    lost = (here["status"] != "ok").to_numpy(dtype=bool)
+    lost = (~here["status"].isin(FINISHED)).to_numpy(dtype=bool)
     each = here[SETTING].assign(
         gap=np.where(lost, np.inf, mean(BEGIN, 1)),
         early=mean(BEGIN, MIDDLE),

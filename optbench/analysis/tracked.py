@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from optbench.analysis.leagues import PAIR, default_league, tuned_league
+from optbench.analysis.results import FINISHED
 from optbench.analysis.units import ERROR_RATE, FAILED_SEEDS, GAP, STEPS
 
 PENALTY = 2
@@ -54,7 +55,7 @@ def tracked(runs: pd.DataFrame, dtype: str) -> Iterator[Tracked]:
     best = (pd.concat([tuned, alone]) if len(alone) else tuned).sort_values("seed")
     steps = best["steps_to_target"].fillna(PENALTY * best["budget"]).clip(lower=1)
     missed = 1.0 + best["steps_to_target"].isna()
-    ended = default["status"] == "ok"
+    ended = default["status"].isin(FINISHED)
     gap = (default["final_gap"] / default["initial_gap"]).where(ended, WORST_GAP)
     gap = gap.fillna(WORST_GAP).clip(FLOORS.get(dtype, FLOORS["float32"]), WORST_GAP)
     yield from _rows("steps_to_target", STEPS, best, steps)

@@ -120,6 +120,7 @@ def run(
     """
     from optbench.cli.wrong_use import WrongUse
     from optbench.engine.plan import plan
+    from optbench.engine.trial import tried_apart
     from optbench.store import Store
 
     use_data(data)
@@ -132,9 +133,10 @@ def run(
         dtype=dtype.value,
         device=device,
         elsewhere=dask is not None and not dask.startswith("local:"),
+        try_out=tried_apart,
     )
     for (name, where), reason in planned.not_applicable.items():
-        if optimizer and name in optimizer and problem and where in problem:
+        if optimizer and name in optimizer and problem and (where in problem or ":" in name):
             say(f"left out: {name} on {where}: {reason}")
     if dry_run:
         pairs = {(r.optimizer, r.problem) for r in planned.runs}
@@ -237,6 +239,11 @@ def conclude(progress: Progress, seconds: float) -> int:
         + (f" ({counts})" if counts else "")
         + (f", {progress.elsewhere:,} by others" if progress.elsewhere else "")
     )
+    still = Counter((r.run.optimizer, r.run.problem, r.error or "") for r in progress.unmoved)
+    for (optimizer, problem, error), count in still.most_common(10):
+        say(f"unmoved: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")
+    if len(still) > 10:
+        say(f"and {len(still) - 10} more: optbench export lists every run")
     kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
     for (optimizer, problem, error), count in kinds.most_common(10):
         say(f"failed: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")

@@ -135,8 +135,6 @@ class Side:
 
     def _meet(self, request: Meet) -> probes.Description:
         cls = self.imports.attribute(request.target)
-        if not isinstance(cls, type):
-            raise NotAdoptable(f"{request.target!r} is no class: optimizers are compared by class")
         subject = acquaint(cls, settings=dict(request.settings), steps=ACQUAINTED)
         subject.name = request.target
         self._met[request.target] = subject
@@ -152,7 +150,7 @@ class Side:
             offers=offers,
             wants=subject.wants,
             trainable=subject.row is not None
-            and subject.lr is not None
+            and "lr" in subject.row.defaults
             and not subject.wants.graph,
             code=digest(self.tree.path, cls.__module__),
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
@@ -187,6 +185,7 @@ class Side:
             request.parameters,
             sparse=subject.wants.sparse,
             closure=subject.wants.closure,
+            before_step=subject.before_step,
         )
         return self._bench.first
 

@@ -15,7 +15,8 @@ from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants
 from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
-from optbench.optimizers.recipe import optimizer_class
+from optbench.optimizers.builders import BASE, NotAnOptimizer
+from optbench.optimizers.recipe import adopt, default_lr
 from optbench.optimizers.textbook_optimizers import ORACLES
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
 
@@ -115,15 +116,12 @@ def acquaint(
         subject.wants = wants
         try:
             session = Session(subject, subject.course())
+        except NotAnOptimizer as error:
+            raise NotConstructible(f"{subject.name} {error}") from error
         # A constructor is anybody's code: whatever it raises is its answer.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             refusals.append(_on_a_line(error))
             continue
-        if not isinstance(session.optimizer, torch.optim.Optimizer):
-            raise NotConstructible(
-                f"{subject.name} makes a {type(session.optimizer).__name__}, "
-                "not a torch.optim.Optimizer"
-            )
         taken, start = 0, time.monotonic()
         try:
             while taken < STEPS or (taken < steps and time.monotonic() - start < PATIENCE_S):
@@ -181,9 +179,19 @@ def _fill_required(subject: Subject) -> None:
         for name, p in subject.parameters.items()
         if p.default is p.empty and name not in subject.settings
     ]
-    if "lr" in missing:
-        subject.settings = {**subject.settings, "lr": 1e-3}
-        missing.remove("lr")
+    lr = default_lr(subject.factory)
+    declared = subject.parameters["lr"].default if "lr" in subject.parameters else None
+    if (
+        lr is not None
+        and "lr" not in subject.settings
+        and declared in (None, inspect.Parameter.empty)
+    ):
+        subject.settings = {**subject.settings, "lr": lr}
+        missing = [name for name in missing if name != "lr"]
+    if BASE in missing:
+        raise NotConstructible(
+            f"it wraps another optimizer: --set {BASE}=torch.optim:SGD names its class"
+        )
     if missing:
         how = " ".join(f"--set {name}=..." for name in missing)
         raise NotConstructible(f"its constructor needs {', '.join(missing)}: {how}, or a row")
@@ -205,18 +213,15 @@ def _unfed(target: str | type[torch.optim.Optimizer] | Optimizer) -> Subject:
     else:
         if isinstance(found, torch.optim.Optimizer):
             raise NotAdoptable(f"{name!r} is an instance: give its class, {type(found).__name__}")
-        factory, settings = optimizer_class(found, name), {}
-        try:
-            row = OPTIMIZERS[name]
-        # No lr, or not importable by that name: then there is no training with it.
-        except (NotAdoptable, UnknownName):
-            row = None
-    known = (row.oracle if row else "") or ORACLES.get(factory, "")  # type: ignore[call-overload]
+        row, settings = adopt(found, name), {}
+        factory = row.factory
+    known = row.oracle or ORACLES.get(factory, "")  # type: ignore[call-overload]
     return Subject(
         name,
         factory,
         settings,
         row=row,
         oracle=OPTIMIZERS[known] if known else None,
-        stochastic=bool(row and row.stochastic),
+        stochastic=row.stochastic,
+        before_step=row.before_step,
     )

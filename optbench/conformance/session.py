@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.course import Course
+from optbench.engine.stepping import Stepper
 
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject
@@ -79,7 +80,7 @@ class Session:
         self._random = _seeded()
         self._has_generators = False
         with _random_state(self):
-            self.optimizer = self._make()
+            self._take_on(self._make())
         # Curvature for those who ask for the loss; between 0.5 and 2, whatever the shape.
         self._curvature = [
             torch.linspace(0.5, 2.0, max(1, p.numel()), dtype=p.real.dtype, device=p.device)[
@@ -92,6 +93,10 @@ class Session:
     def _make(self) -> torch.optim.Optimizer:
         params = self.groups(self.params) if self.groups else list(self.params)
         return self.subject.make(params, **self.settings)
+
+    def _take_on(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self._stepper = Stepper(optimizer, self.subject.before_step)
 
     # ------------------------------------------------------------------ going on
 
@@ -215,9 +220,7 @@ class Session:
 
     def step_once(self) -> Any:
         """One step on the gradients that are there, or on the closure; gives what it returns."""
-        if self.subject.wants.closure:
-            return self.optimizer.step(self.closure)  # type: ignore[arg-type]
-        return self.optimizer.step()
+        return self._stepper.step(self.closure if self.subject.wants.closure else None)
 
     def _advance_once(self) -> None:
         if not self.subject.wants.closure:
@@ -253,7 +256,7 @@ class Session:
         buffer.seek(0)
         fresh = self._at_this_point()
         with _random_state(fresh):
-            fresh.optimizer = fresh._make()
+            fresh._take_on(fresh._make())
             fresh.optimizer.load_state_dict(torch.load(buffer, weights_only=True))
         fresh._random = self._random
         return fresh
@@ -261,7 +264,8 @@ class Session:
     def copied(self, how: Callable[[Any], Any] = copy.deepcopy) -> Session:
         """A session of copies of parameters and optimizer, made together by ``how``."""
         fresh = self._at_this_point()
-        fresh.params, fresh.optimizer = how((self.params, self.optimizer))
+        fresh.params, optimizer = how((self.params, self.optimizer))
+        fresh._take_on(optimizer)
         return fresh
 
     def _at_this_point(self) -> Session:

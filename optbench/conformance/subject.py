@@ -14,7 +14,7 @@ from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinki
 from optbench.conformance.neighbours import disturbances
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
-from optbench.optimizers import Optimizer
+from optbench.optimizers import Optimizer, builders
 from optbench.optimizers.recipe import Factory
 from optbench.problems import PROBLEMS
 
@@ -64,7 +64,9 @@ class Subject:
         An independent transcription of the rule that we know of, and the one that the user
         named to compare with.
     row : Optimizer or None
-        The recipe, where it has one: an lr that a run can be given.
+        The recipe, where it has one: what a run can be made of.
+    before_step : callable or None
+        As of a row.
     """
 
     name: str
@@ -76,9 +78,25 @@ class Subject:
     stochastic: bool = False
     wants: Wants = field(default_factory=Wants)
 
+    before_step: builders.BeforeStep | None = None
+
     def make(self, params: Any, **settings: Any) -> torch.optim.Optimizer:
-        """An instance over ``params``; what is not given keeps its default."""
-        return self.factory(params, **{**self.settings, **settings})
+        """An instance over parameters or groups of them; what is not given keeps its default.
+
+        Raises
+        ------
+        NotApplicable
+            Groups for a builder, which makes its own.
+        """
+        told = {**self.settings, **settings}
+        made: torch.optim.Optimizer
+        if not builders.is_builder(self.factory):
+            made = builders.verified(self.factory(params, **told))
+            return made
+        if any(isinstance(each, dict) for each in params):
+            raise NotApplicable(f"{self.name} makes its own parameter groups")
+        made = builders.construct(self.factory, builders.torch_names(params), told)
+        return made
 
     # ------------------------------------------------------------------ what it takes
 
@@ -222,8 +240,7 @@ def require_separable(subject: Subject) -> None:
 def problems_for(subject: Subject, names: Sequence[str]) -> list[str]:
     """Those of the problems that have the parameters and gradients that it takes."""
     row = subject.row
-    if row is None:
-        raise NotApplicable("it has no lr, and a run has one")
+    assert row is not None
     if subject.wants.graph:
         raise NotApplicable("it differentiates the gradient again, which a run does not offer")
     fitting = [name for name in names if row.needs <= PROBLEMS[name].traits]

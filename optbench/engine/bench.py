@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from optbench.engine.state import state_bytes
+from optbench.engine.stepping import Stepper
+from optbench.optimizers.builders import BeforeStep
 
 TENSORS = 10
 """That the parameters are cut into, unless it is said otherwise."""
@@ -34,6 +36,8 @@ class Bench:
         The optimizer wants sparse gradients.
     closure : bool
         Its ``step`` wants a closure.
+    before_step : callable or None
+        As of a row; it is timed with the step.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Bench:
         tensors: int = TENSORS,
         sparse: bool = False,
         closure: bool = False,
+        before_step: BeforeStep | None = None,
     ) -> None:
         each = max(1, parameters // tensors)
         rows = max(1, int(math.sqrt(each)))
@@ -55,8 +60,10 @@ class Bench:
         ]
         self._gradients = [torch.randn(rows, columns, generator=generator) for _ in self.params]
         self._sparse = sparse
+        self._buffers = [torch.empty_like(gradient) for gradient in self._gradients]
         self._closure = self._loss if closure else None
         self.optimizer = make(self.params)
+        self._stepper = Stepper(self.optimizer, before_step)
         self.first = self.time(1)
 
     @property
@@ -84,17 +91,15 @@ class Bench:
 
     def step(self) -> None:
         """One step with the gradients that are there."""
-        self.optimizer.step(self._closure)  # type: ignore[arg-type]
+        self._stepper.step(self._closure)
 
     def give(self) -> None:
         """Put the gradients back."""
-        for parameter, gradient in zip(self.params, self._gradients, strict=True):
-            if self._sparse:
-                parameter.grad = gradient.to_sparse(1)
-            elif parameter.grad is None or parameter.grad.is_sparse:
-                parameter.grad = gradient.clone()
-            else:
-                parameter.grad.copy_(gradient)
+        for parameter, gradient, buffer in zip(
+            self.params, self._gradients, self._buffers, strict=True
+        ):
+            # The same buffer each time, whatever the last step put in its place.
+            parameter.grad = gradient.to_sparse(1) if self._sparse else buffer.copy_(gradient)
 
     def _loss(self) -> Tensor:
         """A quadratic about the given gradients, for those who ask for the loss themselves."""

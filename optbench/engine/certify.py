@@ -66,13 +66,16 @@ def certify(
     """
     row = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     route = route or row.route
-    lr = float(row.defaults["lr"])
-    settings = [{**row.defaults, "lr": rate} for rate in (lr, lr, lr / 2, lr / 2)]
+    lr = row.defaults_of("lr")
+    half = {name: value / 2 for name, value in lr.items()}
+    settings = [{**row.defaults, **rate} for rate in (lr, lr, half, half)]
     seeds = [0, 1, 0, 1]
     if row.closure:
         # Lanes of a closure never share a program, so they have nothing to certify.
         reason = "" if route is Route.INSTANCE else "the lanes of a closure run one at a time"
         return Certificate(row.name, route, not reason, reason)
+    if not row.takes_groups and route is not Route.INSTANCE:
+        return Certificate(row.name, route, False, "its builder makes its own parameter groups")
     fitting = [p for p in map(PROBLEMS.__getitem__, probes) if row.needs <= p.traits]
     if not fitting:
         return Certificate(row.name, route, False, "it can run on none of the probes")
@@ -120,13 +123,13 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 def fastest_route(optimizer: Optimizer | str) -> Optimizer:
     """The row with the fastest route that is certified for it: STACK, GROUPS, or INSTANCE.
 
-    A row that asks for gradients itself, or takes sparse ones, keeps its own.
+    A row that asks for gradients itself, takes sparse ones, or is a builder keeps its own.
 
     >>> fastest_route("torch.optim:Adam").route
     <Route.STACK: 'stack'>
     """
     row = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-    if row.closure or row.sparse_gradients:
+    if row.closure or row.sparse_gradients or not row.takes_groups:
         return row
     for route in (Route.STACK, Route.GROUPS):
         if certify(row, route).certified:

@@ -10,14 +10,16 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from optbench.engine.runs import Run, canonical
 from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers.builders import BASE, constructs, torch_names
 from optbench.optimizers.schedules import LR_SCHEDULE, factors
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Goes up when the engine changes what a run leaves; older results are then not reused."""
 
 
@@ -66,6 +68,8 @@ def _fields(run: Run) -> dict[str, object]:
         "code": code_of(run.optimizer),
         "engine": ENGINE_VERSION,
     }
+    if BASE in run.settings:
+        fields[BASE] = code_of(run.settings[BASE])
     if LR_SCHEDULE in run.settings:
         fields[LR_SCHEDULE] = _rates_of(run.settings[LR_SCHEDULE], run.budget)
     return fields
@@ -110,11 +114,17 @@ def code_of(optimizer: str) -> str:
 
 
 def _modules(row: Optimizer) -> list[ModuleType]:
-    """The modules that define the factory and, for a class, its bases below torch's own."""
-    classes = inspect.getmro(row.factory) if inspect.isclass(row.factory) else (row.factory,)
+    """The modules that define the factory, what it makes, and their bases below torch's own."""
+    factory = inspect.unwrap(row.factory)
+    owners: list[Any] = [*inspect.getmro(factory)] if inspect.isclass(factory) else [factory]
+    if factory is not row.factory:
+        owners.append(type(row.factory))  # an adapter's own code
+    if not inspect.isclass(factory) and constructs(row.factory, **row.defaults):
+        made = row.make(torch_names([torch.nn.Parameter(torch.zeros(2, 2))]), row.defaults)
+        owners += inspect.getmro(type(made))
     names = {
         owner.__module__: None
-        for owner in classes
+        for owner in owners
         if owner not in (object, torch.optim.Optimizer) and owner.__module__ != "typing"
     }
     return [sys.modules[name] for name in names if name in sys.modules]

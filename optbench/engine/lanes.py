@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from optbench.engine.ranks import agreed
 from optbench.engine.routes import Driver
 from optbench.engine.runs import DIVERGENCE
 from optbench.engine.schedule import log_schedule
+from optbench.engine.stepping import moved
 from optbench.optimizers import Optimizer, Route
 from optbench.optimizers.of_the_run import DDP
 from optbench.problems import Problem
@@ -46,7 +47,9 @@ class Trajectory:
     metrics : mapping
         Name to [m, K].
     params : mapping
-        Final parameters, [K, ...].
+        Final parameters, [K, ...]: those of ``eval()``, where the optimizer has it.
+    unmoved : ndarray [K] of bool
+        Lanes whose parameters never changed, although their first gradient was not zero.
     """
 
     steps: np.ndarray
@@ -54,6 +57,7 @@ class Trajectory:
     logged: np.ndarray
     metrics: Mapping[str, np.ndarray]
     params: Mapping[str, Tensor]
+    unmoved: np.ndarray
 
 
 @contextlib.contextmanager
@@ -127,6 +131,7 @@ def advance(
     device = device or torch.device("cpu")
     bound = problem.bind(dtype, device)
     begin = start(problem, seeds, dtype, device)
+    before = {name: leaf.detach().clone() for name, leaf in begin.items()}
     driver = Driver(optimizer, bound, settings, begin, budget, route)
     batches = feed(problem, seeds, dtype, device)
     scored_in, together = SCORED_IN.get(dtype, dtype), DDP in settings[0]
@@ -136,17 +141,19 @@ def advance(
         # Otherwise the loss that a step computes is another's, a part, or in too few digits.
         sees_loss=problem.deterministic
         and not optimizer.closure
+        and not driver.has_modes
         and not together
         and scored_in is dtype,
         dtype=scored_in,
         waits=device.type != "cpu",
     )
     projects = problem.projects
-    step, params = driver.step, driver.params
+    step = driver.step
     spent = 0
     for batch in batches:
         if spent >= record.next_look:
-            record.look(spent, params)
+            with driver.evaluating() as params:
+                record.look(spent, params)
         if spent >= record.next_check:
             lost = record.check(spent)
             if together:
@@ -164,7 +171,24 @@ def advance(
         if projects:
             driver.project()
         spent += evaluations
-    return record.close(spent, params)
+    with driver.evaluating() as params:
+        trajectory = record.close(spent, params)
+        unmoved = ~moved(before, {name: leaf.detach() for name, leaf in params.items()}).cpu()
+    if driver.cut_short:  # the budget undid its one step
+        unmoved = torch.zeros_like(unmoved)
+    if unmoved.any():
+        batch = next(feed(problem, seeds, dtype, device))
+        unmoved &= _has_gradient(bound, before, batch)
+    return replace(trajectory, unmoved=unmoved.numpy())
+
+
+def _has_gradient(problem: Problem, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
+    """Which lanes [K] have a gradient that is not zero, at these parameters."""
+    leaves = {name: leaf.clone().requires_grad_() for name, leaf in params.items()}
+    problem.loss(leaves, batch).sum().backward()
+    zeros = {name: torch.zeros_like(leaf) for name, leaf in params.items()}
+    found = {name: zeros[name] if leaf.grad is None else leaf.grad for name, leaf in leaves.items()}
+    return moved(zeros, found).cpu()
 
 
 class Record:
@@ -280,7 +304,9 @@ class Record:
                 name: torch.stack([m[name] for m in self._metrics]).double().cpu().numpy()
                 for name in names
             },
-            params={name: leaf.detach() for name, leaf in params.items()},
+            # Copies: what is shown now may be put back to the weights that training goes on from.
+            params={name: leaf.detach().clone() for name, leaf in params.items()},
+            unmoved=np.zeros(self._gaps[0].shape[1], dtype=bool),
         )
 
 

@@ -10,6 +10,8 @@ from optbench.engine.lanes import Trajectory, has_diverged
 from optbench.engine.runs import Result, Run, Status, Trace
 from optbench.engine.schedule import log_schedule
 
+NEVER_MOVED = "its parameters never changed, although the gradient was not zero"
+
 
 def results(
     runs: Sequence[Run],
@@ -43,7 +45,8 @@ def results(
     return [
         Result(
             run,
-            Status.DIVERGED if lost[end[lane], lane] else Status.OK,
+            _status(lost=bool(lost[end[lane], lane]), unmoved=bool(trajectory.unmoved[lane])),
+            NEVER_MOVED if trajectory.unmoved[lane] and not lost[end[lane], lane] else None,
             steps=int(steps[end[lane]]),
             initial_gap=float(gaps[0, lane]),
             final_gap=float(gaps[end[lane], lane]),
@@ -54,6 +57,12 @@ def results(
         )
         for lane, run in enumerate(runs)
     ]
+
+
+def _status(*, lost: bool, unmoved: bool) -> Status:
+    if lost:
+        return Status.DIVERGED
+    return Status.UNMOVED if unmoved else Status.OK
 
 
 def hits(steps: np.ndarray, gaps: np.ndarray, targets: Sequence[float]) -> tuple[int | None, ...]:

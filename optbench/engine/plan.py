@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from optbench.engine.ranks import backend_of, own_device
 from optbench.engine.runs import Run, frozen
+from optbench.engine.trial import Needs
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, WrongHyperparameter
-from optbench.optimizers.of_the_run import DDP
+from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE
 from optbench.plain_text import on_a_line, shown
 from optbench.problems import PROBLEMS, Problem
@@ -97,6 +98,7 @@ def plan(
     dtype: str = "float32",
     device: str = "cpu",
     elsewhere: bool = False,
+    try_out: Callable[[str, Mapping[str, Any]], Needs | None] | None = None,
 ) -> Plan:
     """Expand selections into runs.
 
@@ -108,6 +110,9 @@ def plan(
         Of all runs, in torch's words.
     elsewhere : bool
         The device is one of other machines; each of them says whether it has it.
+    try_out : callable or None
+        Finds out what a class that is named by its path needs of a run, from its name and settings
+        (`optbench.engine.trial.tried_apart`). Without it such a class is taken to need nothing.
 
     Raises
     ------
@@ -130,6 +135,10 @@ def plan(
         optimizers = OPTIMIZERS.select(*selection.optimizers)
         problems = PROBLEMS.select(*selection.problems)
         for optimizer in optimizers:
+            if optimizer.adopted and try_out is not None:
+                settings = optimizer.settings(selection.settings)
+                needs = try_out(optimizer.name, told_to_the_factory(settings))
+                optimizer = needs.of(optimizer) if needs is not None else optimizer
             accepted: dict[tuple[tuple[str, Any], ...], None] = {}
             for problem in problems:
                 missing = optimizer.needs - problem.traits
@@ -186,7 +195,7 @@ def _rates(
     base = {**default, **selection.settings}
     if selection.ddp is not None:
         base[DDP] = selection.ddp
-    if type(base["lr"]) is int:  # 1 and 1.0 are one rate, and one run
+    if type(base.get("lr")) is int:  # 1 and 1.0 are one rate, and one run
         base["lr"] = float(base["lr"]) if abs(base["lr"]) < 2**1000 else math.inf
     if isinstance(selection.rates, tuple):
         for lr in selection.rates:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from optbench.engine.ranks import Loss, shared_loss
 from optbench.engine.state import bytes_of, leaves_of
+from optbench.engine.stepping import Stepper
 from optbench.optimizers import Optimizer, Route
 from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE, factors
@@ -20,6 +23,9 @@ from optbench.problems import Problem
 class BudgetSpent(Exception):
     """Raised by a closure that would exceed the budget."""
 
+
+_View = tuple[Tensor, Tensor, int | slice]
+"""A parameter that an optimizer is given, the leaf whose storage it shares, and its lanes there."""
 
 _Rate = tuple[float, Sequence[float]] | None
 """The learning rate of a parameter group and its factor at every step; None: it stays."""
@@ -44,12 +50,24 @@ class Driver:
     route : Route
         `Optimizer.route`, unless a certification tries another.
 
+    Attributes
+    ----------
+    params : dict
+        The parameters of all lanes, name to [K, ...].
+    has_modes : bool
+        Whether the parameters to score are other ones than those that it trains (`evaluating`).
+    cut_short : bool
+        Whether the budget ended in the middle of a step, which was undone.
+
     Notes
     -----
     A parameter of all lanes is one leaf tensor, so loss and gradient are computed once. With
     one setting on the STACK route the optimizer gets the leaf itself. In every other case it
-    gets *views* of the leaf's storage (a range of lanes a setting, or single lanes), whose
-    gradients are views of one gradient buffer, so that nothing is copied either way.
+    gets *views* of the leaf's storage (a range of lanes a setting, or single lanes).
+
+    Each step does what a training loop does: it clears the gradients (``zero_grad``, to None),
+    computes fresh ones and hands them to the optimizer, whatever that did to the last ones. A
+    view is handed the part of its leaf's gradient that is its own, so that nothing is copied.
     """
 
     def __init__(
@@ -71,11 +89,12 @@ class Driver:
         else:
             self.params = {name: leaf.requires_grad_() for name, leaf in start.items()}
         self._leaves = list(self.params.values())
+        self._names = [_as_in_torch(name) for name in self.params]
         self._detached = {name: leaf.detach() for name, leaf in self.params.items()}
         self._ones = torch.ones(len(settings), dtype=self._leaves[0].dtype,
                                 device=self._leaves[0].device)  # fmt: skip
         self._sparse = optimizer.sparse_gradients
-        self._views: list[tuple[Tensor, Tensor, int | slice]] = []
+        self._views: list[_View] = []
         self._frozen: set[int] = set()
         route = route or optimizer.route
         if optimizer.closure and len(settings) > 1:
@@ -83,19 +102,27 @@ class Driver:
         groups = list(_ranges(settings))
         schedules = [setting.get(LR_SCHEDULE) for setting in settings]
         settings = [told_to_the_factory(setting) for setting in settings]
+        if not optimizer.takes_groups and (route is not Route.STACK or len(groups) > 1):
+            # A builder makes its own parameter groups.
+            route = Route.INSTANCE
+        made: list[Any]
         if route is Route.STACK and len(groups) == 1 and not self._sparse:
-            self._optimizers = [optimizer.factory(self._leaves, **settings[0])]
+            made = [optimizer.make(self._named(self._leaves), settings[0])]
         elif route is Route.INSTANCE:
-            self._optimizers = [
-                optimizer.factory(self._lane(lane), **setting)
+            made = [
+                optimizer.make(self._named(self._lane(lane)), setting)
                 for lane, setting in enumerate(settings)
             ]
         else:
             parameter_groups = [
                 {"params": self._range(lanes, route), **settings[lanes.start]} for lanes in groups
             ]
-            self._optimizers = [optimizer.factory(parameter_groups, **settings[0])]
-        self._live = list(self._optimizers)
+            made = [optimizer.factory(parameter_groups, **settings[0])]
+        self._steppers = [Stepper(each, optimizer.before_step) for each in made]
+        self._optimizers = made
+        self._own_zero_grads = [each.zero_grad for each in self._steppers if each.zero_grad]
+        self.has_modes = any(each.has_modes for each in self._steppers)
+        self._live = [each.step for each in self._steppers]
         self._per_lane = route is Route.INSTANCE
         # Only what nobody certified may put another tensor in a parameter's place.
         self._homes = (
@@ -103,17 +130,14 @@ class Driver:
             if self._per_lane
             else []
         )
-        # A gradient buffer is kept where views look into it; elsewhere a fresh one is cheaper.
-        self._buffered = bool(self._views) and not self._sparse
-        self._buffers = [torch.zeros_like(leaf) for leaf in self._leaves if self._buffered]
-        if self._buffered:
-            for leaf, buffer in zip(self._leaves, self._buffers, strict=True):
-                leaf.grad = buffer
-            self._attach_gradients()
+        self.cut_short = False
         self.step = self._closure_step if optimizer.closure else self._plain_step
         if any(schedules):
             self._rates = self._scheduled(schedules, budget)
             self._unscheduled_step, self.step = self.step, self._scheduled_step
+
+    def _named(self, params: Sequence[Tensor]) -> list[tuple[str, Tensor]]:
+        return list(zip(self._names, params, strict=True))
 
     def _scheduled(self, schedules: Sequence[str | None], budget: int) -> list[list[_Rate]]:
         """For each optimizer, the rate of each of its parameter groups."""
@@ -160,29 +184,52 @@ class Driver:
         return [view for lane in range(lanes.start, lanes.stop) for view in self._lane(lane)]
 
     def _attach_gradients(self) -> None:
+        """Give each view its part of the fresh gradient of its leaf."""
+        pieces: dict[int, Sequence[Tensor]] = {}
         for view, leaf, index in self._views:
-            assert leaf.grad is not None
-            gradient = leaf.grad[index]
-            view.grad = gradient.to_sparse() if self._sparse else gradient
+            if leaf.grad is None:  # the loss does not depend on it
+                continue
+            if isinstance(index, int):
+                if id(leaf) not in pieces:
+                    pieces[id(leaf)] = leaf.grad.unbind(0)
+                gradient = pieces[id(leaf)][index]
+            else:
+                gradient = leaf.grad[index]
+            if self._sparse:
+                gradient = gradient.to_sparse()
+            # What a zero_grad of its own leaves there, a backward pass adds to.
+            view.grad = gradient if view.grad is None else view.grad + gradient
 
     def _clear_gradients(self) -> None:
-        if self._buffered:
-            torch._foreach_zero_(self._buffers)
+        """Clear all gradients: the buffers of the next backward pass are fresh ones."""
+        if self._own_zero_grads:
+            for zero_grad in self._own_zero_grads:
+                zero_grad()
+            if not self._views:
+                return
         else:
-            for leaf in self._leaves:
-                leaf.grad = None
+            for view, _, _ in self._views:
+                view.grad = None
+        for leaf in self._leaves:
+            leaf.grad = None
 
-    def _plain_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
-        """Loss, gradient, update: gives (1, losses [K] before the update, in their graph)."""
+    def _evaluate(self, batch: Tensor | None) -> Tensor:
+        """Clear the gradients, compute fresh ones; gives the losses [K] in their graph."""
         loss = self._loss(self.params, batch)
         self._clear_gradients()
         # The gradient of the sum of all lanes: each lane's own.
         loss.backward(self._ones)
-        if self._sparse:
+        if self._views:
             self._attach_gradients()
-        for optimizer in self._live:
-            optimizer.step()
-        self._bring_home()
+        return loss
+
+    def _plain_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
+        """Loss, gradient, update: gives (1, losses [K] before the update, in their graph)."""
+        loss = self._evaluate(batch)
+        for step in self._live:
+            step()
+        if self._homes:
+            self._bring_home()
         return 1, loss
 
     def _closure_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
@@ -198,18 +245,16 @@ class Driver:
             if evaluations == remaining:
                 raise BudgetSpent
             evaluations += 1
-            self._clear_gradients()
-            loss = self._loss(self.params, batch)
-            loss.backward(self._ones)
-            if self._sparse:
-                self._attach_gradients()
-            return loss.detach()[0]
+            if self._homes:
+                self._bring_home()  # it may have put trial points in place of the parameters
+            return self._evaluate(batch).detach()[0]
 
         before = [leaf.detach().clone() for leaf in self._leaves]
-        for optimizer in self._live:
+        for step in self._live:
             try:
-                optimizer.step(closure)  # type: ignore[arg-type]
+                step(closure)
             except BudgetSpent:
+                self.cut_short = True
                 with torch.no_grad():
                     for leaf, saved in zip(self._leaves, before, strict=True):
                         leaf.copy_(saved)
@@ -233,6 +278,19 @@ class Driver:
                 home.copy_(view.detach())
                 view.data = home
 
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[Mapping[str, Tensor]]:
+        """Give the parameters [K, ...] as they are to be scored, and put all back afterwards."""
+        if not self.has_modes:
+            yield self.params
+            return
+        with contextlib.ExitStack() as modes:
+            for each in self._steppers:
+                modes.enter_context(each.evaluating())
+            if self._homes:
+                self._bring_home()
+            yield self.params
+
     def project(self) -> None:
         """Apply the problem's projection to all lanes."""
         self.problem.project(self._detached)
@@ -247,10 +305,10 @@ class Driver:
             return
         self._frozen |= new
         if self._per_lane:
-            self._live = [o for k, o in enumerate(self._optimizers) if k not in self._frozen]
+            self._live = [o.step for k, o in enumerate(self._steppers) if k not in self._frozen]
         self._views = [v for v in self._views if not self._drop(v, new)]
 
-    def _drop(self, view: tuple[Tensor, Tensor, int | slice], lanes: set[int]) -> bool:
+    def _drop(self, view: _View, lanes: set[int]) -> bool:
         parameter, _, index = view
         if isinstance(index, int) and index in lanes:
             parameter.grad = None
@@ -274,3 +332,14 @@ def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
         if lane == len(settings) or settings[lane] != settings[first]:
             yield slice(first, lane)
             first = lane
+
+
+def _as_in_torch(name: str) -> str:
+    """The name that ``named_parameters()`` of a module gives to a problem's parameter.
+
+    >>> _as_in_torch("w0"), _as_in_torch("b1"), _as_in_torch("x")
+    ('layers.0.weight', 'layers.1.bias', 'x')
+    """
+    found = re.fullmatch(r"([wb])(\d+)", name)
+    kinds = {"w": "weight", "b": "bias"}
+    return f"layers.{found[2]}.{kinds[found[1]]}" if found else name

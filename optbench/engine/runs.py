@@ -17,6 +17,9 @@ class Status(enum.StrEnum):
     OK = "ok"
     """It used its budget."""
 
+    UNMOVED = "unmoved"
+    """It used its budget, and its parameters never changed although the gradient was not zero."""
+
     DIVERGED = "diverged"
     """Its gap was not finite, or `DIVERGENCE` times the initial one."""
 

@@ -16,8 +16,9 @@ from optbench.engine.data_parallel import perform_together
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status
+from optbench.engine.trial import found_by_trying
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
-from optbench.optimizers.of_the_run import DDP
+from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import without_schedule
 from optbench.problems import PROBLEMS, Problem
 
@@ -96,9 +97,21 @@ def _perform(runs: list[Run], certify: bool) -> list[Result]:
 
 def _done(runs: list[Run], certify: bool) -> list[Result]:
     """The runs of a unit, or whatever it raises."""
-    optimizer, problem = OPTIMIZERS[runs[0].optimizer], PROBLEMS[runs[0].problem]
-    if certify:
-        optimizer = _certified(runs[0].optimizer)
+    name = runs[0].optimizer
+    optimizer = _certified(name) if certify else OPTIMIZERS[name]
+    try:
+        return _advanced(optimizer, runs)
+    except Exception:
+        # A class that failed on plain gradients may need a closure, or sparse ones.
+        settings = told_to_the_factory(runs[0].settings)
+        needs = found_by_trying(optimizer, settings) if optimizer.adopted else None
+        if needs is None or not (needs.closure or needs.sparse_gradients):
+            raise
+        return _advanced(needs.of(optimizer), runs)
+
+
+def _advanced(optimizer: Optimizer, runs: list[Run]) -> list[Result]:
+    problem = PROBLEMS[runs[0].problem]
     dtype, device = getattr(torch, runs[0].dtype), torch.device(runs[0].device)
     price = _price(optimizer, problem, runs[0], dtype, device)
     # Lanes of a closure cannot advance together: they ask for gradients when they like.
@@ -140,7 +153,7 @@ def _price(
 
     None where that raises: the runs themselves are at other rates, and tell what is wrong.
     """
-    typical = {**without_schedule(run.settings), "lr": optimizer.defaults["lr"]}
+    typical = {**without_schedule(run.settings), **optimizer.defaults_of("lr")}
     try:
         return cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
     except (Exception, SystemExit):  # noqa: BLE001

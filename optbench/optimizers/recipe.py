@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from optbench.optimizers import builders
 from optbench.optimizers.of_the_run import DDP, OF_THE_RUN, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES
 from optbench.plain_text import said, shown
@@ -40,7 +41,8 @@ class WrongHyperparameter(ValueError):
 
 
 Factory = Callable[..., torch.optim.Optimizer]
-"""Called as ``factory(params, **hyperparameters)``, as a ``torch.optim`` class is."""
+"""Called as ``factory(params, **hyperparameters)``, as a ``torch.optim`` class is; a builder
+(`optbench.optimizers.builders`) as ``factory(named_parameters, **hyperparameters)``."""
 
 
 def half_decades(low: float, high: float) -> tuple[float, ...]:
@@ -64,10 +66,11 @@ class Optimizer:
     name : str
         ``base`` or, for a variant, ``base[variant]``.
     factory : callable
-        ``factory(params, **hyperparameters)`` gives a ``torch.optim.Optimizer``.
+        ``factory(params, **hyperparameters)`` gives a ``torch.optim.Optimizer``; a builder is
+        given (name, parameter) pairs.
     defaults : mapping
-        The hyperparameters of the *default* league. ``lr`` is always among them; what is left
-        out keeps the default of the factory.
+        The hyperparameters of the *default* league; what is left out keeps the default of the
+        factory. Without an ``lr`` the optimizer runs at its constructor's settings.
     space : mapping
         Hyperparameter to the values that the *tuned* league may choose from.
     route : Route
@@ -89,6 +92,11 @@ class Optimizer:
         Name of a registered optimizer, or ``package.module:Class``, that computes the same rule
         independently. Empty: known by its class, if at all
         (`optbench.optimizers.textbook_optimizers.ORACLES`).
+    before_step : callable or None
+        Called as ``before_step(optimizer, step)`` with fresh gradients before each step, for
+        methods that want a call between steps. Not for optimizers that take a closure.
+    adopted : bool
+        It was made of a class, which says nothing about what a run must give it.
     """
 
     name: str
@@ -104,14 +112,14 @@ class Optimizer:
     oracle: str = ""
     variant: str = ""
     base: str = field(default="")
+    before_step: builders.BeforeStep | None = None
+    adopted: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "defaults", MappingProxyType(dict(self.defaults)))
         object.__setattr__(self, "space", MappingProxyType(dict(self.space)))
         if not self.base:
             object.__setattr__(self, "base", self.name)
-        if "lr" not in self.defaults:
-            raise ValueError(f"optimizer {self.name!r} has no default lr")
         for name in OF_THE_RUN:
             if name in self.defaults or name in self.space:
                 raise ValueError(f"optimizer {self.name!r}: {name} is a run's, not a row's")
@@ -143,13 +151,13 @@ class Optimizer:
         settings = {**self.defaults, **(overrides or {})}
         told = told_to_the_factory(settings)
         self._check_names(told)
-        lr = settings["lr"]
+        lr = settings.get("lr", 0.0)
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
             raise WrongHyperparameter(
                 f"{self.name}: lr must be a finite number >= 0, not {shown(lr)}"
             )
         try:
-            made = self.factory([torch.nn.Parameter(torch.zeros(2, 2))], **told)
+            made = self.make(builders.torch_names([torch.nn.Parameter(torch.zeros(2, 2))]), told)
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
@@ -159,6 +167,20 @@ class Optimizer:
         if DDP in settings:
             self._check_ddp(settings[DDP])
         return settings
+
+    def make(self, named: builders.Named, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+        """An instance over (name, parameter) pairs; ``settings`` are the factory's."""
+        made: torch.optim.Optimizer = builders.construct(self.factory, named, settings)
+        return made
+
+    def defaults_of(self, *names: str) -> dict[str, Any]:
+        """Those of the defaults that there are."""
+        return {name: self.defaults[name] for name in names if name in self.defaults}
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether the factory can be given parameter groups; a builder makes its own."""
+        return not builders.is_builder(self.factory)
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:
@@ -205,55 +227,94 @@ class Optimizer:
 
 
 def adopt(obj: Any, name: str) -> Optimizer:
-    """Make a row of an `Optimizer` row or of any ``torch.optim.Optimizer`` class.
+    """Make a row of an `Optimizer` row, an optimizer class, or a builder function.
 
     A class gets its constructor's own defaults and the INSTANCE route, which is right for
-    every optimizer; `optbench.engine.certify.fastest_route` tells whether a faster one is.
+    every optimizer; `optbench.engine.certify.fastest_route` tells whether a faster one is. A
+    learning rate that the constructor demands is 1e-3; a class that has none, or that accepts to
+    be constructed without one, runs at its constructor's settings and is not tuned.
     """
     if isinstance(obj, Optimizer):
         # Under the path that names it, so that a worker process finds it again.
         return replace(obj, name=name, base=name) if ":" in name else obj
-    optimizer = optimizer_class(obj, name)
-    parameters = inspect.signature(optimizer).parameters
-    lr = parameters.get("lr")
-    if lr is None and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        raise NotAdoptable(
-            f"{name!r} takes no lr, and every run here has one: write an Optimizer row whose "
-            "factory takes an lr and does with it what it should"
-        )
-    default = 1e-3 if lr is None or lr.default is lr.empty else lr.default
-    if isinstance(default, torch.Tensor) and default.numel() == 1:
-        default = default.item()
-    if not isinstance(default, int | float):  # None for "chosen by the method", ...
-        default = 1e-3
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if inspect.isroutine(obj):
+        if not builders.is_builder(obj):
+            raise NotAdoptable(
+                f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class; a function that "
+                "builds an optimizer takes named_parameters first, (name, parameter) pairs"
+            )
+        factory: Factory = obj
+        before, closure = getattr(obj, "before_step", None), getattr(obj, "closure", False)
+    else:
+        optimizer = optimizer_class(obj, name)
+        factory = builders.adapted(optimizer)
+        before, closure = builders.hook_of(optimizer), wants_closure(optimizer)
+    lr = default_lr(factory)
     return Optimizer(
         name,
-        optimizer,
-        defaults={"lr": float(default)},
-        space={"lr": half_decades(1e-4, 1)},
+        factory,
+        defaults={} if lr is None else {"lr": lr},
+        space={} if lr is None else {"lr": half_decades(1e-4, 1)},
         route=Route.INSTANCE,
-        cite=f"{optimizer.__module__}.{optimizer.__qualname__}",
-        closure=closure is not None and closure.default is closure.empty,
+        cite=f"{obj.__module__}.{obj.__qualname__}",
+        closure=closure,
+        before_step=before,
+        adopted=not inspect.isfunction(obj),
+        needs=frozenset({"matrices"} if isinstance(factory, builders.FlaggedGroups) else ()),
     )
+
+
+def default_lr(factory: Factory) -> float | None:
+    """The learning rate that a factory is given where nothing else is said.
+
+    Its own default where that is a number, else 1e-3; None where it takes no ``lr``, or has the
+    default None and can be constructed with it (the method chooses its own).
+    """
+    lr = inspect.signature(factory).parameters.get("lr")
+    if lr is None:
+        return None
+    default = lr.default
+    if isinstance(default, torch.Tensor) and default.numel() == 1:
+        default = default.item()
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return float(default)
+    return None if default is None and builders.constructs(factory) else 1e-3
+
+
+def wants_closure(optimizer: type) -> bool:
+    """Whether ``step`` has a parameter ``closure`` without a default."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")  # type: ignore[attr-defined]
+    return closure is not None and closure.default is closure.empty
 
 
 def optimizer_class(obj: Any, name: str) -> type[torch.optim.Optimizer]:
     """The object, if it is the class of an optimizer.
+
+    That is a subclass of ``torch.optim.Optimizer``, or a class of its own with ``step``,
+    ``zero_grad`` and ``state_dict`` (some wrappers are).
 
     Raises
     ------
     NotAdoptable
         It is something else, or the base of all of them.
     """
-    if not (inspect.isclass(obj) and issubclass(obj, torch.optim.Optimizer)):
+    if not is_optimizer_class(obj):
         raise NotAdoptable(
             f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class "
-            "(nor an optbench Optimizer row)"
+            "(nor an optbench Optimizer row, nor a function of named_parameters)"
         )
     if obj is torch.optim.Optimizer:
         raise NotAdoptable(f"{name!r} is the base class of all optimizers, not an optimizer")
-    return obj
+    found: type[torch.optim.Optimizer] = obj
+    return found
+
+
+def is_optimizer_class(obj: Any) -> bool:
+    """Whether an object is a class with the methods of an optimizer."""
+    return inspect.isclass(obj) and (
+        issubclass(obj, torch.optim.Optimizer)
+        or all(callable(getattr(obj, each, None)) for each in builders.METHODS)
+    )
 
 
 def described(obj: Any) -> str:

@@ -42,6 +42,8 @@ class Progress:
         Of the results so far.
     failures : list of Result
         Those that failed.
+    unmoved : list of Result
+        Those whose parameters never changed.
     """
 
     planned: int
@@ -54,6 +56,7 @@ class Progress:
     work_done: float = 0.0
     status: Counter[Status] = field(default_factory=Counter)
     failures: list[Result] = field(default_factory=list)
+    unmoved: list[Result] = field(default_factory=list)
 
 
 def fill(
@@ -181,6 +184,7 @@ class _Work:
         self.late.update(result.run.optimizer for result in results if is_late(result))
         self.progress.status.update(result.status for result in results)
         self.progress.failures += [r for r in results if r.status is Status.FAILED]
+        self.progress.unmoved += [r for r in results if r.status is Status.UNMOVED]
         self._count(parcel, len(results))
         self.watch(self.progress)
 

@@ -52,7 +52,7 @@ def run_row(result: Result, key: str) -> dict[str, Any]:
         "optimizer": run.optimizer,
         "base": optimizer.base,
         "variant": optimizer.variant,
-        "lr": run.settings["lr"],
+        "lr": run.settings.get("lr"),
         "hyperparameters": canonical(others),
         "default": run.default,
         "seed": run.seed,

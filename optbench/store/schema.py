@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Goes up with a migration of its number, which leads here from the version before."""
 
 
@@ -97,7 +97,8 @@ runs = Table(
     Column("base", Text, nullable=False),
     Column("variant", Text, nullable=False),
     Column("problem_id", ForeignKey("problems.id"), nullable=False),
-    Column("lr", Float, nullable=False),
+    # Empty: the optimizer has no learning rate.
+    Column("lr", Float),
     Column("hyperparameters", Text, nullable=False),
     Column("default", Boolean, nullable=False),
     Column("seed", Integer, nullable=False),

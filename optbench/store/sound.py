@@ -44,7 +44,7 @@ BUDGET = Number(1, MOST_STEPS, whole=True)
 NUMBERS: Mapping[str, Mapping[str, Number]] = {
     "runs": {
         **{"run": ID, "environment": ID, "seed": ID, "problem_version": COUNT, "dimension": COUNT},
-        **{"lr": POSITIVE, "budget": BUDGET, "steps": STEPS, "initial_gap": ANY, "final_gap": ANY},
+        **{"lr": AMOUNT, "budget": BUDGET, "steps": STEPS, "initial_gap": ANY, "final_gap": ANY},
         **{"steps_to_target": Number(0, MOST_STEPS, empty=True), "seconds_per_step": AMOUNT},
         "state_bytes": AMOUNT,
     },

@@ -11,6 +11,7 @@ import torch
 from optbench.analysis.units import STATE_BYTES, TIMES_SGD, TIMES_THE_BOUND
 from optbench.engine.bench import Bench
 from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers.builders import torch_names
 from optbench.tracking.samples import Samples, samples
 from optbench.tracking.training import NotAtThisCommit, missing
 from optbench.tracking.turns import blocks, turns
@@ -32,11 +33,12 @@ def bench(optimizer: str, parameters: int, tensors: int) -> Bench:
 
 def _bench(row: Optimizer, parameters: int, tensors: int) -> Bench:
     return Bench(
-        lambda params: row.factory(params, **row.settings()),
+        lambda params: row.make(torch_names(params), row.settings()),
         parameters,
         tensors=tensors,
         sparse=row.sparse_gradients,
         closure=row.closure,
+        before_step=row.before_step,
     )
 
 

@@ -222,8 +222,7 @@ def test_problems_are_those_that_it_can_take() -> None:
         problems_for(acquaint(WantsMatrices), ["quadratic"])
     with pytest.raises(NotApplicable, match="differentiates the gradient again"):
         problems_for(acquaint(WantsAGraph), names)
-    with pytest.raises(NotApplicable, match="it has no lr"):
-        problems_for(acquaint(HasNoRate), names)
+    assert problems_for(acquaint(HasNoRate), names) == names
 
 
 # ---------------------------------------------------------------------- how it is made
@@ -250,9 +249,11 @@ def test_a_required_rate_is_given() -> None:
     assert acquaint(NeedsARate, settings={"lr": 0.25}).lr == 0.25
 
 
-def test_one_without_a_rate_is_led_and_not_trained() -> None:
+def test_one_without_a_rate_runs_at_its_constructors_settings() -> None:
     subject = acquaint(HasNoRate)
-    assert (subject.lr, subject.row) == (None, None)
+    assert subject.lr is None
+    assert subject.row is not None
+    assert (subject.row.defaults, subject.row.space) == ({}, {})
     assert subject.hyperparameters == {"size": 0.1}
 
 

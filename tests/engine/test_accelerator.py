@@ -78,7 +78,7 @@ class Reading(torch.optim.SGD):
 def test_an_optimizer_that_reads_a_value_is_found_out() -> None:
     bound = PROBLEMS["quadratic"].bind(F32, META)
     driver = Driver(OPTIMIZERS["sgd"], bound, [{"lr": 0.1}], start(bound, [0], F32, META), 9)
-    driver._live = [Reading(driver.params.values(), lr=0.1)]
+    driver._live = [Reading(driver.params.values(), lr=0.1).step]
     with pytest.raises(RuntimeError, match="meta"):
         driver.step(None, 9)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optbench.engine.lanes import Trajectory
-from optbench.engine.outcome import hits, results
+from optbench.engine.outcome import NEVER_MOVED, hits, results
 from optbench.engine.runs import DIVERGENCE, Result, Run, Status
 from optbench.engine.schedule import log_schedule
 
@@ -27,13 +27,19 @@ def outcome(
     targets: Sequence[float] = (0.5, 0.1),
     budget: int | None = None,
     logged: Sequence[int] = (),
+    unmoved: Sequence[bool] | None = None,
 ) -> list[Result]:
     gaps = np.array(lanes, dtype=float).T
     at = np.arange(len(gaps)) if steps is None else np.array(steps)
     budget = int(at[-1]) if budget is None else budget
     metric = np.stack([np.array(logged, dtype=float) + 100 * k for k in range(len(lanes))], axis=1)
     trajectory = Trajectory(
-        at, gaps, np.array(logged, dtype=np.int64), {"metric": metric} if len(logged) else {}, {}
+        at,
+        gaps,
+        np.array(logged, dtype=np.int64),
+        {"metric": metric} if len(logged) else {},
+        {},
+        np.array(unmoved or [False] * len(lanes)),
     )
     runs = [run(seed, budget) for seed in range(len(lanes))]
     return results(runs, trajectory, targets, 1)
@@ -143,3 +149,10 @@ def test_where_a_step_costs_several_evaluations_the_last_known_value_is_kept() -
     assert one.traces["gap"].steps.tolist() == [0, 4, 8, 10]
     assert one.traces["gap"].values.tolist() == [9, 8, 7, 6]
     assert one.steps == 10
+
+
+def test_a_lane_that_never_moved_is_named_unless_it_diverged() -> None:
+    still, lost, fine = outcome([8, 8], [8, NAN], [8, 4], unmoved=[True, True, False])
+    assert (still.status, still.error) == (Status.UNMOVED, NEVER_MOVED)
+    assert (lost.status, lost.error) == (Status.DIVERGED, None)
+    assert (fine.status, fine.error) == (Status.OK, None)

@@ -150,9 +150,10 @@ def test_settings_are_the_defaults_with_the_overrides_on_top() -> None:
     assert row.settings() == dict(row.defaults)
 
 
-def test_a_row_without_a_default_rate_is_refused() -> None:
-    with pytest.raises(ValueError, match="optimizer 'x' has no default lr"):
-        Optimizer("x", torch.optim.SGD, {"momentum": 0.9}, {}, Route.STACK, "nobody")
+def test_a_row_without_a_default_rate_keeps_its_constructors() -> None:
+    row = Optimizer("x", torch.optim.SGD, {"momentum": 0.9}, {}, Route.STACK, "nobody")
+    assert row.settings() == {"momentum": 0.9}
+    assert row.settings({"lr": 0.5}) == {"momentum": 0.9, "lr": 0.5}
 
 
 def test_a_row_cannot_be_changed_from_afar() -> None:

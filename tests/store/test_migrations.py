@@ -85,7 +85,7 @@ def test_the_last_migration_leads_to_the_schema_of_today() -> None:
     config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     script = ScriptDirectory.from_config(config)
     assert script.get_current_head() == schema.revision(schema.SCHEMA_VERSION)
-    assert [each.revision for each in script.walk_revisions()] == ["0002", "0001"]
+    assert [each.revision for each in script.walk_revisions()] == ["0003", "0002", "0001"]
 
 
 OPEN = """

@@ -116,7 +116,7 @@ def test_an_older_store_that_cannot_be_written_says_what_to_do(read_only: Path) 
     with Store(str(read_only / "old.sqlite")) as read:
         assert read.count() > 0
     message = refused(lambda: Store(str(read_only / "old.sqlite"), create=True))
-    assert "has schema 1, and cannot be brought to 2 where it is" in message
+    assert "has schema 1, and cannot be brought to 3 where it is" in message
     assert "open a copy of it in a place that may be written" in message
 
 

@@ -13,6 +13,7 @@ from optbench.analysis.claims.claim import Evidence, Finding, Undecided, Verdict
 from optbench.analysis.claims.needed import needed, undecided
 from optbench.analysis.claims.ratios import ALPHA, median_of
 from optbench.analysis.leagues import folds, tuned_league, unscheduled
+from optbench.analysis.results import FINISHED
 
 OPTIMIZERS = ("adam", "sgd")
 EXPLODES, VANISHES = "cliff", "deep-tanh"
@@ -161,5 +162,7 @@ def _at_defaults(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _held(runs: pd.DataFrame) -> pd.Series[bool]:
     """Whether a run ended no higher than it started."""
-    held: pd.Series[bool] = (runs["status"] == "ok") & (runs["final_gap"] <= runs["initial_gap"])
+    held: pd.Series[bool] = runs["status"].isin(FINISHED) & (
+        runs["final_gap"] <= runs["initial_gap"]
+    )
     return held

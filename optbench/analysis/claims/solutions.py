@@ -9,6 +9,7 @@ from scipy.stats import binom
 from optbench.analysis.claims.claim import Evidence, Finding, Undecided, Verdict
 from optbench.analysis.claims.needed import needed, undecided
 from optbench.analysis.claims.ratios import ALPHA
+from optbench.analysis.results import FINISHED
 from optbench.analysis.traced import points
 
 ADAPTIVE = ("adam", "rmsprop", "adagrad")
@@ -87,7 +88,7 @@ def adaptive_choose_worse(evidence: Evidence) -> Finding:
     rates = pd.DataFrame({"run": run, "step": found.step, "error_rate": found.value})
     last = rates.sort_values(["run", "step"]).groupby("run")["error_rate"].last()
     ended = runs.join(last, on="run")
-    fitted = ended[ended["steps_to_target"].notna() & (ended["status"] == "ok")]
+    fitted = ended[ended["steps_to_target"].notna() & ended["status"].isin(FINISHED)]
     lacking = [o for o in ("sgd", *ADAPTIVE) if not (fitted["optimizer"] == o).any()]
     if lacking or fitted["error_rate"].isna().any():
         raise undecided(lacking or ("sgd", *ADAPTIVE), (WILSON,))
@@ -129,7 +130,7 @@ def amsgrad_repairs(evidence: Evidence) -> Finding:
     interval of the share of repaired runs lies below a half.
     """
     runs = needed(evidence.default.runs, ("adam", "amsgrad"), (REDDI,), each=True)
-    ends = (runs["status"] == "ok") & (runs["final_gap"] <= 0.1 * runs["initial_gap"])
+    ends = runs["status"].isin(FINISHED) & (runs["final_gap"] <= 0.1 * runs["initial_gap"])
     wide = runs.assign(ends=ends).pivot_table(index="seed", columns="optimizer", values="ends")
     wide = wide.dropna().astype(bool)
     if wide.empty:

@@ -14,6 +14,7 @@ from optbench.analysis.claims.needed import NOISY, needed, undecided
 from optbench.analysis.claims.ratios import ALPHA, counted, told
 from optbench.analysis.paired import median_ratio
 from optbench.analysis.resampling import percentile_interval, seed_weights
+from optbench.analysis.results import FINISHED
 from optbench.analysis.tracked import FLOORS, WORST_GAP
 
 OPTIMIZERS = ("adam", "sgd")
@@ -79,7 +80,7 @@ def _problem(name: str, runs: pd.DataFrame) -> dict[str, object] | None:
     common = seeds.mode().iloc[0]
     if len(common) < 2:
         return None
-    gap = (runs["final_gap"] / runs["initial_gap"]).where(runs["status"] == "ok", WORST_GAP)
+    gap = (runs["final_gap"] / runs["initial_gap"]).where(runs["status"].isin(FINISHED), WORST_GAP)
     floor = FLOORS.get(str(runs["dtype"].iloc[0]), FLOORS["float32"])
     gap = gap.fillna(WORST_GAP).clip(floor, WORST_GAP)
     alike = runs.assign(gap=gap)[runs["seed"].isin(common).to_numpy(dtype=bool)]

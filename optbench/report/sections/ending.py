@@ -40,16 +40,20 @@ CAVEATS = (
 
 
 def failures(material: Material) -> Section:
-    """Every failure in the store, also of runs that are left out of the comparison."""
+    """Every failed or unmoved run in the store, also those left out of the comparison."""
     runs = material.stored.runs
-    failed = runs[runs["status"] == "failed"]
+    failed = runs[runs["status"].isin(("failed", "unmoved"))]
     text = failed["error"].astype(object).where(failed["error"].notna(), "no text")
     columns = ["optimizer", "problem", "error"]
     counted = failed.assign(error=text.astype(str)).groupby(columns).size()
     frame = counted.rename("runs").reset_index()
     if frame.empty:
-        return Section("failures", "Failures", (Text("No run in the store failed."),))
-    table = tables.plain_table(frame.head(MOST), "Failed runs.", "failures")
+        return Section(
+            "failures", "Failures", (Text("No run in the store failed, and all moved."),)
+        )
+    table = tables.plain_table(
+        frame.head(MOST), "Runs that failed, or whose parameters never changed.", "failures"
+    )
     parts: list[Part] = [tables.with_data(table, frame)]
     if len(frame) > MOST:
         parts.append(Text(f"{len(frame) - MOST} more rows are in the data.", note=True))

@@ -39,7 +39,12 @@ WORDS = (
                                  "more than 5 % away. Inconclusive: everything else."),
     ("Diverged, failed", "Diverged: the gap became non-finite or a million times the initial one. "
                          "Failed: the optimizer raised an exception. Both stay in every count."),
+    ("Unmoved", "The parameters never changed although the gradient was not zero: a learning rate "
+                "below the rounding of the parameters, or a fault of the optimizer."),
 )  # fmt: skip
+
+
+STATUSES = ("ok", "unmoved", "diverged", "failed")
 
 
 def what_ran(material: Material) -> Section:
@@ -47,7 +52,8 @@ def what_ran(material: Material) -> Section:
     results = material.results
     runs = results.runs
     status = runs["status"].value_counts()
-    told = {name: integer(status.get(name, 0)) for name in ("ok", "diverged", "failed")}
+    told = {name: integer(status.get(name, 0)) for name in STATUSES}
+    unmoved = f", {told['unmoved']} never moved" if status.get("unmoved", 0) else ""
     used = results.environments[results.environments["environment"].isin(runs["environment"])]
     left_out = material.chosen.left_out
     parts: list[Part] = [
@@ -55,7 +61,7 @@ def what_ran(material: Material) -> Section:
             f"{integer(len(runs))} runs of {_optimizers(runs)} on "
             f"{runs['problem'].nunique()} problems, {runs['seed'].nunique()} seeds, "
             f"{runs['dtype'].iloc[0]} on {runs['device'].iloc[0]}: {told['ok']} ended well, "
-            f"{told['diverged']} diverged, {told['failed']} failed."
+            f"{told['diverged']} diverged, {told['failed']} failed{unmoved}."
         ),
         *_command(material),
         environments(used, "environments"),
