@@ -51,6 +51,9 @@ class CannotBegin(RuntimeError):
     That is the installation's fault, and no result of any run.
     """
 
+    def __init__(self, how: str) -> None:
+        super().__init__(f"no worker process can begin here: {how}")
+
 
 @contextlib.contextmanager
 def main_left_out() -> Iterator[None]:
@@ -202,7 +205,7 @@ class WorkerProcess:
         if lines is not None and lines[:1] != [STARTING]:
             return
         said = "".join(f"\n  {on_a_line(line)}" for line in (lines or [])[1:][-LAST_LINES:])
-        raise CannotBegin(f"no worker process can begin here: {how}{':' if said else ''}{said}")
+        raise CannotBegin(f"{how}{':' if said else ''}{said}")
 
     def _wait(self, seconds: float) -> None:
         """Until it has ended, at most so long; ``join`` takes a closed file for the end."""

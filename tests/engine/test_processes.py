@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import threading
 from multiprocessing import spawn
@@ -22,7 +23,7 @@ def serve(pipe: Any, trail: str, code: str) -> None:
         exec(code, {"pipe": pipe})
 
 
-def ended(folder: Path, code: str) -> str:
+def ended(folder: Path, code: object) -> str:
     worker = WorkerProcess.begin(serve, folder / "trail", code)
     try:
         with pytest.raises(EOFError):
@@ -77,9 +78,20 @@ def test_what_anybodys_code_does_is_no_fault_of_the_installation(tmp_path: Path)
     assert ended(tmp_path, "import os; os._exit(3)") == (
         "the process ended with status 3, as by os._exit"
     )
-    # Of a trail that another process has left there, too.
-    (tmp_path / "trail").write_text("starting\nTraceback")
-    assert "SIGSEGV" in ended(tmp_path, "import ctypes; ctypes.string_at(0)")
+
+
+class EndsOnArrival:
+    """An argument of a process, which it never lives to have."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (5,)
+
+
+def test_one_that_ends_before_it_can_say_anything_cannot_begin(tmp_path: Path) -> None:
+    # The last words of the process before it are not its own.
+    (tmp_path / "trail").touch()
+    with pytest.raises(CannotBegin, match=r"ended with status 5$"):
+        ended(tmp_path, EndsOnArrival())
 
 
 def test_it_does_not_import_the_main_module(
