@@ -60,16 +60,38 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         # Entries made of imported objects: found again, but not listed.
         self._adopted: dict[str, T] = {}
+        # Those that no other process finds: it was not there when they were registered.
+        self._here_alone: set[str] = set()
         self._third_party_loaded = False
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, by name, with the reason."""
 
-    def register(self, entry: T) -> T:
-        """Add an entry; a second one of the same name is refused. Returns the entry."""
+    def register(self, entry: T, *, everywhere: bool = False) -> T:
+        """Add an entry; a second one of the same name is refused. Returns the entry.
+
+        ``everywhere``: every process that imports optbench registers it as well.
+        """
         if entry.name in self._entries:
             raise ValueError(f"{self.kind} {entry.name!r} is registered already")
         self._entries[entry.name] = entry
+        if not everywhere:
+            self._here_alone.add(entry.name)
         return entry
+
+    def require_elsewhere(self, name: str) -> None:
+        """Refuse an entry that other processes of this installation do not find.
+
+        Raises
+        ------
+        NotAdoptable
+            With what makes them find it.
+        """
+        if name in self._here_alone:
+            raise NotAdoptable(
+                f"{self.kind} {shown(name)} was registered in this process, and worker processes "
+                f"do not know it: declare it under the entry-point group {self.entry_point_group}, "
+                "or name it by where it can be imported from, as my_module:ROW"
+            )
 
     def __getitem__(self, name: str) -> T:
         """The entry of this name, or the object that ``package.module:Attribute`` names."""
@@ -139,7 +161,7 @@ class Registry(Generic[T]):
         for point in entry_points(group=self.entry_point_group):
             try:
                 for entry in self._entries_of(point.load(), point.name):
-                    self.register(entry)
+                    self.register(entry, everywhere=True)
             # Whatever a stranger's module raises, it must not take the catalogue down with it;
             # `optbench list` shows the reason.
             except BaseException as error:
@@ -215,6 +237,11 @@ def import_module(name: str, path: str) -> ModuleType:
     if name.endswith(".py") or "/" in name or name.startswith("."):
         stem = on_a_line(PurePath(name).stem)
         raise UnknownName(f"{shown(name)} is no module: name it as it is imported, {stem}:Name")
+    if name == "__main__":
+        raise UnknownName(
+            f"{shown(path)} is of the main script or notebook, which worker processes do not "
+            "import: put it into a module, and name it as my_module:Name"
+        )
     try:
         return importlib.import_module(name)
     # Importing runs a stranger's code: any exception of it is the answer to give, also those that

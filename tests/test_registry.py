@@ -91,6 +91,31 @@ def test_register_gives_the_entry_back(catalogue: Registry[Entry]) -> None:
     assert [e.name for e in catalogue] == [*NAMES, "new"]
 
 
+def test_what_is_of_the_main_module_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UnknownName) as caught:
+        OPTIMIZERS["__main__:MyAdam"]
+    assert str(caught.value) == (
+        "'__main__:MyAdam' is of the main script or notebook, which worker processes do not "
+        "import: put it into a module, and name it as my_module:Name"
+    )
+
+
+def test_what_one_process_registered_is_nowhere_else(
+    catalogue: Registry[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(monkeypatch, third=f"{__name__}:THIRD")
+    catalogue.register(Entry("shipped"), everywhere=True)
+    for name in ("shipped", "third", "some.module:Entry"):
+        catalogue.require_elsewhere(name)
+    with pytest.raises(NotAdoptable) as caught:
+        catalogue.require_elsewhere("sgd[fused]")
+    assert str(caught.value) == (
+        "optimizer 'sgd[fused]' was registered in this process, and worker processes do not know "
+        "it: declare it under the entry-point group optbench.no-such-group, or name it by where it "
+        "can be imported from, as my_module:ROW"
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"), [("adm", "'adam'"), ("ADAM", "'adam'"), ("sdg", "'sgd'")]
 )

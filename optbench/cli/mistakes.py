@@ -10,6 +10,7 @@ from optbench.compare.bisection import NothingToFind
 from optbench.compare.contest import NothingCompared
 from optbench.engine.dask_connection import ClusterError
 from optbench.engine.plan import NoSuchDevice, NothingToRun
+from optbench.engine.processes import CannotBegin
 from optbench.nightly.announcement import NotANight
 from optbench.nightly.data_branch import DataBranchError
 from optbench.nightly.github_issues import GhError
@@ -30,6 +31,7 @@ from optbench.tracking.past import NothingToTell
 MISTAKES = (
     WrongUse,
     ClusterError,
+    CannotBegin,
     UnknownName,
     NotAdoptable,
     WrongHyperparameter,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 
-from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from optbench.conformance.promise import Broken
 from optbench.registry import import_attribute
@@ -18,14 +18,15 @@ from optbench.registry import import_attribute
 
 @dataclass(frozen=True)
 class KnownDefect:
-    """A row of ``known_defects.toml``."""
+    """A row of ``known_defects.toml``, whose fields are explained there."""
 
     optimizer: str
     check: str
     package: str
-    versions: str
+    seen_in: str
     says: str
     evidence: str
+    gone_in: str = ""
     at_most: float = float("inf")
 
     def explains(self, factory: Callable[..., object], check: str, broken: Broken) -> bool:
@@ -43,13 +44,14 @@ class KnownDefect:
         return module in sys.modules and import_attribute(self.optimizer) is factory
 
     def is_present(self) -> bool:
-        """Whether the installed version is among those that have it."""
+        """Whether the installed version has it, as far as anybody knows."""
         try:
             # A local version (2.13.0+cpu) is the public one, built otherwise.
-            public = version(self.package).partition("+")[0]
+            installed = Version(Version(version(self.package)).public)
         except PackageNotFoundError:
             return False
-        return SpecifierSet(self.versions).contains(public, prereleases=True)
+        seen = Version(self.seen_in) <= installed
+        return seen and not (self.gone_in and Version(self.gone_in) <= installed)
 
 
 @functools.cache

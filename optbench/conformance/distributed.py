@@ -21,6 +21,7 @@ from optbench.conformance.course import Course
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
+from optbench.engine.processes import main_left_out
 from optbench.optimizers.recipe import Factory
 
 Job = tuple[Factory, dict[str, Any], Sequence[Course], bool]
@@ -89,16 +90,20 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
         context.set_forkserver_preload([__name__, *PRELOADED])
     job = (subject.factory, dict(subject.settings), batches, zero)
     try:
-        pickle.dumps(job)
+        sent = pickle.dumps(job)
     except Exception as error:
         raise NotApplicable(f"it cannot be sent to another process: {error}") from error
+    # By its path, as pickle writes what it does not send.
+    if b"__main__" in sent:
+        raise NotApplicable("it is of __main__, which other processes do not import")
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "meeting"
         ends, processes = [], []
         for rank in range(WORLD):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(rank, meeting, job, theirs), daemon=True)
-            process.start()
+            with main_left_out():
+                process.start()
             theirs.close()
             ends.append(ours)
             processes.append(process)

@@ -24,7 +24,7 @@ import torch
 
 from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
-from optbench.engine.processes import WorkerProcess, in_a_worker
+from optbench.engine.processes import KILLED, CannotBegin, WorkerProcess, in_a_worker
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
@@ -98,6 +98,8 @@ def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
     ------
     Stopped
         Where `close` was called meanwhile.
+    CannotBegin
+        Where there can be no process, whatever the runs.
     """
     if getattr(_here.owner, "closed", False):
         raise Stopped
@@ -151,7 +153,13 @@ class Cell:
         self._folder.cleanup()
 
     def perform(self, unit: Unit, timeout_s: float | None) -> list[Result]:
-        """Results of a unit's runs, whatever they do to the process."""
+        """Results of a unit's runs, whatever they do to the process.
+
+        Raises
+        ------
+        Stopped, CannotBegin
+            As of `perform_apart`.
+        """
         try:
             return self._ask(unit, timeout_s)
         except Lost as lost:
@@ -210,16 +218,17 @@ class Cell:
             if self._worker is not None and self._worker.process.is_alive():
                 return self._worker
             self._end()
-            # One at a time in a process: beginning one touches what threads share.
-            with _begin:
-                worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
+            worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
             self._worker, self._before = worker, 0
         try:
             ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
         except Exception as error:
-            raise self._lost(worker, None) from error
+            lost = self._lost(worker, None)
+            if not lost.by_chance:
+                raise CannotBegin(str(lost)) from error
+            raise lost from error
         if not ready:
-            raise self._late(worker, None, START_S)
+            raise CannotBegin(str(self._late(worker, None, START_S)))
         return worker
 
     def _answer(
@@ -249,7 +258,7 @@ class Cell:
             code = worker.process.exitcode
             self._end()
         # What another unit left behind in the process, a timer say, may have ended it as well.
-        by_chance = code in (-signal.SIGKILL, -signal.SIGTERM) or others > 0
+        by_chance = code in KILLED or others > 0
         more = " (as where memory is short)" if code == -signal.SIGKILL else ""
         return Lost(f"{how}{more}{_while(unit)}", by_chance=by_chance)
 
@@ -290,7 +299,6 @@ class _Here(threading.local):
 
 _here = _Here()
 _cells: set[Cell] = set()
-_begin = threading.Lock()
 atexit.register(close)
 
 NO_END, NO_STEP = "no end within", "no step within"

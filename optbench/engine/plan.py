@@ -275,6 +275,20 @@ def check_processes(world: int, device: str) -> None:
         )
 
 
+def check_workers_find(runs: Iterable[Run]) -> None:
+    """Refuse runs of what was registered in this process alone.
+
+    Raises
+    ------
+    NotAdoptable
+        With what makes other processes find it.
+    """
+    for run in runs:
+        OPTIMIZERS.require_elsewhere(run.optimizer)
+        PROBLEMS.require_elsewhere(run.problem)
+        SCHEDULES.require_elsewhere(run.settings.get(LR_SCHEDULE, ""))
+
+
 def check_device(device: str) -> None:
     """Refuse a device that is not here.
 

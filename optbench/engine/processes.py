@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import multiprocessing
 import os
 import signal
@@ -15,10 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
+
+from optbench.plain_text import on_a_line
 
 try:
     import resource
@@ -28,6 +31,53 @@ except ImportError:  # not a POSIX system
 
 TRAIL_BYTES = 2**16
 """Of last words that are read; anybody may have written there."""
+
+STARTING = "starting"
+"""First line of a trail until the process is in `in_a_worker`; what it says on standard error
+follows."""
+
+KILLED = (-9, -15)
+"""Exit codes of a process that SIGKILL or SIGTERM ended: it was killed from outside."""
+
+LAST_LINES = 5
+"""Of what a process said that could not begin."""
+
+_start = threading.Lock()
+
+
+class CannotBegin(RuntimeError):
+    """A worker process ended by itself before it imported an optimizer; the text says how.
+
+    That is the installation's fault, and no result of any run.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"no worker process can begin here: {how}")
+
+
+@contextlib.contextmanager
+def main_left_out() -> Iterator[None]:
+    """Processes begun in here, one at a time, do not import this process's ``__main__``.
+
+    multiprocessing has them import it, under another name: a script without a guard would run
+    again in every worker, and there is nothing to import where Python reads from standard input.
+    """
+    with _start:
+        complete, thread = spawn.get_preparation_data, threading.get_ident()
+
+        def without_main(name: str) -> dict[str, Any]:
+            found: dict[str, Any] = complete(name)
+            # Another thread's processes are not ours.
+            if threading.get_ident() == thread:
+                found.pop("init_main_from_name", None)
+                found.pop("init_main_from_path", None)
+            return found
+
+        spawn.get_preparation_data = without_main
+        try:
+            yield
+        finally:
+            spawn.get_preparation_data = complete
 
 
 @contextlib.contextmanager
@@ -95,12 +145,16 @@ class WorkerProcess:
         """Begin ``serve(pipe, trail, *arguments)``, with these variables in its environment."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
+        # By its name: to import it imports torch, and by then the process can say what goes wrong.
+        name = f"{serve.__module__}:{serve.__qualname__}"
         # No daemon: the checks of distributed training begin processes of their own.
-        process = context.Process(target=serve, args=(theirs, str(trail), *arguments))
+        process = context.Process(target=_enter, args=(name, theirs, str(trail), *arguments))
+        # Of the process before this one.
+        trail.unlink(missing_ok=True)
         if os.name == "posix":
             # It would be begun with the first process, and unblock what is held.
             resource_tracker.ensure_running()
-        with interrupts_held(), _environment(environment or {}):
+        with main_left_out(), interrupts_held(), _environment(environment or {}):
             process.start()
         theirs.close()
         return cls(process, ours, trail)
@@ -124,7 +178,13 @@ class WorkerProcess:
         return self.last_words()
 
     def how_it_ended(self) -> str:
-        """Of a process that went away by itself: how, and where it was; it is ended for good."""
+        """Of a process that went away by itself: how, and where it was; it is ended for good.
+
+        Raises
+        ------
+        CannotBegin
+            Where it came to nobody's code, and was not killed from outside.
+        """
         self._wait(5.0)
         code = self.process.exitcode
         self.end()
@@ -135,8 +195,17 @@ class WorkerProcess:
             text = f"the process was ended by {known.get(-code, f'signal {-code}')}"
         else:
             text = f"the process ended with status {code}, as by os._exit"
+        if code not in (None, *KILLED):
+            self._require_begun(text.removesuffix(", as by os._exit"))
         said = self.last_words()
         return text + (f", {said}" if said else "")
+
+    def _require_begun(self, how: str) -> None:
+        lines = self._trail()
+        if lines is not None and lines[:1] != [STARTING]:
+            return
+        said = "".join(f"\n  {on_a_line(line)}" for line in (lines or [])[1:][-LAST_LINES:])
+        raise CannotBegin(f"{how}{':' if said else ''}{said}")
 
     def _wait(self, seconds: float) -> None:
         """Until it has ended, at most so long; ``join`` takes a closed file for the end."""
@@ -146,13 +215,26 @@ class WorkerProcess:
 
     def last_words(self) -> str:
         """Where the process was when it crashed, as faulthandler wrote it; or the empty string."""
-        try:
-            with self.trail.open("rb") as file:
-                lines = file.read(TRAIL_BYTES).decode("utf-8", "replace").splitlines()
-        except OSError:
-            return ""
+        lines = self._trail() or []
         frames = [line.strip() for line in lines if line.strip().startswith("File ")]
         return f"at {frames[0].removeprefix('File ')}" if frames else ""
+
+    def _trail(self) -> list[str] | None:
+        """The lines of its trail; None where there is none."""
+        try:
+            with self.trail.open("rb") as file:
+                return file.read(TRAIL_BYTES).decode("utf-8", "replace").splitlines()
+        except OSError:
+            return None
+
+
+def _enter(serve: str, pipe: Connection, trail: str, *arguments: Any) -> None:
+    """In the process itself: until `in_a_worker`, its trail holds what it says."""
+    with Path(trail).open("w", encoding="utf-8") as file:
+        print(STARTING, file=file, flush=True)
+        os.dup2(file.fileno(), 2)
+    module, _, name = serve.partition(":")
+    getattr(importlib.import_module(module), name)(pipe, trail, *arguments)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from optbench.registry import Registry
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", "optbench.optimizers", adopt)
 for _row in catalogue():
-    OPTIMIZERS.register(_row)
+    OPTIMIZERS.register(_row, everywhere=True)
 
 __all__ = [
     "OPTIMIZERS",

@@ -92,7 +92,7 @@ for _row in (
              "Goyal et al. 2017, section 2.2; Loshchilov and Hutter 2017, eq. 5",
              _warm_up_cosine),
 ):  # fmt: skip
-    SCHEDULES.register(_row)
+    SCHEDULES.register(_row, everywhere=True)
 
 
 @functools.lru_cache(maxsize=64)

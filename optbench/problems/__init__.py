@@ -23,6 +23,6 @@ CATALOGUE = (
 
 PROBLEMS: Registry[Problem] = Registry("problem", "optbench.problems", adopt)
 for _problem in CATALOGUE:
-    PROBLEMS.register(_problem)
+    PROBLEMS.register(_problem, everywhere=True)
 
 __all__ = ["CATALOGUE", "PROBLEMS", "DamagedData", "Problem", "module_problem"]

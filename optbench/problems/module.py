@@ -137,7 +137,7 @@ def module_problem(
     Parameters
     ----------
     name : str
-        As it is looked up; register it with ``PROBLEMS.register`` or an entry point.
+        As it is looked up; name it by its path, or declare it under an entry point.
     module : callable
         Makes the module; called without arguments, under a seed of the run's.
     loss : callable

@@ -13,8 +13,10 @@ from optbench.engine.executors import InlineExecutor, Performed, execute, worker
 from optbench.engine.identity import key
 from optbench.engine.isolation import Limits, is_late, not_tried
 from optbench.engine.packing import Pace, pack, parcels, trimmed
+from optbench.engine.plan import check_workers_find
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel
+from optbench.optimizers.of_the_run import DDP
 from optbench.store.coordination import Coordinator
 from optbench.store.store import Store
 
@@ -92,9 +94,18 @@ def fill(
     watch : callable
         Called with the progress, at the start, after each parcel and now and then while others
         are waited for.
+
+    Raises
+    ------
+    NotAdoptable
+        Where the executor's processes do not find what the runs are of.
+    CannotBegin
+        Where no process can begin.
     """
     executor = executor or InlineExecutor()
     missing = list(dict.fromkeys(runs)) if again else store.missing(runs)
+    here = isinstance(executor, InlineExecutor)
+    check_workers_find(run for run in missing if not here or DDP in run.settings)
     pace = Pace(store.costs())
     units = pack(missing, pace, certify=certify)
     handed = parcels(units, workers_of(executor))

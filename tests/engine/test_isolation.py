@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from optbench.engine import isolation, pulse
 from optbench.engine.isolation import Cell, Limits, Stopped, is_late, perform_apart
+from optbench.engine.processes import CannotBegin, WorkerProcess
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
@@ -206,6 +208,35 @@ def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None
     killer.join()
     assert cell._worker.process.pid != first
     assert bits(results) == alone(*runs)
+
+
+@pytest.mark.slow
+def test_one_that_is_killed_as_it_begins_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def begin(*arguments: Any) -> WorkerProcess:
+        worker = WorkerProcess.begin(*arguments)
+        if not begun:
+            worker.process.kill()
+        begun.append(worker)
+        return worker
+
+    monkeypatch.setattr(isolation, "WorkerProcess", SimpleNamespace(begin=begin))
+    cell = Cell()
+    assert bits(cell.perform(Unit((run(0.001),)), 60.0)) == alone(run(0.001))
+    assert len(begun) == 2
+    cell.close()
+
+
+@pytest.mark.slow
+def test_one_that_never_gets_ready_is_no_result_of_a_run() -> None:
+    cell = Cell(memory=1)
+    with pytest.raises(
+        CannotBegin,
+        match=r"^no worker process can begin here: the process .* before it could begin$",
+    ):
+        cell.perform(Unit((run(0.001),)), 60.0)
+    cell.close()
 
 
 @pytest.mark.slow

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +16,9 @@ import torch
 from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Run, Status
-from optbench.optimizers import OPTIMIZERS, Optimizer, Route
+from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Route
+from optbench.problems import PROBLEMS
+from optbench.registry import NotAdoptable, Registry
 from optbench.store import Progress, Store, fill
 
 NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "attempts", "seconds"]
@@ -249,3 +253,42 @@ def test_an_interrupt_with_two_workers_leaves_what_was_finished(store: Store) ->
     assert done
     assert done % 2 == 0
     assert len(store.missing(runs)) == len(runs) - done
+
+
+@pytest.mark.parametrize("ddp", [None, 2])
+@pytest.mark.parametrize(
+    ("registry", "asked"),
+    [
+        (OPTIMIZERS, {"optimizers": ("mine",)}),
+        (PROBLEMS, {"problems": ("mine",)}),
+        (SCHEDULES, {"schedules": ("mine",)}),
+    ],
+    ids=["optimizer", "problem", "schedule"],
+)
+def test_what_workers_do_not_find_is_refused_before_anything_is_run(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    registry: Registry[Any],
+    asked: dict[str, tuple[str, ...]],
+    ddp: int | None,
+) -> None:
+    known = {OPTIMIZERS: "adam", PROBLEMS: "wilson", SCHEDULES: "cosine"}[registry]
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    monkeypatch.setattr(registry, "_here_alone", set())
+    row = copy(registry[known])
+    object.__setattr__(row, "name", "mine")
+    registry.register(row)
+    runs = wanted(**{"optimizers": ("sgd",), "problems": ("wilson",), "ddp": ddp, **asked})
+    # The processes of a data-parallel run are other ones, wherever it is worked on.
+    with executor(0 if ddp else 1) as workers, pytest.raises(NotAdoptable, match="'mine' was reg"):
+        fill(store, runs, executor=workers)
+    assert store.runs().empty
+
+
+def test_what_is_registered_here_is_found_here(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OPTIMIZERS, "_entries", dict(OPTIMIZERS._entries))
+    monkeypatch.setattr(OPTIMIZERS, "_here_alone", set())
+    OPTIMIZERS.register(replace(OPTIMIZERS["sgd"], name="mine"))
+    assert fill(store, wanted(("mine",), ("quadratic",))).status == {Status.OK: 2}
