@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import dtype_name
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe
@@ -61,7 +61,7 @@ def float64_parameters_have_float64_state(subject: Subject) -> str:
             if value.dtype != torch.float64 and not whole:
                 narrow.append(f"{path} of tensor {index} is {value.dtype}")
     if narrow:
-        raise Broken("; ".join(narrow), len(narrow))
+        raise Advice("; ".join(narrow), len(narrow))
     if not seen:
         raise NotApplicable("it keeps no floating-point state")
     return f"{seen} tensors of state"

@@ -164,7 +164,7 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     assert {row["target"] for row in bad} == {"my_optimizers:Drifts", "my_optimizers:Shouts"}
     for row in rows:
         assert set(row) - {"reproduce"} == {
-            *("target", "check", "status", "text", "seconds", "evidence"),
+            *("target", "check", "status", "text", "seconds", "evidence", "cause"),
         }
         assert ("reproduce" in row) is (row in bad)
         assert isinstance(row["seconds"], float)
@@ -364,7 +364,8 @@ def test_the_list_names_every_check_with_its_promise(optbench: Optbench, asked: 
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == NAMES
-    assert all(len(line.split()) > 4 for line in lines)
+    promises = [f"{c.severity} {c.summary}".split() for c in CONTRACT]
+    assert [line.split()[1:] for line in lines] == promises
     some = optbench("check", "--list", "--only", "*_equals_the_loop", "--skip", "fused*").out
     assert [line.split()[0] for line in some.splitlines()] == [
         name for name in NAMES if name.endswith("_equals_the_loop") and not name.startswith("fused")
@@ -412,6 +413,7 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
     [
         (Status.KEPT, 0, False),
         (Status.KNOWN, 0, True),
+        (Status.ADVICE, 0, True),
         (Status.NOT_APPLICABLE, 0, False),
         (Status.BROKEN, 1, True),
         (Status.TIMEOUT, 1, True),
@@ -434,6 +436,16 @@ def test_one_verdict_among_kept_ones_decides_the_end(
         assert f" {name}\n      two\n      lines\n" in loud.out
     rest = len(NAMES) - (status is not Status.KEPT)
     assert f"1 optimizer: {rest} kept" in loud.err
+
+
+def test_advice_fails_where_that_is_asked_for(optbench: Optbench, asked: Asked) -> None:
+    asked.status[LEAVES] = Status.ADVICE
+    code, out, err = optbench("check", "sgd", "--strict", "--json", "all.json")
+    assert code == 1
+    assert f"  advice         {LEAVES}\n" in out
+    assert f"{len(NAMES) - 1} kept, 1 advice, in " in err
+    (row,) = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "advice"]
+    assert row["check"] == LEAVES
 
 
 def test_on_the_screen_json_is_alone(optbench: Optbench, asked: Asked) -> None:
