@@ -180,8 +180,16 @@ class _Printer:
         broken = [v.check for v in verdicts if v.status in BAD]
         if len(broken) > 3 and (roots := [name for name in ROOTS if name in broken]):
             tell(f"  begin with     {roots[0]}")
+        causes = by_cause(verdicts)
         for each in verdicts:
-            if each.status in BAD | {Status.ADVICE, Status.KNOWN} or self.verbose:
+            same = causes.get(each.cause, ()) if each.status in BAD else ()
+            if len(same) > 1:
+                if each is not same[0]:
+                    continue
+                tell(f"  {each.status:<14} {len(same)} checks raise {each.cause}")
+                if self.verbose:
+                    tell(f"      {', '.join(row.check for row in same)}")
+            elif each.status in BAD | {Status.ADVICE, Status.KNOWN} or self.verbose:
                 tell(f"  {each.status:<14} {each.check}")
                 for line in each.text.splitlines():
                     tell(f"      {line}")
@@ -197,6 +205,17 @@ class _Printer:
             )
 
 
+def by_cause(verdicts: list[Verdict]) -> dict[str, list[Verdict]]:
+    """Promises that were not kept, by the exception behind them, where there is one."""
+    from optbench.conformance.verdict import BAD
+
+    found: dict[str, list[Verdict]] = {}
+    for each in verdicts:
+        if each.status in BAD and each.cause:
+            found.setdefault(each.cause, []).append(each)
+    return found
+
+
 def counted(verdicts: list[Verdict]) -> str:
     """``37 kept, 1 broken, 5 not applicable``, in the order of the statuses."""
     from optbench.conformance.verdict import Status
@@ -209,6 +228,10 @@ def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float, *, st
     """Say what it comes to; gives the exit status."""
     from optbench.conformance.verdict import BAD, UNCHECKED, Status
 
+    for cause, rows in by_cause(verdicts).items():
+        whose = list(dict.fromkeys(row.target for row in rows))
+        if len(whose) > 1:
+            say(f"the same in {len(whose)} optimizers: {cause}: {', '.join(whose)}")
     optimizers = len({v.target for v in verdicts if v.check})
     say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
     if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in verdicts):
