@@ -236,6 +236,14 @@ class IgnoresDecay(Momentum):
         return -p.grad if group["maximize"] else p.grad.clone()
 
 
+class DecaysByAMethod(IgnoresDecay):
+    @torch.no_grad()
+    def decay_weights(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["weight_decay"])
+
+
 class TakesAnything(Momentum):
     def validate(self, numbers: dict[str, float]) -> None:
         pass
@@ -779,6 +787,12 @@ BREACHES = (
     ),
     Breach(
         "every_hyperparameter_matters", IgnoresDecay, ("no effect", "weight_decay (tried 0.1, ")
+    ),
+    Breach(
+        "every_hyperparameter_matters",
+        DecaysByAMethod,
+        ("no effect", "it has decay_weights(), which"),
+        advice=True,
     ),
     Breach("wrong_values_are_refused", TakesAnything, ("lr=-1.0, momentum=-0.5, weight_decay=-1",)),
     Breach(GROUPS, ReadsTheFirstGroup, ("when the second group has lr=0.005",)),
