@@ -71,6 +71,9 @@ def check(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write every verdict there; - for the screen."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Advice fails, too: exit status 1.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also what was kept, and what does not apply.")
     ] = False,
@@ -85,8 +88,8 @@ def check(
     my_package:MyAdam --reference textbook-adam.
 
     Importing a target runs its code. Exit status: 0 every promise kept, 1 a promise broken, 2
-    wrong use, or nothing that could be checked. Known defects of other people's code are shown
-    and fail nobody.
+    wrong use, or nothing that could be checked. Known defects of other people's code and advice
+    are shown and fail nobody; --strict makes advice fail.
     """
     from optbench.cli.wrong_use import WrongUse
     from optbench.conformance.contract import choose
@@ -119,7 +122,7 @@ def check(
     seconds = time.monotonic() - begun
     if json_file is not None:
         _write(json_file, verdicts, seconds, reference, given)
-    raise typer.Exit(_conclude(target, verdicts, seconds))
+    raise typer.Exit(_conclude(target, verdicts, seconds, strict=strict))
 
 
 def _examine(
@@ -177,8 +180,16 @@ class _Printer:
         broken = [v.check for v in verdicts if v.status in BAD]
         if len(broken) > 3 and (roots := [name for name in ROOTS if name in broken]):
             tell(f"  begin with     {roots[0]}")
+        causes = by_cause(verdicts)
         for each in verdicts:
-            if each.status in BAD or each.status is Status.KNOWN or self.verbose:
+            same = causes.get(each.cause, ()) if each.status in BAD else ()
+            if len(same) > 1:
+                if each is not same[0]:
+                    continue
+                tell(f"  {each.status:<14} {len(same)} checks raise {each.cause}")
+                if self.verbose:
+                    tell(f"      {', '.join(row.check for row in same)}")
+            elif each.status in BAD | {Status.ADVICE, Status.KNOWN} or self.verbose:
                 tell(f"  {each.status:<14} {each.check}")
                 for line in each.text.splitlines():
                     tell(f"      {line}")
@@ -194,6 +205,17 @@ class _Printer:
             )
 
 
+def by_cause(verdicts: list[Verdict]) -> dict[str, list[Verdict]]:
+    """Promises that were not kept, by the exception behind them, where there is one."""
+    from optbench.conformance.verdict import BAD
+
+    found: dict[str, list[Verdict]] = {}
+    for each in verdicts:
+        if each.status in BAD and each.cause:
+            found.setdefault(each.cause, []).append(each)
+    return found
+
+
 def counted(verdicts: list[Verdict]) -> str:
     """``37 kept, 1 broken, 5 not applicable``, in the order of the statuses."""
     from optbench.conformance.verdict import Status
@@ -202,27 +224,34 @@ def counted(verdicts: list[Verdict]) -> str:
     return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status])
 
 
-def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float) -> int:
+def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float, *, strict: bool) -> int:
     """Say what it comes to; gives the exit status."""
     from optbench.conformance.verdict import BAD, UNCHECKED, Status
 
+    for cause, rows in by_cause(verdicts).items():
+        whose = list(dict.fromkeys(row.target for row in rows))
+        if len(whose) > 1:
+            say(f"the same in {len(whose)} optimizers: {cause}: {', '.join(whose)}")
     optimizers = len({v.target for v in verdicts if v.check})
     say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
-    if any(v.status in BAD for v in verdicts):
+    if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in verdicts):
         return 1
     unchecked = [v for v in verdicts if v.status in UNCHECKED]
     if any(v.status is Status.NO_TARGET or v.target in targets for v in unchecked):
         return 2
-    if not any(v.status in (Status.KEPT, Status.KNOWN) for v in verdicts):
+    if not any(v.status in (Status.KEPT, Status.ADVICE, Status.KNOWN) for v in verdicts):
         say("error: nothing was checked: no check applied to anything")
         return 2
     return 0
 
 
 def _list(checks: tuple[Check, ...]) -> None:
-    width = max(len(each.name) for each in checks)
+    names, severities = (
+        max(map(len, column))
+        for column in zip(*((c.name, c.severity) for c in checks), strict=True)
+    )
     for each in checks:
-        tell(f"{each.name:<{width}}  {each.summary}")
+        tell(f"{each.name:<{names}}  {each.severity:<{severities}}  {each.summary}")
 
 
 def _write(

@@ -20,7 +20,7 @@ from optbench.conformance import (
     steadiness,
     types,
 )
-from optbench.conformance.promise import Check
+from optbench.conformance.promise import Check, Severity
 from optbench.registry import UnknownName
 
 CONTRACT = (
@@ -31,7 +31,7 @@ CONTRACT = (
     Check(parity.fused_equals_the_loop),
     Check(parity.differentiable_equals_the_loop),
     Check(parity.capturable_equals_the_loop),
-    Check(hyperparameters.every_hyperparameter_matters),
+    Check(hyperparameters.every_hyperparameter_matters, severity=Severity.EITHER),
     Check(hyperparameters.wrong_values_are_refused),
     Check(groups.groups_keep_their_own_hyperparameters),
     Check(groups.a_group_added_in_mid_run_works),
@@ -47,20 +47,23 @@ CONTRACT = (
     Check(cleanliness.zero_gradients_give_no_nan),
     Check(cleanliness.a_constant_gradient_stays_finite),
     Check(cleanliness.a_non_finite_gradient_stays_in_its_tensor),
-    Check(cleanliness.gradients_are_neither_changed_nor_kept),
+    Check(cleanliness.gradients_are_neither_changed_nor_kept, severity=Severity.EITHER),
     Check(cleanliness.parameters_stay_leaves),
-    Check(cleanliness.the_global_state_is_untouched),
+    Check(cleanliness.the_global_state_is_untouched, severity=Severity.EITHER),
     Check(closures.the_closure_runs_with_gradients_enabled),
     Check(closures.the_closure_s_loss_is_returned),
     Check(closures.the_evaluation_limit_is_respected),
     Check(types.dtypes_are_kept),
-    Check(types.float64_parameters_have_float64_state),
+    Check(types.float64_parameters_have_float64_state, severity=Severity.ADVICE),
     Check(types.a_parameter_of_another_dtype_does_not_interfere),
     Check(steadiness.bits_repeat_in_a_second_run),
     Check(steadiness.the_lane_route_is_certified),
     Check(steadiness.the_state_does_not_grow),
     Check(steadiness.a_step_does_not_grow_dearer),
-    Check(steadiness.the_default_takes_no_more_memory_than_the_loop),
+    Check(
+        steadiness.the_default_takes_no_more_memory_than_the_loop,
+        severity=Severity.ADVICE,
+    ),
     Check(devices.a_gradient_scaler_does_not_matter),
     Check(devices.a_gradient_scaler_does_not_matter_on_cuda),
     Check(devices.cuda_agrees_with_the_cpu),

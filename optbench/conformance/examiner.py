@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 
 from optbench.conformance.defects import KnownDefect, known_defects
-from optbench.conformance.promise import Broken, Check, NotApplicable
+from optbench.conformance.promise import Advice, Broken, Check, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.as_found import torch_as_found
@@ -21,8 +22,8 @@ def examine(subject: Subject, check: Check) -> Verdict:
     course with hyperparameters that its constructor took.
     """
     begun = time.perf_counter()
-    status, text, evidence = _outcome(subject, check)
-    return Verdict(subject.name, check.name, status, text, time.perf_counter() - begun, evidence)
+    verdict = _outcome(subject, check)
+    return replace(verdict, seconds=time.perf_counter() - begun)
 
 
 def require(subject: Subject, check: Check) -> str:
@@ -33,17 +34,26 @@ def require(subject: Subject, check: Check) -> str:
         return check.function(subject) or ""
 
 
-def _outcome(subject: Subject, check: Check) -> tuple[Status, str, str]:
+def _outcome(subject: Subject, check: Check) -> Verdict:
+    verdict = Verdict(subject.name, check.name, Status.KEPT)
     try:
-        return Status.KEPT, require(subject, check), ""
+        return replace(verdict, text=require(subject, check))
     except NotApplicable as reason:
-        return Status.NOT_APPLICABLE, str(reason), ""
+        return replace(verdict, status=Status.NOT_APPLICABLE, text=str(reason))
     # Anybody's code runs here, and all of it is the answer: exit, a failed assertion, ...
     except (Exception, SystemExit) as error:  # noqa: BLE001
         broken, defect = explain(subject, check, error)
+        verdict = replace(verdict, text=str(broken), cause=cause(error))
     if defect is not None:
-        return Status.KNOWN, str(broken), defect.evidence
-    return Status.BROKEN, str(broken), ""
+        return replace(verdict, status=Status.KNOWN, evidence=defect.evidence)
+    advice = isinstance(broken, Advice)
+    return replace(verdict, status=Status.ADVICE if advice else Status.BROKEN)
+
+
+def cause(error: BaseException) -> str:
+    """The exception behind a broken promise and its place, on one line, or the empty string."""
+    raised = error.__cause__ if isinstance(error, Broken) else error
+    return " ".join(describe(raised).split()) if raised is not None else ""
 
 
 def explain(

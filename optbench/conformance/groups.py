@@ -10,6 +10,7 @@ import torch
 
 from optbench.conformance.agreement import EXACT, require_agreement
 from optbench.conformance.course import Course
+from optbench.conformance.direction import rests_as_asked
 from optbench.conformance.neighbours import neighbours
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
@@ -52,6 +53,8 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
         )  # fmt: skip
         tried.append(name)
     if not tried:
+        if rests := rests_as_asked(subject):
+            raise NotApplicable(rests)
         raise NotApplicable("none of its hyperparameters is kept in the groups")
     return f"a group's own {', '.join(tried)}"
 

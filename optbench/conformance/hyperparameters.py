@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import io
+import logging
+import sys
+import types
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from optbench.conformance.course import tiny
+from optbench.conformance.course import Course, course, tiny
+from optbench.conformance.direction import rests_as_asked
 from optbench.conformance.neighbours import neighbours, with_item
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits
+from optbench.engine.state import leaves_of
 
 STEPS = 40
 
@@ -24,6 +33,15 @@ SWITCHES = frozenset(
 
 LONGER = 450
 """For what shows only after a warm-up or an interval."""
+
+ELEMENTS = 4096
+"""Of a tensor, from which on some libraries quantize its state."""
+
+RATE = 1e-2
+"""Learning rate beside which the other arguments are tried where the given one moves nothing."""
+
+NOT_IN_A_LOOP = frozenset(("train", "eval", "reset"))
+"""Methods without arguments that switch or begin anew, and prepare no step."""
 
 
 def every_hyperparameter_matters(subject: Subject) -> str:
@@ -36,9 +54,13 @@ def every_hyperparameter_matters(subject: Subject) -> str:
             options := [1e-2, 1e-1] if (name, value) == ("lr", None) else [*neighbours(name, value)]
         )
     }
+    rests = rests_as_asked(subject)
+    if rests and "lr" in candidates:
+        candidates["lr"].append(RATE)
     if not candidates:
         raise NotApplicable("its constructor takes neither a number nor a switch")
     idle: list[str] = []
+    elsewhere: list[str] = []
     untried: list[str] = []
     silent: list[str] = []
     for name, options in candidates.items():
@@ -47,16 +69,28 @@ def every_hyperparameter_matters(subject: Subject) -> str:
             untried.append(name)
         elif answer:
             continue
+        elif where := _acts_on(subject, name, options):
+            elsewhere.append(f"{name} only to {where}")
         elif isinstance(options[0], bool) and name not in SWITCHES:
             silent.append(name)
         else:
             idle.append(f"{name} (tried {', '.join(map(repr, options))})")
     if idle:
-        raise Broken(
+        text = (
             f"no effect on any of the parameters in {LONGER} steps, alone or beside momentum, "
             f"decay and every switch: {'; '.join(idle)}"
         )
+        if methods := _uncalled_methods(subject):
+            raise Advice(
+                f"{text}; it has {', '.join(methods)}, which a training loop may be expected to "
+                "call between steps, and which nothing called here"
+            )
+        raise Broken(text)
     text = f"{len(candidates) - len(untried) - len(silent)} matter"
+    if elsewhere:
+        text += f"; {', '.join(elsewhere)}"
+    if rests:
+        text += f"; {rests}, so that they were tried at lr={RATE:g}, too"
     if silent:
         text += (
             f"; no effect of the switches {', '.join(silent)}, which may be about something else"
@@ -126,6 +160,8 @@ def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
     company: dict[str, Any] = {}
     # A rate of one hides whether it is there.
     rate = None if subject.lr is None else subject.lr / 2
+    if rests_as_asked(subject):
+        rate = RATE
     for other, value in (("momentum", 0.9), ("weight_decay", 0.1), ("lr", rate)):
         if subject.takes(other) and other != name and value is not None:
             company[other] = value
@@ -137,6 +173,98 @@ def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
             yield {other: not value}
             if company:
                 yield {**company, other: not value}
+
+
+def _acts_on(subject: Subject, name: str, options: list[Any]) -> str:
+    """What an argument acts on that leaves the path alone; the empty string where on nothing."""
+    for value in options:
+        pair: tuple[dict[str, Any], dict[str, Any]] = ({}, {name: value})
+        if not subject.accepts(pair[1]):
+            continue
+        one, other = (_averages(subject, settings) for settings in pair)
+        # Decay in a buffer of gradients that nothing reads would look like one.
+        moved = [key for key in one if key in other and not same_bits(one[key], other[key])]
+        if moved and name != "weight_decay":
+            return f"an average of the weights in its state, {moved[0]}"
+        if len({_lines_said(subject, settings) for settings in pair}) > 1:
+            return "what is printed or logged"
+        if type(value) is int:
+            large = _large(subject, abs(value))
+            paths = [Session(subject, large, each).advance(STEPS).position() for each in pair]
+            if not same_bits(*paths):
+                return f"tensors of {ELEMENTS:,} elements and more"
+    return ""
+
+
+def _averages(subject: Subject, settings: dict[str, Any]) -> dict[str, Tensor]:
+    """Tensors of the state that go along with the starts, as averages of the weights do.
+
+    What is made of gradients does not, for those are given; of decay there is none.
+    """
+    if subject.wants.evaluates_the_loss:
+        return {}
+    if subject.takes("weight_decay"):
+        settings = {"weight_decay": 0.0, **settings}
+    here = subject.course(STEPS)
+    there = replace(here, starts=tuple(start + 1.0 for start in here.starts))
+    one, other = (Session(subject, each, settings).advance(STEPS) for each in (here, there))
+    found = {}
+    for index, parameter in enumerate(one.params):
+        moved = dict(leaves_of(other.state_of(index)))
+        for path, value in leaves_of(one.state_of(index)):
+            if not isinstance(value, Tensor) or value.shape != parameter.shape:
+                continue
+            apart = moved[path] - value
+            if value.is_floating_point() and float(apart.min()) > 1e-6:
+                found[f"{path} of tensor {index}"] = value
+    return found
+
+
+def _lines_said(subject: Subject, settings: dict[str, Any]) -> int:
+    """Lines that some steps print or log, whatever the level."""
+    text, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(text), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+            Session(subject, subject.course(), settings).advance(STEPS)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+    return text.getvalue().count("\n")
+
+
+def _large(subject: Subject, size: int) -> Course:
+    """A course of tensors of more elements than a size or a threshold, within reason."""
+    rows = 2 * min(max(ELEMENTS, size), 2**16)
+    shapes = ((96, 96), (rows // 64, 64)) if subject.wants.matrices else ((96, 96), (rows,))
+    return course(shapes, STEPS)
+
+
+def _uncalled_methods(subject: Subject) -> list[str]:
+    """Public methods without arguments, of the class's own, that no step called."""
+    cls = subject.factory
+    own: dict[types.CodeType, str] = {}
+    for name in dir(cls) if isinstance(cls, type) else ():
+        method = inspect.getattr_static(cls, name)
+        if name.startswith("_") or hasattr(torch.optim.Optimizer, name) or name in NOT_IN_A_LOOP:
+            continue
+        if inspect.isfunction(method):
+            others = list(inspect.signature(method).parameters.values())[1:]
+            if all(p.default is not p.empty or p.kind is p.VAR_KEYWORD for p in others):
+                own[inspect.unwrap(method).__code__] = f"{name}()"
+
+    def note(frame: types.FrameType, event: str, _: object) -> None:
+        own.pop(frame.f_code, None)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        Session(subject, subject.course()).advance(3)
+    finally:
+        sys.setprofile(before)
+    return list(own.values())
 
 
 def _path(subject: Subject, settings: dict[str, Any], steps: int) -> torch.Tensor | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 import torch
 
-from optbench.conformance.promise import Broken
+from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.subject import Subject, problems_for
 from optbench.engine.lanes import advance
 from optbench.engine.outcome import hits
@@ -36,7 +37,14 @@ def it_solves_the_ladder(subject: Subject) -> str:
     names = problems_for(subject, list(RUNGS))
     row = subject.row
     assert row is not None
-    said = []
+    if subject.settings.get("maximize"):
+        raise NotApplicable("it was asked to maximize, and the rungs have no maximum")
+    said, under = [], ""
+    if decay := subject.hyperparameters.get("weight_decay"):
+        under = f", at weight_decay={decay!r}, which moves the minimum"
+        if "weight_decay" not in subject.settings and subject.accepts({"weight_decay": 0.0}):
+            row = replace(row, defaults={**row.defaults, "weight_decay": 0.0})
+            under = ", at weight_decay=0, for its default moves the minimum"
     for name in names:
         target = RUNGS[name]
         yardstick = _yardstick(name, target)
@@ -46,10 +54,10 @@ def it_solves_the_ladder(subject: Subject) -> str:
             raise Broken(
                 f"{name}: no lr from {RATES[0]:g} to {RATES[-1]:g} reaches {target:g} of the first "
                 f"gap within {allowed} steps, {MULTIPLE} times the {yardstick:.0f} of the slower "
-                f"of {' and '.join(YARDSTICKS)}"
+                f"of {' and '.join(YARDSTICKS)}{under}"
             )
         said.append(f"{name} {steps:.0f} (lr {rate:g}; {yardstick:.0f})")
-    return "steps: " + ", ".join(said)
+    return f"steps: {', '.join(said)}{under}"
 
 
 @functools.cache

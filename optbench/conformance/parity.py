@@ -19,7 +19,8 @@ from optbench.conformance.course import Course, tiny
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
-from optbench.optimizers import Optimizer
+from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers.textbook_optimizers import ORACLES
 
 STEPS = 300
 """Past the step where bfloat16 stops counting (256)."""
@@ -48,9 +49,22 @@ def follows_its_oracle_in_float32(subject: Subject) -> str:
 
 def follows_the_reference(subject: Subject) -> str:
     """Its float64 trajectory is that of the reference that was asked for."""
-    if subject.reference is None:
+    reference = subject.reference
+    if reference is None:
         raise NotApplicable("no --reference was given")
-    return _parity(subject, subject.reference, torch.float64)
+    name = reference.oracle or ORACLES.get(reference.factory, "")  # type: ignore[call-overload]
+    if not name:
+        return _parity(subject, reference, torch.float64)
+    # A reference may be wrong: torch's NAdam and ASGD keep float32 scalars.
+    oracle = OPTIMIZERS[name]
+    takes = Subject(oracle.name, oracle.factory).takes
+    told = {key: value for key, value in reference.defaults.items() if takes(key)}
+    oracle = replace(oracle, defaults={**oracle.defaults, **told})
+    text = f"compared with {name}, the transcription of {reference.name}"
+    try:
+        return f"{_parity(subject, oracle, torch.float64)}; {text}"
+    except Broken as error:
+        raise Broken(f"{error}\n{text}", error.measured) from error.__cause__
 
 
 def foreach_equals_the_loop(subject: Subject) -> str:
@@ -119,7 +133,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         disturbed = sorted({name for settings, _ in parted for name in settings})
         if not any(not settings for settings, _ in parted):
             clues.append(f"differs only with another {' or '.join(disturbed)}")
-        clues += _clues(pair)
+        clues += _clues(pair, parted[0][0])
         size = max(error.measured or 0.0 for _, error in parted)
         raise Broken(f"{first}\n{'; '.join(clues)}", size)
     text = f"{len(trials) - left_out} settings, at most {worst:.1g} of the way apart"
@@ -173,13 +187,13 @@ def _apart(
     )
 
 
-def _clues(pair: _Pair) -> list[str]:
-    """What makes two agree that differ at their defaults: there is where to look."""
+def _clues(pair: _Pair, differing: Mapping[str, Any]) -> list[str]:
+    """What makes two agree that differ with these settings: there is where to look."""
     short = pair.subject.shrinking(SHORT)
-    trials: list[tuple[str, Course, dict[str, Any]]] = [("one tensor alone", short.select([0]), {})]
+    trials = [("one tensor alone", short.select([0]), {**differing})]
     for name in ("eps", "weight_decay", "momentum"):
-        if pair.base.get(name):
-            trials.append((f"{name}=0", short, {name: 0.0}))
+        if {**pair.base, **differing}.get(name):
+            trials.append((f"{name}=0", short, {**differing, name: 0.0}))
     found = []
     for words, course, settings in trials:
         if pair.subject.accepts(settings) and pair.them.accepts({**pair.base, **settings}):

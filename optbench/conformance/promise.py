@@ -1,7 +1,8 @@
-"""What a check is, and the two ways in which it can end other than well."""
+"""What a check is, and the ways in which it can end other than well."""
 
 from __future__ import annotations
 
+import enum
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,22 @@ class Broken(AssertionError):
         self.measured = measured
 
 
+class Advice(Broken):
+    """A promise that respected libraries leave out on purpose, and document.
+
+    It is told, and fails nobody who does not ask for it (``--strict``).
+    """
+
+
+class Severity(enum.StrEnum):
+    """What it means to break a promise."""
+
+    DEFECT = "defect"
+    ADVICE = "advice"
+    EITHER = "defect or advice"
+    """By how it is broken: the check raises `Broken` or `Advice`."""
+
+
 class NotApplicable(Exception):
     """The check has nothing to say about this optimizer; the text says why."""
 
@@ -51,10 +68,13 @@ class Check:
         Its name states the promise, its docstring's first line says it in a sentence.
     slow : bool
         It takes seconds (it starts processes, or it trains).
+    severity : Severity
+        What a broken one is, as its `Broken` and `Advice` say; an exception is always a defect.
     """
 
     function: Function
     slow: bool = False
+    severity: Severity = Severity.DEFECT
 
     @property
     def name(self) -> str:

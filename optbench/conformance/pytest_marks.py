@@ -19,6 +19,7 @@ SLOW = "optbench_slow"
 NOT_APPLICABLE = "not applicable"
 NOT_CHECKED = "not checked"
 KNOWN = "known"
+ADVICE = "advice"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +41,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line on the contract, where a test of it ran."""
+    advised = {
+        each.nodeid
+        for each in terminalreporter.stats.get("warnings", ())
+        if "ContractAdvice: " in each.message
+    }
     optimizers: set[object] = set()
     counts: Counter[str] = Counter()
     for outcome, reports in terminalreporter.stats.items():
@@ -49,7 +55,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if name is None or not outcome or not hasattr(report, "when"):
                 continue
             optimizers.add(name)
-            counts[_ended(outcome, report)] += 1
+            given = outcome == "passed" and report.nodeid in advised
+            counts[ADVICE if given else _ended(outcome, report)] += 1
     if optimizers:
         many = "s" * (len(optimizers) != 1)
         ends = ", ".join(f"{count} {end}" for end in ENDS if (count := counts[end]))
@@ -58,6 +65,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 ENDS = (
     "kept",
+    ADVICE,
     "broken",
     "error",
     KNOWN,

@@ -16,7 +16,7 @@ from optbench.conformance import pytest_marks as marks
 from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import explain, require
-from optbench.conformance.promise import Broken, Check, NotApplicable
+from optbench.conformance.promise import Advice, Broken, Check, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
 from optbench.conformance.verdict import Status, Verdict, options
@@ -24,6 +24,11 @@ from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.registry import NotAdoptable, UnknownName
+
+
+class ContractAdvice(UserWarning):
+    """A promise was not kept, as respected libraries do on purpose."""
+
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -35,6 +40,7 @@ def parametrize_with_checks(
     skip: Sequence[str] | Mapping[str, str] = (),
     reference: str = "",
     settings: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> Callable[[Test], Test]:
     """Make of a test function one test for each optimizer and each check of the contract.
 
@@ -44,7 +50,8 @@ def parametrize_with_checks(
         def test_contract(optimizer, check):
             check(optimizer)
 
-    A promise that is not kept fails its test with what broke, in numbers. One that does not
+    A promise that is not kept fails its test with what broke, in numbers; one of those that
+    respected libraries leave out on purpose is a warning, unless ``strict``. One that does not
     apply skips it with the reason; a known defect of somebody else's code is an expected
     failure, with where it is reported. An exception of the optimizer's own code comes through
     with its traceback. An optimizer that cannot be constructed fails one test, and the others
@@ -65,6 +72,8 @@ def parametrize_with_checks(
         An optimizer to demand parity with, too: ``"textbook-adam"``, ``"package.module:Class"``.
     settings : mapping
         Arguments of the constructors, in place of their defaults.
+    strict : bool
+        Advice fails its test, too.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def parametrize_with_checks(
                 given.append(getattr(pytest.mark, marks.SLOW))
             if check.name in reason_of:
                 given.append(pytest.mark.skip(reason=reason_of[check.name]))
-            bound = BoundCheck(check, acquaintances)
+            bound = BoundCheck(check, acquaintances, strict)
             cases.append(pytest.param(target, bound, id=f"{label}-{check.name}", marks=given))
     return pytest.mark.parametrize(("optimizer", "check"), cases)
 
@@ -102,6 +111,7 @@ class BoundCheck:
 
     check: Check
     acquaintances: Acquaintances
+    strict: bool = False
 
     @property
     def name(self) -> str:
@@ -118,6 +128,8 @@ class BoundCheck:
 
     def __call__(self, optimizer: Target) -> str:
         """Hold the check against an optimizer; returns what was seen, in words with numbers.
+
+        Advice is returned, too, with a warning, unless it is ``strict``.
 
         Raises
         ------
@@ -139,6 +151,12 @@ class BoundCheck:
             pytest.xfail(f"{marks.KNOWN}: {broken}\nevidence: {defect.evidence}")
         again = self.acquaintances.reproduce(optimizer, subject.name, self.name)
         promise = f"promised: {self.check.summary}\n{again}"
+        if isinstance(answer, Advice) and not self.strict:
+            with warnings.catch_warnings():
+                # Where a session makes warnings errors, advice would fail unasked.
+                warnings.simplefilter("always", ContractAdvice)
+                warnings.warn(f"{broken}\n{promise}", ContractAdvice, stacklevel=2)
+            return str(broken)
         if isinstance(answer, Broken):
             _fail(f"{broken}\n{promise}")
         answer.add_note(f"raised by {subject.name} in {self.name}\n{promise}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from optbench.conformance.agreement import require_same_bits
 from optbench.conformance.counted_work import Work, cheapest_step, temporaries
 from optbench.conformance.course import course
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, problems_for, require_determinism
 from optbench.engine.certify import PROBES, certify
@@ -88,7 +88,7 @@ def the_default_takes_no_more_memory_than_the_loop(subject: Subject) -> str:
         raise NotApplicable("this row asks for another implementation than the default")
     default, loop = (_peak(subject, settings) for settings in ({}, {"foreach": False}))
     if default > 1.1 * loop + 1024:
-        raise Broken(
+        raise Advice(
             f"temporaries of {default:,} bytes by default and of {loop:,} with foreach=False, "
             "over 20 tensors of 8,000 bytes each: it holds those of all tensors at once",
             default / max(loop, 1),

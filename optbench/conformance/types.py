@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import dtype_name
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.direction import MOVES_BY, rests_as_asked
+from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe
@@ -16,13 +17,10 @@ MUST = (torch.float64, torch.float32, torch.bfloat16)
 
 MAY = (torch.complex64,)
 
-MOVES_BY = 25
-"""Steps by which a parameter has moved; some methods only gather in the first ten."""
-
 
 def dtypes_are_kept(subject: Subject) -> str:
     """Parameters of float64, float32, bfloat16 (and complex64 if supported) move and keep it."""
-    tried, refused = [], []
+    tried, refused, rests = [], [], ""
     for dtype in (*MUST, *MAY):
         name = dtype_name(dtype)
         try:
@@ -40,11 +38,14 @@ def dtypes_are_kept(subject: Subject) -> str:
             continue
         _require_dtype(session, dtype)
         if dtype in (torch.float64, torch.float32) and torch.equal(before, session.position()):
-            raise Broken(f"{name} parameters did not move in {MOVES_BY} steps")
+            rests = rests_as_asked(subject, dtype)
+            if not rests:
+                raise Broken(f"{name} parameters did not move in {MOVES_BY} steps")
         if not session.position().isfinite().all():
             raise Broken(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
         tried.append(name)
-    return ", ".join(tried) + (f"; not supported: {', '.join(refused)}" if refused else "")
+    said = [", ".join(tried), f"not supported: {', '.join(refused)}" if refused else "", rests]
+    return "; ".join(filter(None, said))
 
 
 def float64_parameters_have_float64_state(subject: Subject) -> str:
@@ -61,7 +62,7 @@ def float64_parameters_have_float64_state(subject: Subject) -> str:
             if value.dtype != torch.float64 and not whole:
                 narrow.append(f"{path} of tensor {index} is {value.dtype}")
     if narrow:
-        raise Broken("; ".join(narrow), len(narrow))
+        raise Advice("; ".join(narrow), len(narrow))
     if not seen:
         raise NotApplicable("it keeps no floating-point state")
     return f"{seen} tensors of state"

@@ -15,6 +15,8 @@ class Status(enum.StrEnum):
     """How a check ended."""
 
     KEPT = "kept"
+    ADVICE = "advice"
+    """Not kept, as respected libraries do on purpose: it fails nobody who does not ask for it."""
     BROKEN = "broken"
     KNOWN = "known"
     """Broken, and explained by a row of ``known_defects.toml``."""
@@ -50,6 +52,8 @@ class Verdict:
         That it took.
     evidence : str
         Of a known defect: where it is reported.
+    cause : str
+        The exception behind it and its place, on one line; empty where none was raised.
     """
 
     target: str
@@ -58,6 +62,7 @@ class Verdict:
     text: str = ""
     seconds: float = 0.0
     evidence: str = ""
+    cause: str = ""
 
     def __post_init__(self) -> None:
         # Names and messages are a stranger's; terminals, JSON and pages must be able to hold them.
@@ -74,7 +79,7 @@ class Verdict:
     def as_row(self, options: str = "") -> dict[str, Any]:
         """For JSON and frames; ``options`` are those that the examination was given."""
         row = {**asdict(self), "status": self.status.value, "seconds": round(self.seconds, 4)}
-        if self.status in BAD or self.status is Status.KNOWN:
+        if self.status in BAD | {Status.ADVICE, Status.KNOWN}:
             row["reproduce"] = self.reproduce + options
         return row
 

@@ -34,11 +34,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Job:
-    """Find the members of a target, get to know one, or hold a check against it."""
+    """Find the members of a target, get to know one, or hold a check against it.
+
+    ``anew`` is what is done in a process that has held no check before.
+    """
 
     question: Question
     kind: str
     check: str = ""
+    anew: bool = False
 
     @property
     def target(self) -> str:
@@ -65,18 +69,44 @@ class Answer:
         What was concluded; the names that a target stands for; that an optimizer was met.
     tainted : bool
         Something that all optimizers share was changed: the worker must meet nobody else.
+    as_met : bool
+        The class held what it did when this process met it, before the check was held.
     """
 
     number: int
     content: Content
     tainted: bool = False
+    as_met: bool = True
+
+
+@dataclass
+class _Met:
+    """A subject, and what its class held when it was met."""
+
+    subject: Subject
+    attributes: list[tuple[str, object]]
+
+    @property
+    def is_as_met(self) -> bool:
+        """Whether nothing was bound anew in the class since then, nor in one of its bases."""
+        now = _attributes(self.subject)
+        return len(now) == len(self.attributes) and all(
+            name == other and one is two
+            for (name, one), (other, two) in zip(now, self.attributes, strict=True)
+        )
+
+
+def _attributes(subject: Subject) -> list[tuple[str, object]]:
+    # What copying a class for the first time leaves there is a cache.
+    classes = getattr(subject.factory, "__mro__", ())
+    return [pair for cls in classes for pair in vars(cls).items() if pair[0] != "__slotnames__"]
 
 
 def serve(pipe: Connection, trail: str) -> None:
     """Do the jobs that come, until the coordinator closes the pipe."""
     own = os.getpid()
     with in_a_worker(trail):
-        known: dict[str, Subject] = {}
+        known: dict[str, _Met] = {}
         while True:
             try:
                 number, job = pipe.recv()
@@ -86,13 +116,15 @@ def serve(pipe: Connection, trail: str) -> None:
             def begin(n: int = number) -> None:
                 pipe.send(Answer(n, BEGUN))
 
+            met = known.get(_key(job.question))
+            as_met = met is None or met.is_as_met
             content, tainted = _do(job, known, begin)
             if os.getpid() != own:
                 os._exit(0)  # a copy that the optimizer made of this process
-            pipe.send(Answer(number, content, tainted))
+            pipe.send(Answer(number, content, tainted, as_met))
 
 
-def _do(job: Job, known: dict[str, Subject], begin: Callable[[], None]) -> tuple[Content, bool]:
+def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:
     """The answer to a job, and whether the doing changed what all optimizers share."""
     begun = time.perf_counter()
     content: Content = None
@@ -130,10 +162,14 @@ def _held(subject: Subject, job: Job, begun: float) -> Verdict:
         return job.verdict(Status.BROKEN, text, time.perf_counter() - begun)
 
 
-def _met(question: Question, known: dict[str, Subject]) -> Subject:
-    # By its text: a setting may be a list, which cannot be hashed.
-    if (key := repr(question)) not in known:
-        known[key] = acquaint(
+def _met(question: Question, known: dict[str, _Met]) -> Subject:
+    if (key := _key(question)) not in known:
+        subject = acquaint(
             question.target, reference=question.reference, settings=dict(question.settings)
         )
-    return known[key]
+        known[key] = _Met(subject, _attributes(subject))
+    return known[key].subject
+
+
+def _key(question: Question) -> str:
+    return repr(question)  # a setting may be a list, which cannot be hashed

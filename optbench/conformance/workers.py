@@ -3,6 +3,10 @@
 It may hang, print, call exit, or take its process down: each is a verdict about that check, and
 the next one begins. Pairs of an optimizer and a check are dealt out one at a time; a worker keeps
 the optimizers that it has met.
+
+So a class is not the same for every check: torch changes some for good when they are first loaded
+or copied. What fails where another check was held before is therefore held again in a process that
+has held none, and that answer counts.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from pathlib import Path
 
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.promise import Check
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.verdict import BAD, Status, Verdict
 from optbench.conformance.worker_process import BEGUN, Answer, Content, Job, Question, serve
 from optbench.engine.processes import WorkerProcess
 
@@ -44,9 +48,10 @@ class Members:
 
 @dataclass
 class _Worker(WorkerProcess):
-    """A process, the pipe to it, and what it is at."""
+    """A process, the pipe to it, what it is at, and how many checks it was given."""
 
     job: Job | None = None
+    checks: int = 0
     number: int = 0
     begun: float = 0.0
     deadline: float = math.inf
@@ -74,13 +79,14 @@ def examine_all(
     seen: set[str] = set()
     owed = 0
     late: Counter[str] = Counter()
+    doubts = _Doubts(len(checks))
     with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
         serial = itertools.count()
         workers: list[_Worker] = []
         try:
             while waiting or any(w.job for w in workers):
                 _deal(waiting, workers, jobs, Path(folder), serial)
-                for job, answer in _answers(workers, limit_s):
+                for job, answer, as_met in _answers(workers, limit_s):
                     if isinstance(answer, list):
                         found = [replace(job.question, target=name) for name in answer]
                         new = [question for question in found if repr(question) not in seen]
@@ -93,15 +99,19 @@ def examine_all(
                         waiting.extendleft(
                             Job(job.question, "check", c.name) for c in reversed(checks)
                         )
-                    elif isinstance(answer, Verdict):
-                        yield answer
-                        owed -= job.kind == "check"
-                        late[job.target] += job.kind == "check" and answer.status is Status.TIMEOUT
+                    elif isinstance(answer, Verdict) and job.kind == "check":
+                        answers = [(job, answer, as_met)]
+                        late[job.target] += answer.status is Status.TIMEOUT
                         if late[job.target] >= PATIENCE:
                             late[job.target] = -len(CONTRACT)
-                            for verdict in _given_up(waiting, job.target):
-                                owed -= 1
-                                yield verdict
+                            answers += _given_up(waiting, job.target)
+                        for each in answers:
+                            certain, again = doubts.answered(*each)
+                            waiting.extendleft(again)
+                            owed -= len(certain)
+                            yield from certain
+                    elif isinstance(answer, Verdict):
+                        yield answer
             if owed:
                 raise RuntimeError(f"{owed} checks were begun and never answered")
         finally:
@@ -109,13 +119,57 @@ def examine_all(
                 worker.end()
 
 
-def _given_up(waiting: deque[Job], target: str) -> Iterator[Verdict]:
-    """Take the checks of an optimizer off the list; others keep their places."""
-    for job in [j for j in waiting if j.target == target and j.kind == "check"]:
+class _Doubts:
+    """Failures that may come of what was held before in the same process.
+
+    They wait until each of the ``checks`` was held once, so that a worker keeps whom it has met.
+    Of those with one cause, for whom the class was still as it was met, the first is held again.
+    Where it fails by that cause again, the others are certain as well; where it does not, the next
+    is held again.
+    """
+
+    def __init__(self, checks: int) -> None:
+        self.checks = checks
+        self.answers: Counter[str] = Counter()
+        self.failed: dict[str, dict[str, list[tuple[Job, Verdict]]]] = {}
+        self.held_again: dict[tuple[str, str], list[tuple[Job, Verdict]]] = {}
+        """By target and check, the first answers to it and to others of its cause."""
+
+    def answered(self, job: Job, verdict: Verdict, as_met: bool) -> tuple[list[Verdict], list[Job]]:
+        """What is certain by an answer, and what is to be done again."""
+        if (key := (job.target, job.check)) in self.held_again:
+            (_, before), *others = self.held_again.pop(key)
+            if verdict.status not in BAD:
+                first = before.text.partition("\n")[0]
+                said = f"broken where other checks were held before in the same process: {first}"
+                verdict = replace(verdict, text="; ".join(filter(None, (verdict.text, said))))
+            elif verdict.cause == before.cause:
+                return [verdict, *(each for _, each in others)], []
+            return [verdict], [self._again(others)] if others else []
+        self.answers[job.target] += 1
+        certain = job.anew or verdict.status not in (Status.BROKEN, Status.CRASHED)
+        if not certain:
+            of_a_cause = self.failed.setdefault(job.target, {})
+            shared = verdict.cause if as_met else ""
+            of_a_cause.setdefault(shared or job.check, []).append((job, verdict))
+        again: list[Job] = []
+        if self.answers[job.target] == self.checks:
+            again = [self._again(group) for group in self.failed.pop(job.target, {}).values()]
+        return [verdict] if certain else [], again
+
+    def _again(self, group: list[tuple[Job, Verdict]]) -> Job:
+        job = replace(group[0][0], anew=True)
+        self.held_again[job.target, job.check] = group
+        return job
+
+
+def _given_up(waiting: deque[Job], target: str) -> list[tuple[Job, Verdict, bool]]:
+    """Take the checks of an optimizer off the list, but for those that are held again."""
+    text = f"not tried: {PATIENCE} other checks did not end in time"
+    jobs = [j for j in waiting if j.target == target and j.kind == "check" and not j.anew]
+    for job in jobs:
         waiting.remove(job)
-        yield job.verdict(
-            Status.TIMEOUT, f"not tried: {PATIENCE} other checks did not end in time", 0.0
-        )
+    return [(job, job.verdict(Status.TIMEOUT, text, 0.0), True) for job in jobs]
 
 
 def _deal(
@@ -130,9 +184,14 @@ def _deal(
     for _ in range(min(jobs, len(waiting) + sum(w.job is not None for w in workers))):
         if len(workers) < jobs:
             workers.append(_Worker.begin(serve, folder / str(next(serial))))
-    for worker in workers:
+    for place, worker in enumerate(workers):
         if worker.job is None and waiting:
-            worker.job, worker.number = waiting.popleft(), next(serial)
+            job = waiting.popleft()
+            if job.anew and worker.checks:
+                worker.end()
+                worker = workers[place] = _Worker.begin(serve, folder / str(next(serial)))
+            worker.job, worker.number = replace(job, anew=not worker.checks), next(serial)
+            worker.checks += job.kind == "check"
             worker.begun = time.monotonic()
             worker.limit, worker.deadline = START_S, worker.begun + START_S
             # A worker that died while it was idle shows when its answer is waited for.
@@ -140,8 +199,11 @@ def _deal(
                 worker.pipe.send((worker.number, worker.job))
 
 
-def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Content]]:
-    """What the busy workers say next; whoever is late or gone is spoken for."""
+def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Content, bool]]:
+    """What the busy workers say next, and whether of a class as it was met.
+
+    Whoever is late or gone is spoken for.
+    """
     busy = {w.pipe: w for w in workers if w.job}
     if not busy:
         return
@@ -157,7 +219,7 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
         # The end of the process, or bytes that are none of ours.
         except Exception:  # noqa: BLE001
             worker.job, worker.deadline = None, math.inf
-            yield job, _end_of(worker, job)
+            yield job, _end_of(worker, job), False
             continue
         if not isinstance(said, Answer) or said.number != worker.number:
             continue
@@ -168,7 +230,7 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
         worker.job, worker.deadline = None, math.inf
         if said.tainted:
             worker.end()
-        yield job, said.content
+        yield job, said.content, said.as_met
     for worker in busy.values():
         job = worker.job
         if job is not None and time.monotonic() >= worker.deadline:
@@ -176,7 +238,8 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             worker.job = None
             where = worker.last_words()
             text = f"no end within {worker.limit:g} s" + (f", {where}" if where else "")
-            yield job, job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
+            verdict = job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
+            yield job, verdict, False
 
 
 def _end_of(worker: _Worker, job: Job) -> Verdict:

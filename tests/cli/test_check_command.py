@@ -106,6 +106,7 @@ class Asked:
         self.options: dict[str, Any] = {}
         self.status: dict[str, Status] = {}
         self.text = "as it should be"
+        self.cause = ""
 
     def __call__(self, questions: Sequence[Question], checks: Any, **options: Any) -> Any:
         self.questions, self.options = list(questions), options
@@ -115,7 +116,8 @@ class Asked:
         for question in self.questions:
             for name in self.checks:
                 status = self.status.get(name, Status.KEPT)
-                yield Verdict(question.target, name, status, self.text, 0.5)
+                cause = self.cause if status is Status.BROKEN else ""
+                yield Verdict(question.target, name, status, self.text, 0.5, cause=cause)
 
 
 @pytest.fixture
@@ -153,7 +155,7 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     assert NEEDS_RHO in out
     assert "10 steps" in out  # of what was kept, for -v
     # What a stranger's exception says is data: neither markup, nor emoji, nor control codes.
-    assert "raises RuntimeError: [bold]say 'it'[/bold] :boom: \\x1b[2J" in out
+    assert "2 checks raise RuntimeError: [bold]say 'it'[/bold] :boom: \\x1b[2J" in out
     assert re.search(r"^4 optimizers: 5 kept, 3 broken, 1 not constructible, in \d+ s$", err)
 
     rows = verdicts_of(Path("all.json").read_text())
@@ -164,7 +166,7 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     assert {row["target"] for row in bad} == {"my_optimizers:Drifts", "my_optimizers:Shouts"}
     for row in rows:
         assert set(row) - {"reproduce"} == {
-            *("target", "check", "status", "text", "seconds", "evidence"),
+            *("target", "check", "status", "text", "seconds", "evidence", "cause"),
         }
         assert ("reproduce" in row) is (row in bad)
         assert isinstance(row["seconds"], float)
@@ -364,7 +366,8 @@ def test_the_list_names_every_check_with_its_promise(optbench: Optbench, asked: 
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == NAMES
-    assert all(len(line.split()) > 4 for line in lines)
+    promises = [f"{c.severity} {c.summary}".split() for c in CONTRACT]
+    assert [line.split()[1:] for line in lines] == promises
     some = optbench("check", "--list", "--only", "*_equals_the_loop", "--skip", "fused*").out
     assert [line.split()[0] for line in some.splitlines()] == [
         name for name in NAMES if name.endswith("_equals_the_loop") and not name.startswith("fused")
@@ -412,6 +415,7 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
     [
         (Status.KEPT, 0, False),
         (Status.KNOWN, 0, True),
+        (Status.ADVICE, 0, True),
         (Status.NOT_APPLICABLE, 0, False),
         (Status.BROKEN, 1, True),
         (Status.TIMEOUT, 1, True),
@@ -434,6 +438,38 @@ def test_one_verdict_among_kept_ones_decides_the_end(
         assert f" {name}\n      two\n      lines\n" in loud.out
     rest = len(NAMES) - (status is not Status.KEPT)
     assert f"1 optimizer: {rest} kept" in loud.err
+
+
+def test_advice_fails_where_that_is_asked_for(optbench: Optbench, asked: Asked) -> None:
+    asked.status[LEAVES] = Status.ADVICE
+    code, out, err = optbench("check", "sgd", "--strict", "--json", "all.json")
+    assert code == 1
+    assert f"  advice         {LEAVES}\n" in out
+    assert f"{len(NAMES) - 1} kept, 1 advice, in " in err
+    (row,) = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "advice"]
+    assert row["check"] == LEAVES
+
+
+def test_one_cause_is_told_once(optbench: Optbench, asked: Asked) -> None:
+    asked.status = {LEAVES: Status.BROKEN, BITS: Status.BROKEN}
+    asked.text, asked.cause = "raises KeyError: 'x'\n  at a.py:1", "KeyError: 'x' at a.py:1"
+    code, out, err = optbench("check", "sgd", "adam", "--json", "all.json")
+    assert code == 1
+    first, second = f"--only {LEAVES}\n", f"--only {BITS}\n"
+    assert out.count("  broken         2 checks raise KeyError: 'x' at a.py:1\n") == 2
+    assert (out.count(first), out.count(second)) == (2, 0)
+    assert "the same in 2 optimizers: KeyError: 'x' at a.py:1: sgd, adam\n" in err
+    assert f"      {LEAVES}, {BITS}\n" in optbench("check", "sgd", "--verbose").out
+    bad = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "broken"]
+    assert [row["cause"] for row in bad] == [asked.cause] * 4
+    assert all(row["reproduce"].endswith(f"--only {row['check']}") for row in bad)
+
+
+def test_what_raises_nothing_is_told_each_by_itself(optbench: Optbench, asked: Asked) -> None:
+    asked.status = {LEAVES: Status.BROKEN, BITS: Status.BROKEN}
+    out = optbench("check", "sgd").out
+    assert f"--only {LEAVES}\n" in out
+    assert f"--only {BITS}\n" in out
 
 
 def test_on_the_screen_json_is_alone(optbench: Optbench, asked: Asked) -> None:

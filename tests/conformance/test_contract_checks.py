@@ -18,6 +18,7 @@ from optbench.conformance import types
 from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
+from optbench.conformance.promise import Severity
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import BAD, Status, Verdict
 from optbench.engine.as_found import torch_as_found
@@ -235,6 +236,14 @@ class IgnoresDecay(Momentum):
         return -p.grad if group["maximize"] else p.grad.clone()
 
 
+class DecaysByAMethod(IgnoresDecay):
+    @torch.no_grad()
+    def decay_weights(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["weight_decay"])
+
+
 class TakesAnything(Momentum):
     def validate(self, numbers: dict[str, float]) -> None:
         pass
@@ -405,6 +414,14 @@ class DecaysInTheGradient(Momentum):
             p.grad.add_(p, alpha=group["weight_decay"])
             return p.grad.clone()
         return super().direction(p, group)
+
+
+class DecaysInTheGradientByForeach(Ways):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        assert p.grad is not None
+        if not group["foreach"]:
+            return super().direction(p, group)
+        return p.grad.add_(p, alpha=group["weight_decay"]).clone()
 
 
 class KeepsTheGradient(Momentum):
@@ -686,6 +703,7 @@ class Breach:
     says: tuple[str, ...]
     also: frozenset[str] | None = frozenset()
     kind: str = "class"
+    advice: bool = False
 
     @property
     def subject(self) -> Subject:
@@ -770,6 +788,12 @@ BREACHES = (
     Breach(
         "every_hyperparameter_matters", IgnoresDecay, ("no effect", "weight_decay (tried 0.1, ")
     ),
+    Breach(
+        "every_hyperparameter_matters",
+        DecaysByAMethod,
+        ("no effect", "it has decay_weights(), which"),
+        advice=True,
+    ),
     Breach("wrong_values_are_refused", TakesAnything, ("lr=-1.0, momentum=-0.5, weight_decay=-1",)),
     Breach(GROUPS, ReadsTheFirstGroup, ("when the second group has lr=0.005",)),
     Breach(ADDED, IgnoresAddedGroups, ("when the group is added after 20 steps", "from step 1 ")),
@@ -814,6 +838,12 @@ BREACHES = (
         "gradients_are_neither_changed_nor_kept",
         DecaysInTheGradient,
         ("step 1 changed the gradient of tensor 0 by", "weight_decay=0.1"),
+        advice=True,
+    ),
+    Breach(
+        "gradients_are_neither_changed_nor_kept",
+        DecaysInTheGradientByForeach,
+        ("step 1 changed the gradient", "foreach=True", "it is left alone at its defaults"),
     ),
     Breach(
         "gradients_are_neither_changed_nor_kept",
@@ -826,9 +856,14 @@ BREACHES = (
     Breach(LEAVES, Freezes, ("parameter 0 is no longer a leaf that requires",), None),
     Breach(LEAVES, ReplacesItsParameters, ("parameter 0 is another object",), None),
     Breach(LEAVES, Flattens, ("parameter 0 went from shape (5, 3) to (15,)",), None),
-    Breach(STATE, DrawsFromTorch, ("10 steps changed torch's random state (a row may declare",)),
-    Breach(STATE, DrawsFromNumPy, ("10 steps changed NumPy's random state",)),
-    Breach(STATE, DrawsFromPython, ("10 steps changed Python's random state",)),
+    Breach(
+        STATE,
+        DrawsFromTorch,
+        ("10 steps changed torch's random state (a row may declare",),
+        advice=True,
+    ),
+    Breach(STATE, DrawsFromNumPy, ("10 steps changed NumPy's random state",), advice=True),
+    Breach(STATE, DrawsFromPython, ("10 steps changed Python's random state",), advice=True),
     Breach(STATE, SetsTheDefaultDtype, ("10 steps changed the default dtype",), None),
     Breach(STATE, SetsThreads, ("10 steps changed the number of threads",), None),
     Breach(STATE, LeavesGradientsOff, ("10 steps changed the gradient mode",), None),
@@ -866,6 +901,7 @@ BREACHES = (
         ("momentum_buffer of tensor 0 is torch.float32",),
         # What is loaded is widened to the parameter's type.
         also(LOADS, FAR),
+        advice=True,
     ),
     Breach(OTHERS, EpsOfTheFirst, ("tensor 1 (float32) moves", "after a bfloat16 tensor")),
     Breach("bits_repeat_in_a_second_run", DriftsByInstance, ("second run", "by up to"), None),
@@ -878,6 +914,7 @@ BREACHES = (
         "the_default_takes_no_more_memory_than_the_loop",
         AllAtOnceByDefault,
         ("temporaries of 168,000 bytes by default", "20 tensors"),
+        advice=True,
     ),
     Breach(SCALER, IgnoresTheScale, ("differs from the same without GradScaler",)),
     Breach(SCALER, StepsIntoTheOverflow, ("infinite gradient is not left out under GradScaler",)),
@@ -936,10 +973,21 @@ def test_every_check_is_shown_to_fail() -> None:
     assert {breach.check for breach in BREACHES} == set(CHECKS) - ON_A_GPU
 
 
+def test_the_list_of_checks_says_how_severe_a_breach_of_each_is() -> None:
+    severities = {
+        frozenset({False}): Severity.DEFECT,
+        frozenset({True}): Severity.ADVICE,
+        frozenset({False, True}): Severity.EITHER,
+    }
+    for name in set(CHECKS) - ON_A_GPU:
+        shown = frozenset(breach.advice for breach in BREACHES if breach.check == name)
+        assert CHECKS[name].severity is severities[shown], name
+
+
 @pytest.mark.parametrize("breach", [parameter(b) for b in BREACHES])
 def test_a_broken_promise_is_noticed_and_named(breach: Breach) -> None:
     verdict = examine(breach.subject, CHECKS[breach.check])
-    assert verdict.status is Status.BROKEN, verdict
+    assert verdict.status is (Status.ADVICE if breach.advice else Status.BROKEN), verdict
     for words in breach.says:
         assert words in verdict.text
     assert verdict.check == breach.check
@@ -968,7 +1016,7 @@ def test_what_does_not_apply_says_why() -> None:
 def _broken_by(breach: Breach) -> set[str]:
     subject = breach.subject
     verdicts: list[Verdict] = [examine(subject, c) for c in CONTRACT if not c.slow]
-    return {v.check for v in verdicts if v.status in BAD}
+    return {v.check for v in verdicts if v.status in BAD | {Status.ADVICE}}
 
 
 @pytest.mark.slow

@@ -54,6 +54,15 @@ class Exploding(torch.optim.SGD):
             raise ZeroDivisionError("step 101") from error
 
 
+class Drawing(torch.optim.SGD):
+    def __init__(self, params: Any, lr: float = 0.1) -> None:
+        super().__init__(params, lr=lr)
+
+    def step(self, closure: Any = None) -> Any:
+        torch.rand(1)
+        return super().step(closure)
+
+
 class Deprecated(torch.optim.SGD):
     def __init__(self, params: Any, lr: float = 0.1) -> None:
         warnings.warn("old", FutureWarning, stacklevel=2)
@@ -286,6 +295,16 @@ def test_what_it_warns_of_is_no_failure_where_warnings_are_errors() -> None:
     assert case.check(case.optimizer)
 
 
+@pytest.mark.filterwarnings("error")
+def test_advice_is_a_warning_and_fails_where_that_is_asked_for() -> None:
+    case = only(Drawing, "the_global_state_is_untouched")
+    with pytest.warns(pytest_plugin.ContractAdvice, match=r"torch's random state(.|\n)*promised: "):
+        assert "torch's random state" in case.check(case.optimizer)
+    case = only(Drawing, "the_global_state_is_untouched", strict=True)
+    with pytest.raises(pytest.fail.Exception, match="torch's random state"):
+        case.check(case.optimizer)
+
+
 def test_an_optimizer_is_got_to_know_once(monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[object] = []
     real = pytest_plugin.acquaint
@@ -307,6 +326,20 @@ MODULE = """
     class Unheeding(torch.optim.SGD):
         def __init__(self, params, lr=0.1, weight_decay=0.0):
             super().__init__(params, lr=lr)
+
+    class Drawing(Unheeding):
+        def step(self, closure=None):
+            torch.rand(1)
+            return super().step(closure)
+"""
+
+ADVICE = """
+    import optbench
+    from unheeding import Drawing
+
+    @optbench.parametrize_with_checks([Drawing], only=["the_global_*", "parameters_*"])
+    def test_contract(optimizer, check):
+        check(optimizer)
 """
 
 TESTS = """
@@ -359,13 +392,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("theirs")
     (place / "unheeding.py").write_text(dedent(MODULE), "utf-8")
     (place / "test_theirs.py").write_text(dedent(TESTS), "utf-8")
+    (place / "test_advice.py").write_text(dedent(ADVICE), "utf-8")
     (place / "test_other.py").write_text("def test_other(): pass\n", "utf-8")
     return place
 
 
 @pytest.fixture(scope="module")
 def session(folder: Path) -> Session:
-    return Session(folder, "-m", "not optbench_slow")
+    return Session(folder, "-m", "not optbench_slow", "--ignore=test_advice.py")
 
 
 def test_a_session_ends_with_one_line_on_the_contract(session: Session) -> None:
@@ -397,6 +431,13 @@ def test_the_report_for_machines_says_which_optimizer_a_test_is_about(session: S
 def test_nothing_is_said_where_no_contract_was_tested(folder: Path) -> None:
     session = Session(folder, "test_other.py")
     assert (session.code, session.summary) == (0, [])
+
+
+def test_advice_is_counted_and_fails_no_session(folder: Path) -> None:
+    session = Session(folder, "test_advice.py")
+    assert session.code == 0
+    assert session.summary == ["optbench contract: 1 optimizer, 1 kept, 1 advice"]
+    assert "ContractAdvice: 10 steps changed torch's random state" in session.out
 
 
 def test_the_plug_in_is_light() -> None:

@@ -110,6 +110,26 @@ class Meddles(Plain):
         torch.set_grad_enabled(False)
 
 
+class ChangedByLoading(Plain):
+    """The first that is loaded or copied changes the class, as torch does to some."""
+
+    changed = False
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        ChangedByLoading.changed = True
+
+    def strike(self):
+        if ChangedByLoading.changed and self.steps > 8:
+            raise KeyError("changed")
+
+
+class Breaks(Plain):
+    def strike(self):
+        if self.steps > 8:
+            raise KeyError("always")
+
+
 class LeavesAThread(Plain):
     def made(self):
         threading.Thread(target=time.sleep, args=(3600,)).start()
@@ -142,6 +162,8 @@ class HangsWhenMade(Plain):
     def made(self):
         time.sleep(3600)
 """
+
+COPIES = "deepcopies_and_pickles"
 
 REPEATS, LEAVES, ORDER = (
     "bits_repeat_in_a_second_run",
@@ -288,6 +310,29 @@ def test_a_call_of_exit_is_a_broken_promise(quiet: Examined) -> None:
     for verdict in quiet.of("hostile:Exits").values():
         assert verdict.status is Status.BROKEN
         assert verdict.text.startswith("raises SystemExit: goodbye\n  at ")
+
+
+def test_a_verdict_does_not_depend_on_what_was_held_before(folder: Path) -> None:
+    checks = choose(["deepcopies_*", "groups_*", "neighbours_*", "zero_gradients_*"])
+    said = examined("hostile:ChangedByLoading", checks=checks).of("hostile:ChangedByLoading")
+    # It breaks by itself what it does to the class and goes on: that alone is a broken promise.
+    assert {name for name, v in said.items() if v.status is Status.BROKEN} == {COPIES}
+    kept = [v.text for name, v in said.items() if name != COPIES]
+    assert any(
+        "where other checks were held before in the same process: raises Key" in t for t in kept
+    )
+
+
+def test_what_fails_by_one_cause_is_held_again_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    real = workers._Worker.begin
+    monkeypatch.setattr(workers._Worker, "begin", lambda *a: (begun.append(a), real(*a))[1])
+    said = examined("hostile:Breaks", checks=choose(["groups_*", "neighbours_*", "bits_*"]))
+    assert {v.status for v in said.verdicts} == {Status.BROKEN}
+    assert len({v.cause for v in said.verdicts}) == 1
+    assert len(begun) == 2
 
 
 def test_a_thread_that_never_ends_keeps_nobody_waiting(quiet: Examined) -> None:

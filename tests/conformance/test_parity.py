@@ -1,0 +1,55 @@
+"""Who is compared with whom, and what is said of a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from mutants.nadam import NAdam
+
+from optbench.conformance.acquaintance import acquaint
+from optbench.conformance.contract import choose
+from optbench.conformance.examiner import examine
+from optbench.conformance.verdict import Status, Verdict
+
+
+def examined(optimizer: type, reference: str) -> Verdict:
+    (check,) = choose(["follows_the_reference"])
+    return examine(acquaint(optimizer, reference=reference), check)
+
+
+@pytest.mark.parametrize("reference", ["nadam", "torch.optim:NAdam"])
+def test_a_correct_one_is_not_held_against_what_a_reference_rounds(reference: str) -> None:
+    verdict = examined(NAdam, reference)
+    assert verdict.status is Status.KEPT
+    assert f"compared with textbook-nadam, the transcription of {reference}" in verdict.text
+
+
+def test_what_differs_from_the_transcription_says_so() -> None:
+    verdict = examined(torch.optim.NAdam, "nadam")
+    assert "differs from textbook-nadam" in verdict.text
+    assert verdict.text.endswith("compared with textbook-nadam, the transcription of nadam")
+
+
+class DecaysByAConstant(torch.optim.Optimizer):
+    """Takes off a constant for the decay, not a part of the parameter."""
+
+    def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.sub_(group["lr"] * (p.grad + group["weight_decay"]))
+
+
+def test_clues_are_sought_with_the_settings_that_differ() -> None:
+    verdict = examined(DecaysByAConstant, "textbook-sgd")
+    assert verdict.status is Status.BROKEN
+    assert "differs only with another weight_decay" in verdict.text
+    assert "agrees with weight_decay=0" in verdict.text
+    assert "one tensor alone" not in verdict.text
