@@ -74,6 +74,10 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Advice fails, too: exit status 1.")
     ] = False,
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Leave torch.compile on; without, steps run uncompiled."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also what was kept, and what does not apply.")
     ] = False,
@@ -114,7 +118,7 @@ def check(
     given = options(reference, settings)
     begun = time.monotonic()
     try:
-        verdicts = _examine(target, checks, reference, settings, limit, jobs,
+        verdicts = _examine(target, checks, reference, settings, limit, jobs, compiled,
                             None if to_screen else _Printer(verbose, given))  # fmt: skip
     except KeyboardInterrupt as interrupt:
         say("interrupted: what is above is whole; --only and a shorter list of targets take less")
@@ -132,6 +136,7 @@ def _examine(
     settings: dict[str, Any],
     limit: float,
     jobs: int | None,
+    compiled: bool,
     printer: _Printer | None,
 ) -> list[Verdict]:
     """Every verdict, in the order of the targets and the contract; told as optimizers end."""
@@ -146,7 +151,13 @@ def _examine(
     by_target: dict[str, list[Verdict]] = {}
     told: set[str] = set()
     with doing("starting") as show:
-        for said in examine_all(questions, checks, jobs=jobs or default_jobs(), limit_s=limit):
+        for said in examine_all(
+            questions,
+            checks,
+            jobs=jobs or default_jobs(),
+            limit_s=limit,
+            compiled=compiled,
+        ):
             if isinstance(said, Members):
                 names[said.target] = said.names
                 continue
@@ -232,6 +243,9 @@ def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float, *, st
         whose = list(dict.fromkeys(row.target for row in rows))
         if len(whose) > 1:
             say(f"the same in {len(whose)} optimizers: {cause}: {', '.join(whose)}")
+    if uncompiled := {v.target for v in verdicts if v.uncompiled}:
+        whose = "its steps" if len(uncompiled) == 1 else f"steps of {len(uncompiled)} optimizers"
+        say(f"torch.compile was off, and {whose} ran as they are written; --compile leaves it on")
     optimizers = len({v.target for v in verdicts if v.check})
     say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
     if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in verdicts):

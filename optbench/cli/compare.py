@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,6 +116,10 @@ def compare(
     ] = None,
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compare the maths with torch.compile on, too."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Details also of what is the same.")
     ] = False,
@@ -135,6 +140,7 @@ def compare(
     wanted, words = read_wanted(
         base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds
     )
+    wanted = replace(wanted, compiled=compiled)
     files = (json_file, markdown_file, html_file)
     for option, file in zip(("--json", "--markdown", "--html"), files, strict=True):
         if file is not None and str(file) != "-":

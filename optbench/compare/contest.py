@@ -62,6 +62,8 @@ class Wanted:
         Seconds that a probe may take.
     seeds : int
         The most pairs of runs on a problem.
+    compiled : bool
+        The maths is compared with torch.compile on; without, steps run as they are written there.
     """
 
     base: Source
@@ -74,6 +76,7 @@ class Wanted:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit_s: float = LIMIT_S
     seeds: int = MOST_SEEDS
+    compiled: bool = False
 
     def tree(self, source: Source, folder: Path) -> Tree:
         """A source made importable, as is wanted of both."""
@@ -110,7 +113,9 @@ def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iter
         places = [tree.path for tree in trees] + ([Path(home)] if home else [])
         sides = Sides(
             *(
-                SideProcess(replace(tree, foreign=tuple(places)), folder, wanted.limit_s)
+                SideProcess(
+                    replace(tree, foreign=tuple(places)), folder, wanted.limit_s, wanted.compiled
+                )
                 for tree in trees
             )
         )

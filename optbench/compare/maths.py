@@ -275,6 +275,8 @@ def _of_the_signature(base: Description, head: Description) -> list[str]:
         notes.append(f"takes no {', '.join(gone)} any more")
     if added:
         notes.append(f"now takes {', '.join(added)}")
+    if base.uncompiled or head.uncompiled:
+        notes.append("compared uncompiled (--compile leaves torch.compile on)")
     # Beside named ones **kwargs are mostly for swallowing; alone they are all there is.
     if base.open_ended and head.open_ended and len(base.arguments) <= 1:
         notes.append("takes **kwargs, of which none was disturbed")

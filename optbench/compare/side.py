@@ -37,6 +37,7 @@ from optbench.conformance.subject import Subject
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.bench import Bench
 from optbench.engine.certify import fastest_route
+from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
 from optbench.optimizers import Optimizer
@@ -58,12 +59,13 @@ class Answer:
     tainted: bool = False
 
 
-def serve(pipe: Connection, trail: str, tree: Tree) -> None:
+def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:
     """Answer requests about the optimizers of a tree, until the coordinator closes the pipe."""
     own = os.getpid()
     with in_a_worker(trail):
         torch.set_num_threads(1)
-        side = Side(tree)
+        note_requests()
+        side = Side(tree, compiled)
         while True:
             try:
                 number, request = pipe.recv()
@@ -81,8 +83,8 @@ def serve(pipe: Connection, trail: str, tree: Tree) -> None:
 class Side:
     """One version of some optimizers, and what was found out about them."""
 
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+    def __init__(self, tree: Tree, compiled: bool = False) -> None:
+        self.tree, self.compiled = tree, compiled
         self.imports = Importer(tree)
         self._met: dict[str, Subject] = {}
         self._rows: dict[str, Optimizer] = {}
@@ -101,7 +103,9 @@ class Side:
             Weigh: self._weigh,
         }
         try:
-            with torch_as_found():
+            # What is trained and timed is what a user runs; the maths does without a compiler.
+            as_used = self.compiled or isinstance(request, Train | Prepare | Time | Weigh)
+            with torch_as_found(), uncompiled(unless=as_used):
                 return handlers[type(request)](request)
         except (UnknownName, NotAdoptable, NotConstructible) as error:
             return Failure("refused", str(error.args[0]))
@@ -155,6 +159,7 @@ class Side:
             code=digest(self.tree.path, cls.__module__),
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
             open_ended=_takes_anything(subject),
+            uncompiled=bool(requests()) and not self.compiled,
         )
 
     def _walk(self, request: Walk) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from optbench.compare.requests import Failure, Meet, Request
 from optbench.compare.side import Answer, serve
+from optbench.conformance.workers import NOT_STARTED
 from optbench.engine.processes import WorkerProcess
 from optbench.sources import Tree
 
@@ -44,10 +45,14 @@ class SideProcess:
         For its last words.
     limit_s : float
         Seconds that a request may take where it does not say.
+    compiled : bool
+        Whether torch.compile is on where the maths is asked for.
     """
 
-    def __init__(self, tree: Tree, folder: Path, limit_s: float = LIMIT_S) -> None:
-        self.tree, self.folder, self.limit_s = tree, folder, limit_s
+    def __init__(
+        self, tree: Tree, folder: Path, limit_s: float = LIMIT_S, compiled: bool = False
+    ) -> None:
+        self.tree, self.folder, self.limit_s, self.compiled = tree, folder, limit_s, compiled
         self._worker: WorkerProcess | None = None
         self._numbers = itertools.count()
         self._asked = 0
@@ -55,6 +60,7 @@ class SideProcess:
         self._limit = 0.0
         self._met: dict[str, Meet] = {}
         self._tainted = False
+        self._meets = False
 
     def send(self, request: Request, limit_s: float | None = None) -> None:
         """Ask; the answer is `receive`d."""
@@ -76,6 +82,7 @@ class SideProcess:
         assert self._worker is not None
         self._asked, self._limit = next(self._numbers), limit_s
         self._deadline = time.monotonic() + limit_s
+        self._meets = isinstance(request, Meet)
         # One that died while it was idle shows when its answer is waited for.
         with contextlib.suppress(OSError):
             self._worker.pipe.send((self._asked, request))
@@ -89,7 +96,8 @@ class SideProcess:
                 worker.end()
                 self._worker = None
                 where = worker.last_words()
-                return Failure("timeout", f"no end within {self._limit:g} s", where)
+                what = NOT_STARTED if self._meets else "no end within {:g} s"
+                return Failure("timeout", what.format(self._limit), where)
             try:
                 said = worker.pipe.recv()
             # The end of the process, or bytes that are none of ours.
@@ -107,7 +115,9 @@ class SideProcess:
 
     def _begin(self) -> None:
         trail = self.folder / f"{os.getpid()}-{next(self._numbers)}"
-        self._worker = WorkerProcess.begin(serve, trail, self.tree, environment=PINNED)
+        self._worker = WorkerProcess.begin(
+            serve, trail, self.tree, self.compiled, environment=PINNED
+        )
 
     def refresh(self) -> None:
         """Before another optimizer is met: end a process that one of them changed for all."""

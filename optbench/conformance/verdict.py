@@ -52,6 +52,8 @@ class Verdict:
         That it took.
     evidence : str
         Of a known defect: where it is reported.
+    uncompiled : bool
+        Something was given to torch.compile in its process, and run uncompiled.
     cause : str
         The exception behind it and its place, on one line; empty where none was raised.
     """
@@ -63,6 +65,7 @@ class Verdict:
     seconds: float = 0.0
     evidence: str = ""
     cause: str = ""
+    uncompiled: bool = False
 
     def __post_init__(self) -> None:
         # Names and messages are a stranger's; terminals, JSON and pages must be able to hold them.

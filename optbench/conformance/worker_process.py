@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,6 +15,7 @@ from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.as_found import shared_by_all, torch_as_found
+from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.engine.processes import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
@@ -102,10 +103,14 @@ def _attributes(subject: Subject) -> list[tuple[str, object]]:
     return [pair for cls in classes for pair in vars(cls).items() if pair[0] != "__slotnames__"]
 
 
-def serve(pipe: Connection, trail: str) -> None:
-    """Do the jobs that come, until the coordinator closes the pipe."""
+def serve(pipe: Connection, trail: str, compiled: bool) -> None:
+    """Do the jobs that come, until the coordinator closes the pipe.
+
+    ``compiled``: what an optimizer gives to torch.compile is compiled.
+    """
     own = os.getpid()
-    with in_a_worker(trail):
+    with in_a_worker(trail), uncompiled(unless=compiled):
+        note_requests()
         known: dict[str, _Met] = {}
         while True:
             try:
@@ -119,6 +124,8 @@ def serve(pipe: Connection, trail: str) -> None:
             met = known.get(_key(job.question))
             as_met = met is None or met.is_as_met
             content, tainted = _do(job, known, begin)
+            if isinstance(content, Verdict) and requests() and not compiled:
+                content = replace(content, uncompiled=True)
             if os.getpid() != own:
                 os._exit(0)  # a copy that the optimizer made of this process
             pipe.send(Answer(number, content, tainted, as_met))

@@ -17,7 +17,7 @@ import math
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,7 +32,13 @@ LIMIT_S = 60.0
 """Seconds that a check may take."""
 
 START_S = 60.0
-"""Seconds to begin: to import torch and the target's package, and to meet the optimizer again."""
+"""Seconds to begin: to import torch and the target's package, and to meet the optimizer again. A
+longer limit of a check holds for the beginning, too."""
+
+NOT_STARTED = (
+    "did not start within {:g} s: to import the package, to construct the optimizer and its first "
+    "steps took longer, as they do where torch.compile is at work (--timeout gives it more)"
+)
 
 PATIENCE = 3
 """Checks of one optimizer that may run out of time; the rest of them is then not tried."""
@@ -54,6 +60,7 @@ class _Worker(WorkerProcess):
     checks: int = 0
     number: int = 0
     begun: float = 0.0
+    starts: bool = False
     deadline: float = math.inf
     limit: float = math.inf
 
@@ -64,12 +71,15 @@ def examine_all(
     *,
     jobs: int,
     limit_s: float = LIMIT_S,
+    compiled: bool = False,
 ) -> Iterator[Verdict | Members]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
     Yields first, for each question, the optimizers that its target stands for, then verdicts as
     they come. Every pair of an optimizer and a check gets exactly one; an optimizer
     that cannot be examined gets one verdict without a check.
+
+    ``compiled`` leaves torch.compile on: without it steps run as they are written.
 
     Closing the generator, or an exception where it yields, ends the workers at once.
     """
@@ -82,10 +92,14 @@ def examine_all(
     doubts = _Doubts(len(checks))
     with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
         serial = itertools.count()
+
+        def begin() -> _Worker:
+            return _Worker.begin(serve, Path(folder) / str(next(serial)), compiled)
+
         workers: list[_Worker] = []
         try:
             while waiting or any(w.job for w in workers):
-                _deal(waiting, workers, jobs, Path(folder), serial)
+                _deal(waiting, workers, jobs, begin, limit_s, serial)
                 for job, answer, as_met in _answers(workers, limit_s):
                     if isinstance(answer, list):
                         found = [replace(job.question, target=name) for name in answer]
@@ -176,24 +190,26 @@ def _deal(
     waiting: deque[Job],
     workers: list[_Worker],
     jobs: int,
-    folder: Path,
+    begin: Callable[[], _Worker],
+    limit_s: float,
     serial: Iterator[int],
 ) -> None:
     """Give every idle worker a job; begin workers while there are too few."""
     workers[:] = [w for w in workers if w.process.is_alive() or w.job]
     for _ in range(min(jobs, len(waiting) + sum(w.job is not None for w in workers))):
         if len(workers) < jobs:
-            workers.append(_Worker.begin(serve, folder / str(next(serial))))
+            workers.append(begin())
     for place, worker in enumerate(workers):
         if worker.job is None and waiting:
             job = waiting.popleft()
             if job.anew and worker.checks:
                 worker.end()
-                worker = workers[place] = _Worker.begin(serve, folder / str(next(serial)))
+                worker = workers[place] = begin()
             worker.job, worker.number = replace(job, anew=not worker.checks), next(serial)
             worker.checks += job.kind == "check"
             worker.begun = time.monotonic()
-            worker.limit, worker.deadline = START_S, worker.begun + START_S
+            worker.starts, worker.limit = True, max(START_S, limit_s)
+            worker.deadline = worker.begun + worker.limit
             # A worker that died while it was idle shows when its answer is waited for.
             with contextlib.suppress(BrokenPipeError):
                 worker.pipe.send((worker.number, worker.job))
@@ -225,7 +241,8 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             continue
         if said.content == BEGUN:
             worker.begun = time.monotonic()
-            worker.limit, worker.deadline = limit_s, worker.begun + limit_s
+            worker.starts, worker.limit = False, limit_s
+            worker.deadline = worker.begun + limit_s
             continue
         worker.job, worker.deadline = None, math.inf
         if said.tainted:
@@ -237,7 +254,8 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             worker.end()
             worker.job = None
             where = worker.last_words()
-            text = f"no end within {worker.limit:g} s" + (f", {where}" if where else "")
+            what = NOT_STARTED if worker.starts else "no end within {:g} s"
+            text = what.format(worker.limit) + (f", {where}" if where else "")
             verdict = job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
             yield job, verdict, False
 

@@ -14,9 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from optbench.engine.as_found import torch_as_found
+from optbench.engine.compiling import uncompiled
 from optbench.engine.lanes import advance
 from optbench.engine.processes import WorkerProcess, in_a_worker
 from optbench.optimizers import OPTIMIZERS, Optimizer
@@ -63,8 +62,7 @@ def found_by_trying(row: Optimizer, settings: Mapping[str, Any]) -> Needs | None
     """The first needs under which a class takes a few steps; None where it never does."""
     for needs, problem in TRIALS:
         try:
-            # A compiler would take minutes for what is asked here.
-            with torch_as_found(), torch.compiler.set_stance("force_eager"):
+            with torch_as_found(), uncompiled():
                 advance(needs.of(row), PROBLEMS[problem], [settings], [0], BUDGET)
         # Whatever it raises, these needs are not met.
         except (Exception, SystemExit):  # noqa: BLE001
