@@ -197,12 +197,12 @@ class _Printer:
                 tell(f"      known: {each.evidence}")
             if each.status in BAD:
                 tell(f"      again: {each.reproduce}{self.options}")
-        parity = {v.check: v.status for v in verdicts if v.check in PARITY}
-        if len(parity) == len(PARITY) and set(parity.values()) == {Status.NOT_APPLICABLE}:
-            tell(
-                "  note           its rule was compared with nothing; --reference textbook-adam"
-                " does that (others: optbench list optimizers)"
-            )
+        parity = {v.check: v for v in verdicts if v.check in PARITY}
+        if len(parity) == len(PARITY) and {v.status for v in parity.values()} == {
+            Status.NOT_APPLICABLE
+        }:
+            why = parity[PARITY[0]].text
+            tell(f"  note           its rule was compared with nothing: {why}")
 
 
 def by_cause(verdicts: list[Verdict]) -> dict[str, list[Verdict]]:

@@ -47,6 +47,12 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
         raise NotApplicable("it is a method of all tensors together, and ZeRO deals them out")
     if not isinstance(subject.factory, type):
         raise NotApplicable("ZeroRedundancyOptimizer takes a class, and its factory is none")
+    made = len(Session(subject, subject.course()).optimizer.param_groups)
+    if made != 1:
+        raise NotApplicable(
+            f"it makes {made} parameter groups of one, and ZeroRedundancyOptimizer counts on those "
+            "that it was given"
+        )
     return _compare(subject, zero=True)
 
 
