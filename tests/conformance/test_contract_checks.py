@@ -1124,7 +1124,7 @@ def test_an_exception_of_the_optimizer_is_a_broken_promise() -> None:
     verdict = examine(acquaint(Tires), CHECKS["bits_repeat_in_a_second_run"])
     assert verdict.status is Status.BROKEN
     # Where it was raised is said; control codes are spelled out.
-    assert verdict.text.startswith("raises SystemExit: enough \\x1b[2J\n  at ")
+    assert verdict.text.startswith("raises SystemExit: enough \\x1b[2J (it calls exit)\n  at ")
     assert "test_contract_checks.py:" in verdict.text
 
 
