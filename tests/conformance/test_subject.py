@@ -265,7 +265,10 @@ def test_one_without_a_rate_is_led_and_not_trained() -> None:
             FailsAtStepTwo,
             r"^cannot take a step: ZeroDivisionError: at the second step, at .*\.py:\d+$",
         ),
-        (LeavesAtTheStep, r"^cannot take a step: SystemExit: goodbye \(it calls exit\), at .*\.py:\d+$"),
+        (
+            LeavesAtTheStep,
+            r"^cannot take a step: SystemExit: goodbye \(it calls exit\), at .*\.py:\d+$",
+        ),
         (IsSomethingElse, r"IsSomethingElse makes a list, not a torch.optim.Optimizer$"),
     ],
 )
