@@ -109,6 +109,8 @@ class Description:
         A digest of its source and of what that imports; empty where it is not known.
     open_ended : bool
         Whether it takes arguments by names that its signature does not tell.
+    files : frozenset of str
+        What the digest was made of, below the tree's folder; none where it is not known.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -119,6 +121,7 @@ class Description:
     code: str
     opaque: Mapping[str, str] = field(default_factory=dict)
     open_ended: bool = False
+    files: frozenset[str] = frozenset()
 
     @property
     def arguments(self) -> frozenset[str]:
