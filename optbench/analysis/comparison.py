@@ -186,7 +186,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class OptimizerComparison:
-    """One optimizer: a verdict a rung, None for a rung that was not climbed."""
+    """One optimizer: a verdict a rung, None for a rung that was not climbed.
+
+    ``files`` are those that its code was read from; none where reading cannot tell.
+    """
 
     name: str
     maths: Maths
@@ -197,6 +200,7 @@ class OptimizerComparison:
     memory: MemoryVerdict | None = None
     cost: Cost = field(default_factory=Cost)
     seconds: float = 0.0
+    files: frozenset[str] = frozenset()
 
     @property
     def findings(self) -> frozenset[str]:

@@ -200,7 +200,10 @@ class _Printer:
                 tell(f"  {each.status:<14} {len(same)} checks raise {each.cause}")
                 if self.verbose:
                     tell(f"      {', '.join(row.check for row in same)}")
-            elif each.status in BAD | {Status.ADVICE, Status.KNOWN} or self.verbose:
+            elif (
+                each.status in BAD | {Status.ADVICE, Status.KNOWN, Status.UNFINISHED}
+                or self.verbose
+            ):
                 tell(f"  {each.status:<14} {each.check}")
                 for line in each.text.splitlines():
                     tell(f"      {line}")
@@ -208,12 +211,12 @@ class _Printer:
                 tell(f"      known: {each.evidence}")
             if each.status in BAD:
                 tell(f"      again: {each.reproduce}{self.options}")
-        parity = {v.check: v.status for v in verdicts if v.check in PARITY}
-        if len(parity) == len(PARITY) and set(parity.values()) == {Status.NOT_APPLICABLE}:
-            tell(
-                "  note           its rule was compared with nothing; --reference textbook-adam"
-                " does that (others: optbench list optimizers)"
-            )
+        parity = {v.check: v for v in verdicts if v.check in PARITY}
+        if len(parity) == len(PARITY) and {v.status for v in parity.values()} == {
+            Status.NOT_APPLICABLE
+        }:
+            why = parity[PARITY[0]].text
+            tell(f"  note           its rule was compared with nothing: {why}")
 
 
 def by_cause(verdicts: list[Verdict]) -> dict[str, list[Verdict]]:
@@ -244,8 +247,9 @@ def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float, *, st
         if len(whose) > 1:
             say(f"the same in {len(whose)} optimizers: {cause}: {', '.join(whose)}")
     if uncompiled := {v.target for v in verdicts if v.uncompiled}:
-        whose = "its steps" if len(uncompiled) == 1 else f"steps of {len(uncompiled)} optimizers"
-        say(f"torch.compile was off, and {whose} ran as they are written; --compile leaves it on")
+        count = len(uncompiled)
+        steps = "its steps" if count == 1 else f"the steps of {count} optimizers"
+        say(f"torch.compile was off, and {steps} ran as they are written; --compile leaves it on")
     optimizers = len({v.target for v in verdicts if v.check})
     say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
     if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in verdicts):

@@ -197,12 +197,14 @@ def read_wanted(
     from optbench.sources import parse
     from optbench.sources.configuration import Configuration, read_configuration
     from optbench.sources.git import top_level
-    from optbench.sources.source import WORKING_TREE, Kind
+    from optbench.sources.source import WITHOUT_GIT, WORKING_TREE, Kind
 
     sources = (parse(base), parse(head) if head is not None else WORKING_TREE)
     here = repo or Path.cwd()
     of_git = [each for each in sources if each.kind in (Kind.REVISION, Kind.WORKING_TREE)]
-    configuration = read_configuration(top_level(here)) if of_git else Configuration()
+    configuration = Configuration()
+    if of_git:
+        configuration = read_configuration(top_level(here, otherwise=WITHOUT_GIT))
     chosen = tuple(_listed(rungs)) or RUNGS
     _require_known("--rung", chosen, RUNGS)
     # A rung stands on the one below it.

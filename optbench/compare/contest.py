@@ -172,6 +172,7 @@ def compare(
             only_in_base=found.only_in_base,
             only_in_head=found.only_in_head,
             not_constructible=tuple(refusals),
+            notes=_not_looked_at(rows, trees),
             environment=asdict(environment()),
             seconds=time.monotonic() - begun,
             complete=complete,
@@ -249,10 +250,12 @@ def compare_one(
             what = "hangs or crashes as its hyperparameters are tried"
         text = f"{what}: {head.text}{where}"
         maths = Maths(MathsVerdict.BROKEN, text, differing=("defaults",))
-        return OptimizerComparison(target, maths, seconds=time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        return OptimizerComparison(target, maths, seconds=seconds, files=base.files)
     assert isinstance(head, Description)
     maths = compare_maths(sides.base, sides.head, target, base, head)
-    row = OptimizerComparison(target, maths)
+    files = base.files | head.files if base.files and head.files else frozenset()
+    row = OptimizerComparison(target, maths, files=files)
     trainable = maths.verdict is MathsVerdict.CHANGED or (
         maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
     )
@@ -276,8 +279,33 @@ def _side(tree: Tree) -> SideOfComparison:
     return SideOfComparison(tree.label, tree.version, tree.note)
 
 
+def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -> tuple[str, ...]:
+    """That files changed on which no optimizer depends, where that can be told."""
+    if not all(row.files for row in rows):
+        return ()
+    looked_at = {name for row in rows for name in row.files}
+    old, new = map(_code, trees)
+    names = sorted(n for n in {*old, *new} - looked_at if old.get(n) != new.get(n))
+    if not names:
+        return ()
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return (
+        f"changed, and not looked at, for no optimizer that was compared imports it: "
+        f"{', '.join(names[:6])}{more}",
+    )
+
+
+def _code(tree: Tree) -> dict[str, bytes]:
+    """The modules of a tree's packages: paths below its folder to what they hold."""
+    places = [tree.path.joinpath(*package.split(".")) for package in tree.packages]
+    files = [file for place in places for file in (place.with_suffix(".py"), *place.rglob("*.py"))]
+    return {f.relative_to(tree.path).as_posix(): f.read_bytes() for f in files if f.is_file()}
+
+
 def _nothing(found: Matched, refusals: Sequence[Refusal], trees: Sequence[Tree]) -> str:
     lines = ["nothing was compared: no optimizer stands on both sides"]
+    if found.on_both:
+        lines = ["nothing was compared: of what stands on both sides none can be led on the base"]
     looked = [
         f"{tree.label} has the packages {', '.join(tree.packages) or '(none)'}" for tree in trees
     ]

@@ -73,7 +73,10 @@ class Importer:
             own = [n for n, cls in exported if self._is_own(sys.modules.get(cls.__module__))]
         fitting = [f"{module}:{name}" for name in own if fnmatchcase(name, attribute)]
         if not fitting:
-            raise NotAdoptable(f"no optimizer in {module!r} fits {attribute!r}")
+            deeper = {t.partition(":")[0] for t in self.exported()[0] if t.startswith(f"{module}.")}
+            there = f"; there are some in {', '.join(f'{n}:*' for n in sorted(deeper))}"
+            hint = there if deeper else ""
+            raise NotAdoptable(f"no optimizer in {module!r} fits {attribute!r}{hint}")
         return fitting
 
     def exported(self) -> tuple[list[str], list[tuple[str, str]]]:

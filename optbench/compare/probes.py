@@ -111,6 +111,8 @@ class Description:
         Whether it takes arguments by names that its signature does not tell.
     uncompiled : bool
         Whether it gave something to torch.compile, which was off.
+    files : frozenset of str
+        What the digest was made of, below the tree's folder; none where it is not known.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -122,6 +124,7 @@ class Description:
     opaque: Mapping[str, str] = field(default_factory=dict)
     open_ended: bool = False
     uncompiled: bool = False
+    files: frozenset[str] = frozenset()
 
     @property
     def arguments(self) -> frozenset[str]:

@@ -43,7 +43,7 @@ from optbench.engine.processes import in_a_worker
 from optbench.optimizers import Optimizer
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.sources import Tree
-from optbench.sources.closure import digest
+from optbench.sources.closure import digest, looked_at
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,7 @@ class Side:
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
             open_ended=_takes_anything(subject),
             uncompiled=bool(requests()) and not self.compiled,
+            files=looked_at(self.tree.path, cls.__module__),
         )
 
     def _walk(self, request: Walk) -> Any:

@@ -53,7 +53,7 @@ CONTRACT = (
     Check(closures.the_closure_runs_with_gradients_enabled),
     Check(closures.the_closure_s_loss_is_returned),
     Check(closures.the_evaluation_limit_is_respected),
-    Check(types.dtypes_are_kept),
+    Check(types.dtypes_are_kept, severity=Severity.EITHER),
     Check(types.float64_parameters_have_float64_state, severity=Severity.ADVICE),
     Check(types.a_parameter_of_another_dtype_does_not_interfere),
     Check(steadiness.bits_repeat_in_a_second_run),

@@ -21,11 +21,14 @@ from optbench.conformance.course import Course
 from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
+from optbench.engine.compiling import uncompiled
 from optbench.engine.processes import main_left_out
+from optbench.engine.stepping import Stepper
+from optbench.optimizers.builders import BeforeStep, construct, torch_names
 from optbench.optimizers.recipe import Factory
 
-Job = tuple[Factory, dict[str, Any], Sequence[Course], bool]
-"""What a process is to do: an optimizer, its settings, the batches, whether by ZeRO."""
+Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[Course], bool]
+"""What a process is to do: an optimizer, its settings and hook, the batches, whether by ZeRO."""
 
 WORLD = 2
 STEPS = 12
@@ -48,6 +51,12 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
         raise NotApplicable("it is a method of all tensors together, and ZeRO deals them out")
     if not isinstance(subject.factory, type):
         raise NotApplicable("ZeroRedundancyOptimizer takes a class, and its factory is none")
+    made = len(Session(subject, subject.course()).optimizer.param_groups)
+    if made != 1:
+        raise NotApplicable(
+            f"it makes {made} parameter groups of one, and ZeroRedundancyOptimizer counts on those "
+            "that it was given"
+        )
     return _compare(subject, zero=True)
 
 
@@ -88,7 +97,7 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload([__name__, *PRELOADED])
-    job = (subject.factory, dict(subject.settings), batches, zero)
+    job = (subject.factory, dict(subject.settings), subject.before_step, batches, zero)
     try:
         sent = pickle.dumps(job)
     except Exception as error:
@@ -153,7 +162,9 @@ def _work(
     # The number of threads is left alone: to set it hangs, at times, in a forked process; and
     # nothing here is large enough to be split.
     try:
-        answer: Any = _train(rank, meeting, *job).tolist()
+        # Two processes compile at once, each for itself, and one waits for the other.
+        with uncompiled():
+            answer: Any = _train(rank, meeting, *job).tolist()
     # Whatever a stranger's optimizer raises is the answer of this process.
     except BaseException as error:  # noqa: BLE001
         answer = f"in process {rank}: {traceback.format_exception_only(error)[-1].strip()}"
@@ -169,6 +180,7 @@ def _train(
     meeting: Path,
     factory: Factory,
     settings: dict[str, Any],
+    before_step: BeforeStep | None,
     batches: Sequence[Course],
     zero: bool,
 ) -> Tensor:
@@ -184,14 +196,15 @@ def _train(
     optimizer: torch.optim.Optimizer = (
         ZeroRedundancyOptimizer(params, factory, **settings)  # type: ignore[arg-type]
         if zero
-        else factory(params, **settings)
+        else construct(factory, torch_names(params), settings)
     )
+    stepper = Stepper(optimizer, before_step)
     batch, cpu = batches[rank], torch.device("cpu")
     gradients = [batch.tensors(i, torch.float64, cpu) for i in range(len(batch.starts))]
     positions = []
     for step in range(STEPS):
         optimizer.zero_grad()
         model([g for each in gradients if (g := each[step]) is not None]).backward()
-        optimizer.step()
+        stepper.step()
         positions.append(torch.cat([p.detach().reshape(-1) for p in params]))
     return torch.stack(positions)

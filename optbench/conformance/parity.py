@@ -25,6 +25,9 @@ from optbench.optimizers.textbook_optimizers import ORACLES
 STEPS = 300
 """Past the step where bfloat16 stops counting (256)."""
 
+TEXTBOOK = "textbook-"
+"""How the names of transcriptions begin."""
+
 SHORT = 60
 """For settings beside the default."""
 
@@ -32,8 +35,11 @@ SHORT = 60
 def follows_its_oracle(subject: Subject) -> str:
     """Its float64 trajectory is that of an independent transcription of its paper."""
     if subject.oracle is None:
+        fitting = _fitting(subject)
         raise NotApplicable(
-            "no oracle is known for it; --reference NAME compares it with one you choose"
+            f"no oracle is known for it; --reference {fitting} compares it with that rule"
+            if fitting
+            else "no oracle is known for it; --reference NAME compares it with one that you have"
         )
     return _parity(subject, subject.oracle, torch.float64)
 
@@ -85,6 +91,20 @@ def differentiable_equals_the_loop(subject: Subject) -> str:
 def capturable_equals_the_loop(subject: Subject) -> str:
     """``capturable=True`` computes what the loop does (on an accelerator only)."""
     return _same_by_another_way(subject, "capturable")
+
+
+def _fitting(subject: Subject) -> str:
+    """The transcription that a class may be one of, by its name and its arguments, if any is."""
+    called = getattr(subject.factory, "__name__", subject.name).lower()
+    for row in sorted(OPTIMIZERS.select(f"{TEXTBOOK}*"), key=lambda row: -len(row.name)):
+        rule = row.name.removeprefix(TEXTBOOK).replace("-", "")
+        them = Subject(row.name, row.factory)
+        # FusedAdam may be Adam; QHAdam has arguments that Adam has not.
+        if called == rule or (
+            called.endswith(rule) and all(map(them.takes, subject.hyperparameters))
+        ):
+            return row.name
+    return ""
 
 
 def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.course import Course
+from optbench.engine import pulse
 from optbench.engine.stepping import Stepper
 
 if TYPE_CHECKING:
@@ -172,10 +173,12 @@ class Session:
         ):
             gradient = gradients[turn]
             if gradient is not None:
-                total = total + (gradient * parameter).sum()
-                total = total + 0.5 * (curvature * parameter.square()).sum()
+                # Real for complex parameters, too, with what torch calls a gradient of it.
+                total = total + (gradient.conj() * parameter).real.sum()
+                total = total + 0.5 * (curvature * (parameter.conj() * parameter).real).sum()
                 # So that the Hessian is no diagonal, which one probe of it would tell exactly.
-                total = total + 0.05 * parameter.sum().square()
+                whole = parameter.sum()
+                total = total + 0.05 * (whole.conj() * whole).real
         return total
 
     def closure(self) -> Tensor:
@@ -197,7 +200,7 @@ class Session:
                 parameter.grad = None
                 if gradient is not None:
                     pull = curvature * parameter
-                    total += ((gradient + 0.5 * pull) * parameter).sum()
+                    total += ((gradient + 0.5 * pull).conj() * parameter).real.sum()
                     parameter.grad = pull.add_(gradient)
         return total
 
@@ -227,6 +230,7 @@ class Session:
             self.give_gradients()
         self.step_once()
         self.step += 1
+        pulse.beats += 1
 
     # ------------------------------------------------------------------ looking
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.conformance.agreement import dtype_name
+from optbench.conformance.agreement import dtype_name, require_agreement
+from optbench.conformance.course import Course
 from optbench.conformance.direction import MOVES_BY, rests_as_asked
 from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
@@ -16,6 +21,12 @@ from optbench.engine.state import leaves_of
 MUST = (torch.float64, torch.float32, torch.bfloat16)
 
 MAY = (torch.complex64,)
+
+ROUNDING = 1e-9
+"""Of the way, from multiplying with another number."""
+
+TURN = 0.6 + 0.8j
+"""A rotation by no multiple of a right angle, which would do no more than exchange the parts."""
 
 
 def dtypes_are_kept(subject: Subject) -> str:
@@ -44,8 +55,47 @@ def dtypes_are_kept(subject: Subject) -> str:
         if not session.position().isfinite().all():
             raise Broken(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
         tried.append(name)
+        if dtype.is_complex:
+            _require_real_view(subject)
     said = [", ".join(tried), f"not supported: {', '.join(refused)}" if refused else "", rests]
     return "; ".join(filter(None, said))
+
+
+def _require_real_view(subject: Subject) -> None:
+    """Hold complex parameters of an elementwise method against their real and imaginary parts."""
+    if subject.wants.evaluates_the_loss or subject.draws or not subject.elementwise:
+        return
+    one, other = (subject.course(MOVES_BY, seed=seed) for seed in (0, 1))
+    parts = _of_both(one, other, lambda a, b: np.stack((a, b), axis=-1))
+    ours = Session(subject, _joined(one, other, 1.0), dtype=torch.complex128)
+    start = ours.position()
+    path = ours.trace(MOVES_BY)
+    try:
+        require_agreement(
+            path, Session(subject, parts).trace(MOVES_BY), start=start,
+            who="its real and imaginary parts as a tensor of real numbers",
+            under="along complex parameters",
+        )  # fmt: skip
+    except Broken as error:
+        # A rule of absolute values is one, too: it goes the same way wherever the axes point.
+        turned = Session(subject, _joined(one, other, TURN), dtype=torch.complex128)
+        by = torch.view_as_complex(path.reshape(MOVES_BY, -1, 2)) * TURN
+        apart = turned.trace(MOVES_BY) - torch.view_as_real(by).reshape(MOVES_BY, -1)
+        if not apart.abs().max() <= ROUNDING * (path - start).abs().max():
+            raise
+        text = f"{error}; it takes a complex number as one, where torch takes it as two"
+        raise Advice(text, error.measured) from None
+
+
+def _joined(real: Course, imaginary: Course, turn: complex) -> Course:
+    """One course as the real parts of another's imaginary ones, turned about zero."""
+    return _of_both(real, imaginary, lambda a, b: (a + 1j * b) * turn)
+
+
+def _of_both(one: Course, other: Course, how: Callable[[Any, Any], np.ndarray]) -> Course:
+    return Course(
+        tuple(map(how, one.starts, other.starts)), tuple(map(how, one.gradients, other.gradients))
+    )
 
 
 def float64_parameters_have_float64_state(subject: Subject) -> str:

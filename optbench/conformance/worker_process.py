@@ -14,6 +14,7 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
+from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
@@ -22,6 +23,9 @@ from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
 BEGUN = "begun"
 """What a worker says when it has begun, from when on the limit counts."""
+
+STEPS = "steps"
+"""What a worker says every few seconds in which an optimizer took steps."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,9 @@ class Answer:
     ----------
     number : int
         Of the job. A process that an optimizer forked answers as well, to a job that is past.
-    content : Verdict, list of str, None or `BEGUN`
-        What was concluded; the names that a target stands for; that an optimizer was met.
+    content : Verdict, list of str, None, `BEGUN` or `STEPS`
+        What was concluded; the names that a target stands for; that an optimizer was met; that it
+        has begun; that it takes steps, whatever the job.
     tainted : bool
         Something that all optimizers share was changed: the worker must meet nobody else.
     as_met : bool
@@ -111,6 +116,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
     own = os.getpid()
     with in_a_worker(trail), uncompiled(unless=compiled):
         note_requests()
+        speech = pulse.tell(pipe, Answer(0, STEPS))
         known: dict[str, _Met] = {}
         while True:
             try:
@@ -119,7 +125,8 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
                 return
 
             def begin(n: int = number) -> None:
-                pipe.send(Answer(n, BEGUN))
+                with speech:
+                    pipe.send(Answer(n, BEGUN))
 
             met = known.get(_key(job.question))
             as_met = met is None or met.is_as_met
@@ -128,7 +135,8 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
                 content = replace(content, uncompiled=True)
             if os.getpid() != own:
                 os._exit(0)  # a copy that the optimizer made of this process
-            pipe.send(Answer(number, content, tainted, as_met))
+            with speech:
+                pipe.send(Answer(number, content, tainted, as_met))
 
 
 def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:

@@ -25,8 +25,9 @@ from pathlib import Path
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.promise import Check
 from optbench.conformance.verdict import BAD, Status, Verdict
-from optbench.conformance.worker_process import BEGUN, Answer, Content, Job, Question, serve
+from optbench.conformance.worker_process import BEGUN, STEPS, Answer, Content, Job, Question, serve
 from optbench.engine.processes import WorkerProcess
+from optbench.engine.pulse import BEAT_S
 
 LIMIT_S = 60.0
 """Seconds that a check may take."""
@@ -34,6 +35,8 @@ LIMIT_S = 60.0
 START_S = 60.0
 """Seconds to begin: to import torch and the target's package, and to meet the optimizer again. A
 longer limit of a check holds for the beginning, too."""
+
+STILL_STEPPING = "still taking steps after {:g} s; --timeout gives it more"
 
 NOT_STARTED = (
     "did not start within {:g} s: to import the package, to construct the optimizer and its first "
@@ -54,13 +57,19 @@ class Members:
 
 @dataclass
 class _Worker(WorkerProcess):
-    """A process, the pipe to it, what it is at, and how many checks it was given."""
+    """A process, the pipe to it, what it is at, and how many checks it was given.
+
+    ``steps``: an optimizer took steps since it began; ``late``: its limit is over, and it is seen
+    whether it still takes any.
+    """
 
     job: Job | None = None
     checks: int = 0
     number: int = 0
     begun: float = 0.0
     starts: bool = False
+    steps: bool = False
+    late: bool = False
     deadline: float = math.inf
     limit: float = math.inf
 
@@ -237,11 +246,18 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             worker.job, worker.deadline = None, math.inf
             yield job, _end_of(worker, job), False
             continue
+        if isinstance(said, Answer) and said.content == STEPS:
+            worker.steps = True
+            # A sign is of steps in the last `BEAT_S`: now they were taken after the limit.
+            if worker.late and time.monotonic() > worker.deadline - BEAT_S:
+                yield job, _timed_out(worker, job, Status.UNFINISHED), False
+            continue
         if not isinstance(said, Answer) or said.number != worker.number:
             continue
         if said.content == BEGUN:
             worker.begun = time.monotonic()
             worker.starts, worker.limit = False, limit_s
+            worker.steps = worker.late = False
             worker.deadline = worker.begun + limit_s
             continue
         worker.job, worker.deadline = None, math.inf
@@ -251,13 +267,22 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
     for worker in busy.values():
         job = worker.job
         if job is not None and time.monotonic() >= worker.deadline:
-            worker.end()
-            worker.job = None
-            where = worker.last_words()
-            what = NOT_STARTED if worker.starts else "no end within {:g} s"
-            text = what.format(worker.limit) + (f", {where}" if where else "")
-            verdict = job.verdict(Status.TIMEOUT, text, time.monotonic() - worker.begun)
-            yield job, verdict, False
+            if worker.steps and not worker.starts and not worker.late:
+                worker.late, worker.deadline = True, time.monotonic() + 2 * BEAT_S + 1.0
+                continue
+            yield job, _timed_out(worker, job, Status.TIMEOUT), False
+
+
+def _timed_out(worker: _Worker, job: Job, status: Status) -> Verdict:
+    """End a worker whose time is up; it is still taking steps, or is not."""
+    worker.end()
+    worker.job = None
+    text = NOT_STARTED if worker.starts else "no end within {:g} s"
+    if status is Status.UNFINISHED:
+        text = STILL_STEPPING
+    where = worker.last_words()
+    text = text.format(worker.limit) + (f", {where}" if where else "")
+    return job.verdict(status, text, time.monotonic() - worker.begun)
 
 
 def _end_of(worker: _Worker, job: Job) -> Verdict:

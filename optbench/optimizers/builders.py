@@ -14,7 +14,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -131,7 +130,7 @@ class FlaggedGroups(_Adapter):
                 {k: v for k, v in group.items() if k not in ("params", self.flag)}
                 for group in made.param_groups
             ]
-            object.__setattr__(self, "_filled_in", tuple(map(MappingProxyType, filled)))
+            object.__setattr__(self, "_filled_in", tuple(filled))
             own, auxiliary = filled
             values = {
                 **own,

@@ -45,7 +45,7 @@ class Teller:
         return "\n".join(lines)
 
     def rest(self, comparison: Comparison) -> Iterator[str]:
-        """Whom there was nothing to compare with, and who could not be constructed."""
+        """Whom there was nothing to compare with, who could not be constructed, and notes."""
         for side, names in (
             ("base", comparison.only_in_base),
             ("head", comparison.only_in_head),
@@ -54,6 +54,7 @@ class Teller:
                 yield f"only in the {side}: {', '.join(names)}"
         for each in comparison.not_constructible:
             yield f"not compared: {each.name}: {each.reason}"
+        yield from comparison.notes
 
 
 def speaks(each: OnProblem) -> bool:

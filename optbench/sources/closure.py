@@ -21,14 +21,24 @@ def digest(path: Path, module: str) -> str:
     Returns the empty string where reading cannot tell: compiled code, imports by a computed
     name, code that is made of text, changes of where Python looks for modules.
     """
-    try:
-        files = _closure(_Folder(path), module)
-    except (SyntaxError, ValueError, _Unknown):
-        return ""
+    files = _read(path, module)
     whole = hashlib.sha256()
     for name in sorted(files):
-        whole.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+        content = files[name].read_bytes()
+        whole.update(f"{name}\0{len(content)}\0".encode() + content)
     return whole.hexdigest() if files else ""
+
+
+def looked_at(path: Path, module: str) -> frozenset[str]:
+    """The files below ``path`` that `digest` looks at; none where reading cannot tell."""
+    return frozenset(file.relative_to(path).as_posix() for file in _read(path, module).values())
+
+
+def _read(path: Path, module: str) -> dict[str, Path]:
+    try:
+        return _closure(_Folder(path), module)
+    except (SyntaxError, ValueError, _Unknown):
+        return {}
 
 
 class _Unknown(Exception):
@@ -109,22 +119,22 @@ class _Folder:
         return any(_binds(node, package, name) for node in ast.walk(self.body(init)))
 
 
-def _closure(folder: _Folder, module: str) -> dict[str, bytes]:
+def _closure(folder: _Folder, module: str) -> dict[str, Path]:
     """The files that count, by what they are to the module."""
-    files: dict[str, bytes] = {}
+    files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         file = folder.file(name)
         if name in files or file is None:
             continue
-        files[name] = file.read_bytes()
+        files[name] = file
         if _computes(folder.body(file)) or _steers(folder.body(file)):
             raise _Unknown
         for parent in _parents(name):
             init = folder.file(parent)
             if init is not None:
-                files[f"{parent} (parent)"] = init.read_bytes()
+                files[f"{parent} (parent)"] = init
                 if _steers(folder.body(init)):  # the imports of all that is below
                     raise _Unknown
         waiting += folder.imports(name, file)

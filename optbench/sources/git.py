@@ -64,8 +64,8 @@ _POINTERS = frozenset(
 )  # fmt: skip
 
 
-def top_level(folder: Path) -> Path:
-    """The checkout that a folder is in.
+def top_level(folder: Path, *, otherwise: str = "") -> Path:
+    """The checkout that a folder is in; ``otherwise`` is what can be done without one.
 
     Raises
     ------
@@ -78,10 +78,7 @@ def top_level(folder: Path) -> Path:
     if code or not out:
         # Git's own words where they are about something else: a repository of another owner.
         detail = f" ({error})" if error and "not a git repository" not in error else ""
-        raise SourceError(
-            f"{folder} is in no git repository{detail}: give --repo, or compare folders and "
-            "releases (dir:PATH, pip:REQUIREMENT)"
-        )
+        raise SourceError(f"{folder} is in no git repository{detail}: give --repo{otherwise}")
     return Path(out)
 
 

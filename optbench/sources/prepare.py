@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optbench.sources import git, pip
-from optbench.sources.source import Kind, Source, SourceError, existing
+from optbench.sources.source import WITHOUT_GIT, Kind, Source, SourceError, existing
 from optbench.sources.tree import Tree, importable, packages_in
 
 
@@ -68,7 +68,7 @@ def _checkout(source: Source, folder: Path, repository: Path | None) -> tuple[Pa
         if checkout is None or not checkout.is_dir():
             raise SourceError(f"{source}: no such folder")
         return checkout.resolve(), "", ""
-    home = git.top_level(repository or Path.cwd())
+    home = git.top_level(repository or Path.cwd(), otherwise=WITHOUT_GIT)
     if source.kind is Kind.WORKING_TREE:
         return home, git.git(home, "rev-parse", "HEAD", check=False), git.status_note(home)
     commit = git.resolve(home, source.what)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from optbench.plain_text import on_a_line, shown
 
+WITHOUT_GIT = ", or compare folders and releases (dir:PATH, pip:REQUIREMENT)"
+"""What can be compared outside of a repository, as the end of a message."""
+
 
 class SourceError(Exception):
     """A source that cannot be had; the text says why, and what would help."""

@@ -472,6 +472,18 @@ def test_what_raises_nothing_is_told_each_by_itself(optbench: Optbench, asked: A
     assert f"--only {BITS}\n" in out
 
 
+def test_that_no_rule_was_compared_is_noted_with_what_would_compare_it(
+    optbench: Optbench, asked: Asked
+) -> None:
+    asked.text = "no oracle is known for it; --reference textbook-adam compares it with that rule"
+    oracle, reference = "follows_its_oracle", "follows_the_reference"
+    asked.status = dict.fromkeys((oracle, reference), Status.NOT_APPLICABLE)
+    note = f"  note           its rule was compared with nothing: {asked.text}\n"
+    assert note in optbench("check", "sgd").out
+    asked.status.pop(oracle)
+    assert note not in optbench("check", "sgd").out
+
+
 def test_on_the_screen_json_is_alone(optbench: Optbench, asked: Asked) -> None:
     asked.status[LEAVES] = Status.BROKEN
     code, out, err = optbench("check", "sgd", "adam", "--json", "-")

@@ -154,3 +154,10 @@ def test_outside_a_repository(optbench, workplace, monkeypatch):
     done = optbench("history")
     assert done.code == 2
     assert "no git repository" in done.err
+
+
+@pytest.mark.parametrize("command", [("history",), ("accept", "HEAD", "maths", "--why", "wanted")])
+def test_outside_of_a_repository_there_is_nothing_else_to_give(optbench, command):
+    code, _, err = optbench(*command)
+    assert code == 2
+    assert "is in no git repository: give --repo\n" in err

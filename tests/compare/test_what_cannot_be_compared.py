@@ -64,6 +64,51 @@ def test_where_there_is_no_optimizer_nothing_was_compared(
     assert "has no 'Adam'" in said
 
 
+def twins(folder: Path, files: dict[str, str]) -> None:
+    """Two folders with the same package."""
+    for side in ("one", "other"):
+        package = folder / side / "mine"
+        package.mkdir(parents=True)
+        for name, text in files.items():
+            (package / name).write_text(text)
+
+
+DEEPER = "import torch\nclass Mine(torch.optim.SGD):\n    pass\n"
+NEEDS = f"{DEEPER}    def __init__(self, params, horizon): super().__init__(params)\n"
+
+
+def test_a_package_whose_optimizers_are_deeper_down_is_told_where(
+    tmp_path: Path, optbench: Command
+) -> None:
+    twins(tmp_path, {"__init__.py": "", "mod.py": DEEPER})
+    said = refused(optbench, "dir:one", "dir:other", "-o", "mine:*", folder=tmp_path)
+    assert "no optimizer in 'mine' fits '*'; there are some in mine.mod:*" in said
+
+
+def test_what_stands_on_both_sides_and_cannot_be_made_is_not_said_to_be_missing(
+    tmp_path: Path, optbench: Command
+) -> None:
+    twins(tmp_path, {"__init__.py": "", "mod.py": NEEDS})
+    said = refused(optbench, "dir:one", "dir:other", "-o", "mine.mod:Mine", folder=tmp_path)
+    assert "of what stands on both sides none can be led on the base" in said
+    assert "its constructor needs horizon" in said
+    assert "no optimizer stands on both sides" not in said
+
+
+def test_a_changed_file_that_no_optimizer_imports_is_named(
+    tmp_path: Path, optbench: Command
+) -> None:
+    files = {"__init__.py": "from . import sched\n", "mod.py": DEEPER, "sched.py": "STEPS = 1\n"}
+    twins(tmp_path, files)
+    asked = ("dir:one", "dir:other", "-o", "mine.mod:Mine", "--rung", "maths")
+    assert optbench("compare", *asked, folder=tmp_path).content["notes"] == []
+    (tmp_path / "other" / "mine" / "sched.py").write_text("STEPS = 2\n")
+    said = optbench("compare", *asked, folder=tmp_path)
+    assert (said.code, said.verdicts) == (0, {"Mine": "identical"})
+    assert "changed, and not looked at, for no optimizer that was compared imports it: " in said.out
+    assert said.content["notes"][0].endswith(": mine/sched.py")
+
+
 def test_what_comes_from_elsewhere_is_not_taken_for_the_tree_s(
     repository: Repository, optbench: Command
 ) -> None:

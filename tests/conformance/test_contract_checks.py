@@ -580,6 +580,18 @@ class MovesFloat64Only(Momentum):
         return group["lr"] if p.dtype is torch.float64 else 0.0
 
 
+class SquaresComplexNumbers(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right = super().direction(p, group)
+        return right / ((right * right).sqrt() + 0.1)
+
+
+class TakesAbsoluteValues(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right = super().direction(p, group)
+        return right / (right.abs() + 0.1)
+
+
 class StateInFloat32(Momentum):
     def update(self, p: Tensor, group: dict[str, Any]) -> None:
         self.state[p].setdefault("momentum_buffer", torch.zeros(p.shape, dtype=torch.float32))
@@ -895,6 +907,13 @@ BREACHES = (
     ),
     Breach(DTYPES, WidensBfloat16InTheEnd, ("bfloat16 parameters became torch.float32",), None),
     Breach(DTYPES, MovesFloat64Only, ("float32 parameters did not move in ",), None),
+    Breach(DTYPES, SquaresComplexNumbers, ("differs from its real and imaginary parts",)),
+    Breach(
+        DTYPES,
+        TakesAbsoluteValues,
+        ("differs from its real and", "takes a complex number as one"),
+        advice=True,
+    ),
     Breach(
         "float64_parameters_have_float64_state",
         StateInFloat32,
@@ -903,7 +922,12 @@ BREACHES = (
         also(LOADS, FAR),
         advice=True,
     ),
-    Breach(OTHERS, EpsOfTheFirst, ("tensor 1 (float32) moves", "after a bfloat16 tensor")),
+    Breach(
+        OTHERS,
+        EpsOfTheFirst,
+        ("tensor 1 (float32) moves", "after a bfloat16 tensor"),
+        also(DTYPES),  # advice: of complex numbers it takes the absolute value
+    ),
     Breach("bits_repeat_in_a_second_run", DriftsByInstance, ("second run", "by up to"), None),
     Breach(LANES, SharesACounter, ("route instance: ", "lane 0", "by up to"), None),
     Breach("the_state_does_not_grow", KeepsAHistory, ("after 250 evaluations", "after 500")),
@@ -1064,6 +1088,22 @@ def test_torch_s_differentiable_steps_are_examined(name: str) -> None:
     assert examine(subject, CHECKS["differentiable_equals_the_loop"]).status is expected
 
 
+@pytest.mark.slow
+def test_a_class_that_makes_groups_of_its_own_is_nothing_for_zero() -> None:
+    class AGroupEach(Momentum):
+        def __init__(self, params: Any, lr: float = 0.01) -> None:
+            super().__init__([{"params": [p]} for p in params], lr)
+
+    verdict = examine(acquaint(AGroupEach), CHECKS["zero_redundancy_is_the_joint_batch"])
+    assert verdict.status is Status.NOT_APPLICABLE
+    assert verdict.text.startswith("it makes 4 parameter groups of one")
+
+
+def test_a_method_that_asks_for_the_loss_gets_a_real_one_of_complex_parameters() -> None:
+    verdict = examine(acquaint(torch.optim.LBFGS), CHECKS[DTYPES])
+    assert verdict.text == "float64, float32, bfloat16, complex64"
+
+
 def test_a_random_optimizer_is_excused_where_it_must_be() -> None:
     subject = acquaint(DrawsFromTorch)
     for check in (NEIGHBOURS, ORDER, SPLIT, GROUPS, ADDED, OTHERS):
@@ -1084,7 +1124,7 @@ def test_an_exception_of_the_optimizer_is_a_broken_promise() -> None:
     verdict = examine(acquaint(Tires), CHECKS["bits_repeat_in_a_second_run"])
     assert verdict.status is Status.BROKEN
     # Where it was raised is said; control codes are spelled out.
-    assert verdict.text.startswith("raises SystemExit: enough \\x1b[2J\n  at ")
+    assert verdict.text.startswith("raises SystemExit: enough \\x1b[2J (it calls exit)\n  at ")
     assert "test_contract_checks.py:" in verdict.text
 
 

@@ -53,3 +53,37 @@ def test_clues_are_sought_with_the_settings_that_differ() -> None:
     assert "differs only with another weight_decay" in verdict.text
     assert "agrees with weight_decay=0" in verdict.text
     assert "one tensor alone" not in verdict.text
+
+
+def made(name: str, *arguments: str) -> type:
+    """A class of this name whose constructor takes these arguments besides the rate."""
+    given = ", ".join(f"{each}=0.1" for each in ("lr", *arguments))
+    names: dict[str, Any] = {"SGD": torch.optim.SGD}
+    exec(
+        f"class {name}(SGD):\n    def __init__(self, params, {given}):\n"
+        "        super().__init__(params, lr)\n",
+        names,
+    )
+    found: type = names[name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "reference"),
+    [
+        (made("FusedAdam", "eps", "weight_decay"), "textbook-adam"),
+        (made("MyAdamW", "weight_decay"), "textbook-adamw"),
+        (made("Lion", "use_triton"), "textbook-lion"),
+        (made("QHAdam", "nus"), ""),
+        (made("SAM", "rho"), ""),
+        (made("Lookahead", "alpha"), ""),
+    ],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+def test_a_transcription_is_named_only_where_it_may_be_one_of_the_class(
+    optimizer: type, reference: str
+) -> None:
+    (check,) = choose(["follows_its_oracle"])
+    verdict = examine(acquaint(optimizer), check)
+    assert verdict.status is Status.NOT_APPLICABLE
+    assert f"--reference {reference or 'NAME'} " in verdict.text

@@ -261,12 +261,15 @@ def test_one_without_a_rate_runs_at_its_constructors_settings() -> None:
     ("target", "reason"),
     [
         (RefusesToBeMade, r"^RuntimeError: not today, at .*\.py:\d+$"),
-        (LeavesWhenMade, r"^SystemExit: goodbye, at .*\.py:\d+$"),
+        (LeavesWhenMade, r"^SystemExit: goodbye \(it calls exit\), at .*\.py:\d+$"),
         (
             FailsAtStepTwo,
             r"^cannot take a step: ZeroDivisionError: at the second step, at .*\.py:\d+$",
         ),
-        (LeavesAtTheStep, r"^cannot take a step: SystemExit: goodbye, at .*\.py:\d+$"),
+        (
+            LeavesAtTheStep,
+            r"^cannot take a step: SystemExit: goodbye \(it calls exit\), at .*\.py:\d+$",
+        ),
         (IsSomethingElse, r"IsSomethingElse makes a list, not a torch.optim.Optimizer$"),
     ],
 )

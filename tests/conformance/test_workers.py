@@ -59,6 +59,11 @@ class Exits(Plain):
         sys.exit("goodbye")
 
 
+class ExitsAsTyped(Plain):
+    def strike(self):
+        exit()
+
+
 class ExitsHard(Plain):
     def strike(self):
         os._exit(3)
@@ -233,6 +238,7 @@ def quiet(folder: Path) -> Examined:
         "hostile:Meddles",
         "hostile:Witness",
         "hostile:Exits",
+        "hostile:ExitsAsTyped",
         "hostile:MadeWithAnError",
         "hostile:MadeWithAnInterrupt",
         "hostile:MadeWithAnExit",
@@ -309,7 +315,13 @@ def test_what_cannot_be_examined_gets_one_verdict_that_says_why(
 def test_a_call_of_exit_is_a_broken_promise(quiet: Examined) -> None:
     for verdict in quiet.of("hostile:Exits").values():
         assert verdict.status is Status.BROKEN
-        assert verdict.text.startswith("raises SystemExit: goodbye\n  at ")
+        assert verdict.text.startswith("raises SystemExit: goodbye (it calls exit)\n  at ")
+
+
+def test_the_exit_of_an_interactive_python_is_placed_where_it_is_called(quiet: Examined) -> None:
+    for verdict in quiet.of("hostile:ExitsAsTyped").values():
+        assert verdict.text.startswith("raises SystemExit: None (it calls exit)\n  at /")
+        assert "hostile.py:" in verdict.text
 
 
 def test_a_verdict_does_not_depend_on_what_was_held_before(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from optbench.sources import SourceError, Tree, parse, prepare
 from optbench.sources.git import borrow, check_out, is_shallow, resolve, status_note, top_level
-from optbench.sources.source import WORKING_TREE
+from optbench.sources.source import WITHOUT_GIT, WORKING_TREE
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org")
 OWN = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -595,11 +595,10 @@ def test_any_folder_of_a_checkout_leads_to_its_top(repository: Repository) -> No
 
 
 def test_a_folder_that_is_in_no_repository_is_told_what_else_there_is(tmp_path: Path) -> None:
-    message = refusal(lambda: top_level(tmp_path))
-    assert message == (
-        f"{tmp_path} is in no git repository: give --repo, or compare folders and releases "
-        "(dir:PATH, pip:REQUIREMENT)"
-    )
+    plain = f"{tmp_path} is in no git repository: give --repo"
+    assert refusal(lambda: top_level(tmp_path)) == plain
+    message = refusal(lambda: top_level(tmp_path, otherwise=WITHOUT_GIT))
+    assert message == f"{plain}, or compare folders and releases (dir:PATH, pip:REQUIREMENT)"
 
 
 def test_a_bare_repository_is_refused_in_git_s_words(repository: Repository) -> None:
