@@ -152,8 +152,6 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
                 import_attribute(job.target)
             # What a package patches when it is imported, it always patches.
             before = shared_by_all()
-            if job.kind == "meet":
-                begin()
             subject = _met(job.question, known)
             if job.kind == "check":
                 begin()

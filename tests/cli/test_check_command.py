@@ -167,6 +167,7 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     for row in rows:
         assert set(row) - {"reproduce"} == {
             *("target", "check", "status", "text", "seconds", "evidence", "cause"),
+            "uncompiled",
         }
         assert ("reproduce" in row) is (row in bad)
         assert isinstance(row["seconds"], float)
@@ -404,7 +405,7 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
         Question("sgd", "textbook-sgd", given),
         Question("a:B", "textbook-sgd", given),
     ]
-    assert asked.options == {"jobs": 3, "limit_s": 2.5}
+    assert asked.options == {"jobs": 3, "limit_s": 2.5, "compiled": False}
 
 
 # ---------------------------------------------------------------------- how it ends
