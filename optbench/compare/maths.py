@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from optbench.analysis.comparison import Difference, Maths, MathsVerdict
 from optbench.compare.probes import Description, Probe, Way, plan
-from optbench.compare.requests import Failure, Hold, Kept, Walk
+from optbench.compare.requests import Failure, Hold, Kept, Request, Walk
 from optbench.compare.sides import SideProcess, both
 from optbench.conformance.agreement import FLOAT32, departure
 
@@ -30,6 +32,13 @@ mixed precision. Each side is held against itself, so that a rounding is none of
 
 PATIENCE = 3
 """Probes of one optimizer that may hang or crash on a side; the rest is then not tried."""
+
+
+DIFFERENT = frozenset(("changed", "head fails"))
+"""What tells the sides apart."""
+
+FRESH = 6
+"""Times that both sides of one optimizer are begun anew for a probe that differs."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,25 @@ def compare_maths(
     """Lead both sides along every probe, and say what they make of it."""
     wants = of_base.wants
     seen: list[Seen] = []
-    trouble = 0
+    trouble = begun_anew = 0
+
+    def asked(request: Request, look_at: Callable[[Any, Any], Seen]) -> tuple[Seen, Sequence[Any]]:
+        nonlocal begun_anew
+        answers = both(base, head, request)
+        shown = look_at(*answers)
+        told = any(each.probe.is_plain and each.kind in DIFFERENT for each in seen)
+        if shown.kind in DIFFERENT and seen and not told and begun_anew < FRESH:
+            # What came before may have changed the class for good, as loading a state does.
+            begun_anew += 1
+            base.end()
+            head.end()
+            answers = both(base, head, request)
+            shown = look_at(*answers)
+        return shown, answers
+
     probes = plan(of_base, of_head)
     for probe in probes:
-        answers = both(base, head, Walk(target, probe, wants))
-        shown = look(probe, *answers)
+        shown, answers = asked(Walk(target, probe, wants), functools.partial(look, probe))
         if shown.kind == "changed":
             # Whose steps do not repeat differs from itself: that is no difference between two.
             again = both(base, head, Walk(target, probe, wants))
@@ -72,7 +95,8 @@ def compare_maths(
             break
     else:
         for promise in PROMISES:
-            seen.append(look_at_promise(promise, *both(base, head, Hold(target, promise))))
+            about = functools.partial(look_at_promise, promise)
+            seen.append(asked(Hold(target, promise), about)[0])
     return judge(seen, of_base, of_head, untried=max(0, len(probes) - len(seen)))
 
 

@@ -140,13 +140,13 @@ def _matters(subject: Subject, name: str, options: list[Any]) -> bool | None:
     for steps in (STEPS, LONGER):
         for context in _contexts(subject, name):
             base = _path(subject, context, steps)
-            if base is None:
-                continue
             for value in options:
                 other = _path(subject, {**context, name: value}, steps)
                 if other is None:
                     continue
                 tried = True
+                # What needs the argument, as a rate that is None, goes only with a value of it.
+                base = other if base is None else base
                 if base.shape != other.shape or not same_bits(base, other):
                     return True
         if not tried:

@@ -82,7 +82,8 @@ def _require_real_view(subject: Subject) -> None:
         by = torch.view_as_complex(path.reshape(MOVES_BY, -1, 2)) * TURN
         apart = turned.trace(MOVES_BY) - torch.view_as_real(by).reshape(MOVES_BY, -1)
         if not apart.abs().max() <= ROUNDING * (path - start).abs().max():
-            raise
+            to_refuse = "to refuse complex parameters would be as good as view_as_real"
+            raise Broken(f"{error}; {to_refuse}", error.measured) from None
         text = f"{error}; it takes a complex number as one, where torch takes it as two"
         raise Advice(text, error.measured) from None
 

@@ -95,6 +95,33 @@ def test_what_stands_on_both_sides_and_cannot_be_made_is_not_said_to_be_missing(
     assert "no optimizer stands on both sides" not in said
 
 
+CHANGED_BY_LOADING = f"""{DEEPER}
+    changed = False
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        type(self).changed = True
+
+    def step(self, closure=None):
+        if self.changed:
+            BROKEN
+        return super().step(closure)
+"""
+
+
+def test_one_probe_does_not_bring_about_the_difference_of_the_next(
+    tmp_path: Path, optbench: Command
+) -> None:
+    twins(tmp_path, {"__init__.py": "", "mod.py": CHANGED_BY_LOADING.replace("BROKEN", "pass")})
+    head = tmp_path / "other" / "mine" / "mod.py"
+    head.write_text(CHANGED_BY_LOADING.replace("BROKEN", "raise KeyError('changed')"))
+    asked = ("dir:one", "dir:other", "-o", "mine.mod:Mine", "--rung", "maths")
+    said = optbench("compare", *asked, folder=tmp_path).of("Mine")
+    assert said["maths"] == "broken"
+    assert len(said["differing_probes"]) <= 2, said["differing_probes"]
+    assert all("load" in name for name in said["differing_probes"])
+
+
 def test_a_changed_file_that_no_optimizer_imports_is_named(
     tmp_path: Path, optbench: Command
 ) -> None:

@@ -111,6 +111,16 @@ class CallsItsOwn(Descent):
         self.tidy_up()
 
 
+class ChoosesItsRate(Descent):
+    """Needs a rate only where it is told to choose none itself."""
+
+    def __init__(self, params: Any, lr: float | None = None, relative_step: bool = True) -> None:
+        super().__init__(params, 1.0, rate=lr, relative_step=relative_step)
+
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().direction(p, group) * (0.1 if group["relative_step"] else group["rate"])
+
+
 class DecaysByDefault(Descent):
     def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.3) -> None:
         super().__init__(params, lr, weight_decay=weight_decay)
@@ -136,6 +146,12 @@ def test_what_acts_on_something_else_matters(optimizer: type[Descent], said: str
     verdict = examined(optimizer)
     assert verdict.status is Status.KEPT, verdict.text
     assert said in verdict.text
+
+
+def test_what_only_goes_with_a_value_of_the_argument_shows_that_it_matters() -> None:
+    verdict = examined(ChoosesItsRate)
+    said = "1 matter; refused whatever we tried: relative_step"
+    assert (verdict.status, verdict.text) == (Status.KEPT, said)
 
 
 def test_a_buffer_of_gradients_that_nothing_reads_is_not_read_by_the_user() -> None:
