@@ -81,7 +81,7 @@ def compare_convergence(
         return replace(
             row,
             convergence=ConvergenceVerdict.INCONCLUSIVE,
-            convergence_text="no run fits it: it has no lr, or wants create_graph",
+            convergence_text="no run fits it: it has no lr to tune, or wants create_graph",
         )
     under = dict(row.maths.under)
     if not row.maths.at_defaults and not under:

@@ -155,6 +155,7 @@ class Side:
             wants=subject.wants,
             trainable=subject.row is not None
             and "lr" in subject.row.defaults
+            and subject.lr is not None
             and not subject.wants.graph,
             code=digest(self.tree.path, cls.__module__),
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},

@@ -24,7 +24,7 @@ from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.compiling import uncompiled
 from optbench.engine.processes import main_left_out
 from optbench.engine.stepping import Stepper
-from optbench.optimizers.builders import BeforeStep, construct, torch_names
+from optbench.optimizers.builders import BeforeStep, construct, is_builder, torch_names
 from optbench.optimizers.recipe import Factory
 
 Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[Course], bool]
@@ -49,9 +49,12 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
     """Two processes that share the state by ZeroRedundancyOptimizer go as one process."""
     if subject.couples_tensors:
         raise NotApplicable("it is a method of all tensors together, and ZeRO deals them out")
-    if not isinstance(subject.factory, type):
-        raise NotApplicable("ZeroRedundancyOptimizer takes a class, and its factory is none")
-    made = len(Session(subject, subject.course()).optimizer.param_groups)
+    if not isinstance(subject.factory, type) or is_builder(subject.factory):
+        raise NotApplicable("ZeroRedundancyOptimizer takes a class that is given parameters")
+    session = Session(subject, subject.course())
+    if session.has_modes:
+        raise NotApplicable("it has train() and eval(), which ZeroRedundancyOptimizer has not")
+    made = len(session.optimizer.param_groups)
     if made != 1:
         raise NotApplicable(
             f"it makes {made} parameter groups of one, and ZeroRedundancyOptimizer counts on those "

@@ -267,6 +267,16 @@ def _uncalled_methods(subject: Subject) -> list[str]:
     return list(own.values())
 
 
+def _warmed_up(session: Session) -> torch.Tensor:
+    """The parameters after steps at half of the rate and as many at all of it."""
+    for factor in (0.5, 2.0):
+        for group in session.optimizer.param_groups:
+            if "lr" in group:
+                group["lr"] = group["lr"] * factor
+        session.advance(STEPS // 4)
+    return session.position()
+
+
 def _path(subject: Subject, settings: dict[str, Any], steps: int) -> torch.Tensor | None:
     """The parameters on the way along shrinking gradients and, the second time, along tiny ones.
 
@@ -281,6 +291,8 @@ def _path(subject: Subject, settings: dict[str, Any], steps: int) -> torch.Tenso
             seen.append(
                 Session(subject, tiny(subject.shapes, STEPS), settings).advance(STEPS).position()
             )
+            # Some weigh steps by their rate, which shows only where the rate changes.
+            seen.append(_warmed_up(Session(subject, subject.course(), settings)))
             with contextlib.suppress(Exception):
                 half = Session(subject, subject.course(), settings, dtype=torch.bfloat16)
                 seen.append(half.advance(STEPS).position())

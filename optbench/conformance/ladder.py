@@ -51,12 +51,15 @@ def it_solves_the_ladder(subject: Subject) -> str:
         allowed = math.ceil(MULTIPLE * yardstick)
         steps, rate = _steps(row, name, target, allowed)
         if steps > allowed:
+            tried = f"no lr from {RATES[0]:g} to {RATES[-1]:g} reaches"
+            if rate is None:
+                tried = "without an lr to tune, it does not reach"
             raise Broken(
-                f"{name}: no lr from {RATES[0]:g} to {RATES[-1]:g} reaches {target:g} of the first "
-                f"gap within {allowed} steps, {MULTIPLE} times the {yardstick:.0f} of the slower "
-                f"of {' and '.join(YARDSTICKS)}{under}"
+                f"{name}: {tried} {target:g} of the first gap within {allowed} steps, {MULTIPLE} "
+                f"times the {yardstick:.0f} of the slower of {' and '.join(YARDSTICKS)}{under}"
             )
-        said.append(f"{name} {steps:.0f} (lr {rate:g}; {yardstick:.0f})")
+        best = "" if rate is None else f"lr {rate:g}; "
+        said.append(f"{name} {steps:.0f} ({best}{yardstick:.0f})")
     return f"steps: {', '.join(said)}{under}"
 
 
@@ -65,18 +68,24 @@ def _yardstick(problem: str, target: float) -> float:
     return max(_steps(OPTIMIZERS[each], problem, target, LONGEST)[0] for each in YARDSTICKS)
 
 
-def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[float, float]:
-    """Steps to the target at the best rate, on the worse of the seeds, and that rate."""
-    # Lanes of a closure run one at a time: a decade a rate, and one seed, are what they get.
-    rates, seeds = (RATES[::2], SEEDS[:1]) if row.closure else (RATES, SEEDS)
+def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[float, float | None]:
+    """Steps to the target at the best rate, on the worse of the seeds, and that rate.
+
+    The rate is None where the optimizer has none.
+    """
+    rates: tuple[float | None, ...] = RATES if "lr" in row.defaults else (None,)
+    seeds: tuple[int, ...] = SEEDS
+    if row.closure:
+        # Lanes of a closure run one at a time: a decade a rate, and one seed, are what they get.
+        rates, seeds = rates[::2], SEEDS[:1]
     lanes = [(lr, seed) for lr in rates for seed in seeds]
     chunks = [[lane] for lane in lanes] if row.closure else [lanes]
-    reached: dict[tuple[float, int], float] = {}
+    reached: dict[tuple[float | None, int], float] = {}
     for chunk in chunks:
         ran = advance(
             row,
             PROBLEMS[problem],
-            [{**row.defaults, "lr": lr} for lr, _ in chunk],
+            [row.defaults if lr is None else {**row.defaults, "lr": lr} for lr, _ in chunk],
             [seed for _, seed in chunk],
             budget,
             dtype=torch.float64,

@@ -99,6 +99,11 @@ class Session:
         self.optimizer = optimizer
         self._stepper = Stepper(optimizer, self.subject.before_step)
 
+    @property
+    def has_modes(self) -> bool:
+        """Whether the optimizer has both ``train()`` and ``eval()``."""
+        return self._stepper.has_modes
+
     # ------------------------------------------------------------------ going on
 
     def meet(self, course: Course) -> Session:

@@ -161,7 +161,10 @@ class Optimizer:
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
-            raise WrongHyperparameter(f"{self.name} refuses ({given}): {said(error)}") from error
+            text = f"{self.name} refuses ({given}): {said(error)}"
+            if self.adopted and not overrides:
+                text += " (a function of named_parameters can construct it: docs/real-packages.md)"
+            raise WrongHyperparameter(text) from error
         if LR_SCHEDULE in settings:
             self._check_schedule(settings[LR_SCHEDULE], made)
         if DDP in settings:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from optbench.engine.plan import NothingToRun, Selection, plan
+from optbench.engine.runs import Status
+from optbench.engine.trial import Needs, found_by_trying, tried_apart
+from optbench.engine.work import Unit, perform
+from optbench.optimizers import OPTIMIZERS
+
+SGD = {"base_optimizer": "torch.optim:SGD"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "needs"),
+    [
+        ("torch.optim:Adam", {}, Needs()),
+        ("torch.optim:LBFGS", {}, Needs()),  # its signature says that it wants a closure
+        ("torch.optim:Muon", {}, Needs(only_matrices=True)),
+        ("torch.optim:SparseAdam", {}, Needs(sparse_gradients=True)),
+        ("odd_constructors:OnlyMatrices", {}, Needs(only_matrices=True)),
+        ("odd_constructors:AroundClass", SGD, Needs(closure=True)),
+        ("odd_constructors:AroundInstance", SGD, Needs()),
+        ("odd_constructors:CalledBetween", {}, Needs()),
+    ],
+)
+def test_what_a_class_needs_is_found_by_trying(
+    name: str, settings: dict[str, Any], needs: Needs
+) -> None:
+    row = OPTIMIZERS[name]
+    assert found_by_trying(row, row.settings(settings)) == needs
+
+
+def test_a_method_for_matrices_is_left_out_of_problems_without() -> None:
+    selection = Selection(
+        optimizers=("odd_constructors:OnlyMatrices",),
+        problems=("quadratic", "matrix-completion", "network-2-3-1"),
+        seeds=(0,),
+    )
+
+    def try_out(name: str, settings: Any) -> Needs | None:
+        row = OPTIMIZERS[name]
+        return found_by_trying(row, settings)
+
+    planned = plan([selection], try_out=try_out)
+    assert {run.problem for run in planned.runs} == {"matrix-completion"}
+    assert set(planned.not_applicable.values()) == {"not every parameter of it is a matrix"}
+    with pytest.raises(NothingToRun, match="not every parameter of it is a matrix"):
+        plan([selection.model_copy(update={"problems": ("quadratic",)})], try_out=try_out)
+
+
+@pytest.mark.slow
+def test_it_is_tried_in_a_process_that_it_may_take_down() -> None:
+    assert tried_apart("odd_constructors:OnlyMatrices", {}) == Needs(only_matrices=True)
+    assert tried_apart("odd_constructors:ExitsInItsStep", {}) is None
+
+
+def test_a_worker_finds_out_that_a_class_wants_a_closure() -> None:
+    selection = Selection(
+        optimizers=("odd_constructors:AroundClass",),
+        problems=("quadratic",),
+        settings={**SGD, "lr": 0.01},
+        seeds=(0, 1),
+        budget=50,
+    )
+    results = perform(Unit(plan([selection]).runs))
+    assert [result.status for result in results] == [Status.OK, Status.OK]
+    assert all(result.final_gap < result.initial_gap for result in results)
+
+
+def test_a_class_without_a_rate_runs_at_its_settings_and_is_not_tuned() -> None:
+    selection = Selection(
+        optimizers=("odd_constructors:NoRate",),
+        problems=("quadratic",),
+        rates="tuned",
+        seeds=(0, 1),
+        budget=50,
+    )
+    runs = plan([selection]).runs
+    assert [run.settings for run in runs] == [{}, {}]
+    assert {result.status for result in perform(Unit(runs))} == {Status.OK}
