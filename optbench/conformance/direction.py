@@ -67,6 +67,8 @@ def a_changed_rate_takes_effect_on_the_next_step(subject: Subject) -> str:
     changed, after = STEPS // 2, 2
     course = subject.course(STEPS)
     steady, scheduled = Session(subject, course), Session(subject, course)
+    if not isinstance(scheduled.optimizer, torch.optim.Optimizer):
+        raise NotApplicable("it is no torch.optim.Optimizer, which torch's schedulers demand")
     if "lr" not in scheduled.optimizer.param_groups[0]:
         raise Broken("it keeps no lr in its parameter groups, where schedulers change it")
     scheduler = LambdaLR(scheduled.optimizer, lambda step: 0.1 if step >= changed else 1.0)
