@@ -81,7 +81,7 @@ class Session:
         self._random = _seeded()
         self._has_generators = False
         with _random_state(self):
-            self._take_on(self._make())
+            self.take_on(self._make())
         # Curvature for those who ask for the loss; between 0.5 and 2, whatever the shape.
         self._curvature = [
             torch.linspace(0.5, 2.0, max(1, p.numel()), dtype=p.real.dtype, device=p.device)[
@@ -95,7 +95,8 @@ class Session:
         params = self.groups(self.params) if self.groups else list(self.params)
         return self.subject.make(params, **self.settings)
 
-    def _take_on(self, optimizer: torch.optim.Optimizer) -> None:
+    def take_on(self, optimizer: torch.optim.Optimizer) -> None:
+        """Go on with this optimizer, put into train mode where it has modes."""
         self.optimizer = optimizer
         self._stepper = Stepper(optimizer, self.subject.before_step)
 
@@ -265,7 +266,7 @@ class Session:
         buffer.seek(0)
         fresh = self._at_this_point()
         with _random_state(fresh):
-            fresh._take_on(fresh._make())
+            fresh.take_on(fresh._make())
             fresh.optimizer.load_state_dict(torch.load(buffer, weights_only=True))
         fresh._random = self._random
         return fresh
@@ -274,7 +275,7 @@ class Session:
         """A session of copies of parameters and optimizer, made together by ``how``."""
         fresh = self._at_this_point()
         fresh.params, optimizer = how((self.params, self.optimizer))
-        fresh._take_on(optimizer)
+        fresh.take_on(optimizer)
         return fresh
 
     def _at_this_point(self) -> Session:
