@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.integrate import trapezoid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 from scipy.stats import trim_mean
 
 from optbench.analysis import areas, attainment, run_areas, seed_weights
