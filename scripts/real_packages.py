@@ -86,7 +86,7 @@ def _row(tried: Tried, folder: Path) -> str:
         _optbench("check", tried.target, *tried.told, "--json", str(checked), "--timeout", "120")
     if not store.exists():
         problems = [word for problem in PROBLEMS for word in ("-p", problem)]
-        _optbench("run", "-o", tried.target, *tried.told, *problems, "--tune", "--seeds", "2",
+        _optbench("run", "-o", tried.target, *tried.told, *problems, "--tune", "--seeds", "1",
                   "--store", str(store))  # fmt: skip
     counts = Counter(each["status"] for each in json.loads(checked.read_text())["verdicts"])
     verdicts = ", ".join(
