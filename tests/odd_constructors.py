@@ -137,11 +137,38 @@ class CalledBetween(torch.optim.SGD):
         self.called += 1
 
 
+class Curved(torch.optim.SGD):
+    """Steps by the squared gradients of every tenth step, as Sophia does."""
+
+    @torch.no_grad()
+    def update_hessian(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    kept = self.state[p].setdefault("hessian", torch.zeros_like(p))
+                    kept.mul_(0.9).addcmul_(p.grad, p.grad, value=0.1)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    size = self.state[p].get("hessian", torch.ones_like(p)) + 1.0
+                    p.sub_(group["lr"] * p.grad / size)
+
+
 class ExitsInItsStep(torch.optim.SGD):
     def step(self, closure: Any = None) -> Any:
         import os
 
         os._exit(3)
+
+
+class HangsInItsStep(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        import threading
+
+        threading.Event().wait()
 
 
 def mine(named_parameters: Any, lr: float = 0.1) -> torch.optim.Optimizer:

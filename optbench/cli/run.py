@@ -121,6 +121,7 @@ def run(
     from optbench.cli.wrong_use import WrongUse
     from optbench.engine.plan import plan
     from optbench.engine.trial import tried_apart
+    from optbench.optimizers import OPTIMIZERS
     from optbench.store import Store
 
     use_data(data)
@@ -138,6 +139,10 @@ def run(
     for (name, where), reason in planned.not_applicable.items():
         if optimizer and name in optimizer and problem and (where in problem or ":" in name):
             say(f"left out: {name} on {where}: {reason}")
+    if tune:
+        for name in sorted({run.optimizer for run in planned.runs}):
+            if not OPTIMIZERS[name].space:
+                say(f"not tuned: {name} has no lr, and no search space")
     if dry_run:
         pairs = {(r.optimizer, r.problem) for r in planned.runs}
         say(f"{len(planned.runs):,} runs; pairs of an optimizer and a problem: {len(pairs):,}")

@@ -67,6 +67,8 @@ def _require_cuda() -> None:
 def _scaled(subject: Subject, device: str) -> str:
     if subject.wants.evaluates_the_loss or subject.wants.sparse:
         raise NotApplicable(f"GradScaler cannot serve it: it wants {subject.wants}")
+    if subject.before_step is not None:
+        raise NotApplicable("its hook is given the gradients before GradScaler divides them")
     require_determinism(subject)
     ways: list[dict[str, Any]] = [{}]
     if subject.takes("fused"):

@@ -51,6 +51,8 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
         raise NotApplicable("it is a method of all tensors together, and ZeRO deals them out")
     if not isinstance(subject.factory, type) or is_builder(subject.factory):
         raise NotApplicable("ZeroRedundancyOptimizer takes a class that is given parameters")
+    if subject.before_step is not None:
+        raise NotApplicable("its hook calls a method that ZeroRedundancyOptimizer has not")
     session = Session(subject, subject.course())
     if session.has_modes:
         raise NotApplicable("it has train() and eval(), which ZeroRedundancyOptimizer has not")

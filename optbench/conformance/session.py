@@ -98,7 +98,7 @@ class Session:
     def take_on(self, optimizer: torch.optim.Optimizer) -> None:
         """Go on with this optimizer, put into train mode where it has modes."""
         self.optimizer = optimizer
-        self._stepper = Stepper(optimizer, self.subject.before_step)
+        self._stepper = Stepper(optimizer, self.subject.before_step, steps=self.step)
 
     @property
     def has_modes(self) -> bool:

@@ -191,7 +191,9 @@ def choices(
 def _rates(
     optimizer: Optimizer, problem: Problem, selection: Selection
 ) -> Iterator[tuple[dict[str, Any], bool]]:
-    default = {**optimizer.defaults, **fixed_by(problem, optimizer)}
+    # What has to be given is nobody's choice: a wrapper's base, say.
+    demanded = {k: v for k, v in selection.settings.items() if k in optimizer.required}
+    default = {**optimizer.defaults, **fixed_by(problem, optimizer), **demanded}
     base = {**default, **selection.settings}
     if selection.ddp is not None:
         base[DDP] = selection.ddp

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from optbench.engine.ranks import Loss, shared_loss
-from optbench.engine.state import bytes_of, leaves_of
+from optbench.engine.state import bytes_of, leaves_of, wrapped_in
 from optbench.engine.stepping import Stepper
 from optbench.optimizers import Optimizer, Route
 from optbench.optimizers.of_the_run import DDP, told_to_the_factory
@@ -316,13 +316,15 @@ class Driver:
         return False
 
     def state_bytes(self) -> int:
-        """Bytes of all tensors in the state of the optimizers."""
-        return sum(
-            bytes_of(leaf)
+        """Bytes of all tensors in the state of the optimizers, and of those that they wrap."""
+        tensors = {
+            id(leaf): leaf
             for optimizer in self._optimizers
-            for _, leaf in leaves_of(optimizer.state_dict()["state"])
+            for each in wrapped_in(optimizer)
+            for _, leaf in leaves_of(dict(each.state))
             if isinstance(leaf, Tensor)
-        )
+        }
+        return sum(map(bytes_of, tensors.values()))
 
 
 def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:

@@ -34,12 +34,31 @@ def bytes_of(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
+def wrapped_in(optimizer: Any) -> list[Any]:
+    """The optimizer and those that it holds, such as the one that a wrapper wraps."""
+    found = [optimizer]
+    for each in found:
+        held = [
+            leaf for _, leaf in leaves_of({k: v for k, v in vars(each).items() if k != "state"})
+        ]
+        found += [
+            other
+            for other in held
+            if hasattr(other, "param_groups")
+            and hasattr(other, "state")
+            and not any(other is known for known in found)
+        ]
+    return found
+
+
 def state_bytes(optimizer: Optimizer) -> int:
-    """Bytes of the tensors in its state and in any other attribute of it.
+    """Bytes of the tensors in its state and in any other attribute of it, and of what it wraps.
 
     The parameters and gradients are not among them; a tensor held in two places counts once.
     """
-    own = {k: v for k, v in vars(optimizer).items() if k not in ("param_groups", "defaults")}
-    held = leaves_of({**own, "state": dict(optimizer.state)})
-    tensors = {id(leaf): leaf for _, leaf in held if isinstance(leaf, Tensor)}
+    tensors: dict[int, Tensor] = {}
+    for each in wrapped_in(optimizer):
+        own = {k: v for k, v in vars(each).items() if k not in ("param_groups", "defaults")}
+        held = leaves_of({**own, "state": dict(each.state)})
+        tensors |= {id(leaf): leaf for _, leaf in held if isinstance(leaf, Tensor)}
     return sum(map(bytes_of, tensors.values()))

@@ -27,6 +27,8 @@ class Stepper:
         Fresh from its constructor. One with both ``train()`` and ``eval()`` is put in train mode.
     before_step : callable or None
         As `optbench.optimizers.Optimizer.before_step`.
+    steps : int
+        Number of steps that were taken before: a hook goes on counting from there.
 
     Attributes
     ----------
@@ -36,14 +38,16 @@ class Stepper:
         The class's own ``zero_grad``, where it does not inherit torch's.
     """
 
-    def __init__(self, optimizer: Any, before_step: BeforeStep | None = None) -> None:
+    def __init__(
+        self, optimizer: Any, before_step: BeforeStep | None = None, *, steps: int = 0
+    ) -> None:
         self.optimizer = optimizer
         kind = type(optimizer)
         self.has_modes = all(callable(getattr(kind, mode, None)) for mode in ("train", "eval"))
         own = kind.zero_grad is not torch.optim.Optimizer.zero_grad
         self.zero_grad: Callable[[], None] | None = optimizer.zero_grad if own else None
         self._before_step = before_step
-        self._steps = 0
+        self._steps = steps
         if self.has_modes:
             optimizer.train()
 

@@ -21,11 +21,18 @@ from optbench.engine.processes import WorkerProcess, in_a_worker
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
 
-LIMIT_S = 120.0
-"""Seconds for a process to import torch and the class's package and to try a few steps."""
+START_S = 120.0
+"""Seconds for a process to import torch and the class's package."""
+
+LIMIT_S = 10.0
+"""Seconds for all trials of a class; they take milliseconds. One that hangs is not waited for: its
+runs will say so."""
 
 BUDGET = 8
 """Gradient evaluations of a trial: some methods take two a step, and fail in the second."""
+
+
+READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
         worker = WorkerProcess.begin(_serve, Path(folder) / "trail", name, dict(settings))
         try:
             # An answer that cannot be read is that of a process which user code took down.
-            found = worker.pipe.recv() if worker.pipe.poll(LIMIT_S) else None
+            ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
+            found = worker.pipe.recv() if ready and worker.pipe.poll(LIMIT_S) else None
         except Exception:  # noqa: BLE001
             found = None
         finally:
@@ -88,4 +96,6 @@ def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
 
 def _serve(pipe: Connection, trail: str, name: str, settings: Mapping[str, Any]) -> None:
     with in_a_worker(trail):
-        pipe.send(found_by_trying(OPTIMIZERS[name], settings))
+        row = OPTIMIZERS[name]
+        pipe.send(READY)
+        pipe.send(found_by_trying(row, settings))

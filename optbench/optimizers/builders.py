@@ -201,7 +201,7 @@ class Wrapping(_Adapter):
         """Give the wrapper around a fresh instance of the base, or around its class."""
         arguments = inspect.signature(self.__wrapped__).parameters
         given = settings.pop(self.takes, None)
-        base = base_class(settings.pop(BASE, given), self.__name__)
+        base = base_class(settings.pop(BASE, given))
         params = [parameter for _, parameter in named_parameters]
         own = {name: settings.pop(name) for name in list(settings) if name in arguments}
         for_base = settings
@@ -219,12 +219,16 @@ class Wrapping(_Adapter):
             raise error
 
 
-def base_class(named: Any, wrapper: str) -> Callable[..., Any]:
+class NoBase(TypeError):
+    """A wrapper was not told what to wrap; the text says how to."""
+
+
+def base_class(named: Any) -> Callable[..., Any]:
     """Give the class that a text such as ``torch.optim:SGD`` names.
 
     Raises
     ------
-    TypeError
+    NoBase
         Where none is named.
     UnknownName
         Where it cannot be imported.
@@ -232,10 +236,8 @@ def base_class(named: Any, wrapper: str) -> Callable[..., Any]:
     if inspect.isclass(named):
         return named
     if not isinstance(named, str) or ":" not in named:
-        what = "" if named is None else f", not {named!r}"
-        raise TypeError(
-            f"{wrapper} wraps another optimizer: --set {BASE}=torch.optim:SGD names its class{what}"
-        )
+        what = "" if named is None else f" (module:Class, with a colon), not {named!r}"
+        raise NoBase(f"wraps another optimizer: --set {BASE}=torch.optim:SGD names its class{what}")
     found: Callable[..., Any] = import_attribute(named)
     return found
 

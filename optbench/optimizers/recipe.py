@@ -120,6 +120,11 @@ class Optimizer:
         object.__setattr__(self, "space", MappingProxyType(dict(self.space)))
         if not self.base:
             object.__setattr__(self, "base", self.name)
+        if self.closure and self.before_step is not None:
+            raise ValueError(
+                f"optimizer {self.name!r}: a hook before each step sees no gradient where step "
+                "takes a closure: call it in step, or leave out one of both"
+            )
         for name in OF_THE_RUN:
             if name in self.defaults or name in self.space:
                 raise ValueError(f"optimizer {self.name!r}: {name} is a run's, not a row's")
@@ -158,12 +163,14 @@ class Optimizer:
             )
         try:
             made = self.make(builders.torch_names([torch.nn.Parameter(torch.zeros(2, 2))]), told)
+        except builders.NoBase as error:
+            raise WrongHyperparameter(f"{self.name} {error}") from error
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
             text = f"{self.name} refuses ({given}): {said(error)}"
             if self.adopted and not overrides:
-                text += " (a function of named_parameters can construct it: docs/real-packages.md)"
+                text += " (a function of named_parameters can construct it: docs/extending.md)"
             raise WrongHyperparameter(text) from error
         if LR_SCHEDULE in settings:
             self._check_schedule(settings[LR_SCHEDULE], made)
@@ -184,6 +191,13 @@ class Optimizer:
     def takes_groups(self) -> bool:
         """Whether the factory can be given parameter groups; a builder makes its own."""
         return not builders.is_builder(self.factory)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of hyperparameters that have no default, neither here nor in the factory."""
+        parameters = list(inspect.signature(self.factory).parameters.values())[1:]
+        named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        return tuple(p.name for p in named if p.default is p.empty and p.name not in self.defaults)
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:

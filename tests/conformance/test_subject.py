@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optbench.conformance.acquaintance import NotConstructible, acquaint, members
+from optbench.conformance.contract import choose
 from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking, tiny
+from optbench.conformance.examiner import require
 from optbench.conformance.neighbours import disturbances, neighbours
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
@@ -693,3 +695,24 @@ def test_groups_are_made_of_the_parameters() -> None:
     assert [g["lr"] for g in groups] == [0.5, 0.1]
     assert [len(g["params"]) for g in groups] == [1, 3]
     assert len(set(map(id, itertools.chain(*(g["params"] for g in groups))))) == 4
+
+
+@pytest.mark.parametrize(
+    ("check", "applies"),
+    [
+        ("saves_and_loads_at_step_301", True),
+        ("deepcopies_and_pickles", True),
+        ("a_gradient_scaler_does_not_matter", False),
+        ("zero_redundancy_is_the_joint_batch", False),
+    ],
+)
+def test_a_hook_goes_on_where_it_was_and_is_asked_for_nothing_that_it_cannot_see(
+    check: str, applies: bool
+) -> None:
+    subject = acquaint("odd_constructors:Curved")
+    (promise,) = choose([check])
+    if applies:
+        require(subject, promise)
+        return
+    with pytest.raises(NotApplicable, match="its hook"):
+        require(subject, promise)

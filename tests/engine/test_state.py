@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from odd_constructors import AroundInstance
 
-from optbench.engine.state import bytes_of, leaves_of
+from optbench.engine.state import bytes_of, leaves_of, state_bytes
 
 Pair = namedtuple("Pair", "one other")
 
@@ -57,3 +58,17 @@ def test_the_bytes_of_a_tensor_are_those_of_its_elements() -> None:
     assert bytes_of(torch.zeros(3, 4, dtype=torch.bfloat16)) == 24
     assert bytes_of(torch.zeros(3, 4).to_sparse()) == 48
     assert bytes_of(torch.zeros(0)) == 0
+
+
+def test_the_state_of_a_wrapped_optimizer_counts_once() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(100))
+    parameter.grad = torch.ones(100)
+    base = torch.optim.Adam([parameter])
+    base.step()
+    alone = state_bytes(base)
+    assert alone == 2 * 400 + 4
+    # Its own state is the base's, which counts once; in a list it is found as well.
+    assert state_bytes(AroundInstance(base)) == alone  # type: ignore[arg-type]
+    several = AroundInstance(torch.optim.SGD([parameter]))
+    several.others = [base, base]  # type: ignore[attr-defined]
+    assert state_bytes(several) == alone  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from optbench.engine import trial
 from optbench.engine.plan import NothingToRun, Selection, plan
 from optbench.engine.runs import Status
 from optbench.engine.trial import Needs, found_by_trying, tried_apart
@@ -52,9 +53,13 @@ def test_a_method_for_matrices_is_left_out_of_problems_without() -> None:
 
 
 @pytest.mark.slow
-def test_it_is_tried_in_a_process_that_it_may_take_down() -> None:
+def test_it_is_tried_in_a_process_that_it_may_take_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert tried_apart("odd_constructors:OnlyMatrices", {}) == Needs(only_matrices=True)
     assert tried_apart("odd_constructors:ExitsInItsStep", {}) is None
+    monkeypatch.setattr(trial, "LIMIT_S", 0.5)
+    assert tried_apart("odd_constructors:HangsInItsStep", {}) is None
 
 
 def test_a_worker_finds_out_that_a_class_wants_a_closure() -> None:

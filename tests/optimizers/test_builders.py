@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from optbench.engine.lanes import advance
+from optbench.engine.plan import Selection, plan
 from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
 from optbench.optimizers.builders import FlaggedGroups, Wrapping, adapted
 from optbench.optimizers.recipe import adopt
@@ -89,7 +91,7 @@ def test_a_wrapper_that_takes_a_class_is_given_the_class() -> None:
     ("base", "text"),
     [
         ({}, "wraps another optimizer: --set base_optimizer=torch.optim:SGD names its class"),
-        ({"base_optimizer": "SGD"}, "--set base_optimizer=torch.optim:SGD names its class, not"),
+        ({"base_optimizer": "SGD"}, r"names its class \(module:Class, with a colon\), not"),
         ({"base_optimizer": "torch.optim:SDG"}, "has no 'SDG'; did you mean 'SGD'"),
     ],
 )
@@ -148,3 +150,22 @@ def test_what_a_builder_makes_is_trained(name: str, settings: dict[str, Any]) ->
     told = row.settings(settings)
     done = advance(row, PROBLEMS["network-2-3-1"], [told, told], [0, 1], 100)
     assert (done.gaps[-1] < 0.9 * done.gaps[0]).all()
+
+
+def test_what_a_wrapper_demands_is_part_of_its_defaults() -> None:
+    selection = Selection(
+        optimizers=("odd_constructors:AroundInstance",),
+        problems=("quadratic",),
+        settings={"base_optimizer": SGD, "k": 3},
+        seeds=(0,),
+    )
+    assert not plan([selection]).runs[0].default
+    demanded = selection.model_copy(update={"settings": {"base_optimizer": SGD}})
+    assert plan([demanded]).runs[0].default
+
+
+def test_a_hook_beside_a_closure_is_refused() -> None:
+    row = adopted(odd.CalledBetween)
+    assert row.before_step is not None
+    with pytest.raises(ValueError, match="a hook before each step sees no gradient"):
+        dataclasses.replace(row, closure=True)
