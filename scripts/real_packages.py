@@ -42,7 +42,6 @@ TRIED = (
     Tried("schedulefree:SGDScheduleFree", "schedulefree"),
     Tried("schedulefree:ScheduleFreeWrapper", "schedulefree", (SGD,)),
     Tried("heavyball:AdamW", "heavyball"),
-    Tried("heavyball:SOAP", "heavyball"),
     Tried("prodigyopt:Prodigy", "prodigyopt"),
     Tried("lion_pytorch:Lion", "lion-pytorch"),
     Tried("optimi:AdamW", "torch-optimi"),
@@ -62,6 +61,7 @@ TRIED = (
     Tried("kron_torch:Kron", "kron-torch"),
     Tried("bitsandbytes.optim:Adam8bit", "bitsandbytes"),
     Tried("torchao.optim:AdamW8bit", "torchao"),
+    Tried("heavyball:SOAP", "heavyball"),
 )
 
 
