@@ -37,9 +37,6 @@ PATIENCE = 3
 DIFFERENT = frozenset(("changed", "head fails"))
 """What tells the sides apart."""
 
-FRESH = 6
-"""Times that both sides of one optimizer are begun anew for a probe that differs."""
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -65,20 +62,23 @@ def compare_maths(
     """Lead both sides along every probe, and say what they make of it."""
     wants = of_base.wants
     seen: list[Seen] = []
-    trouble = begun_anew = 0
+    trouble = 0
+    # Whether the class may be another one than it was imported as: torch changes some for good when
+    # a state is loaded, also by an optimizer before this one.
+    suspect = True
 
     def asked(request: Request, look_at: Callable[[Any, Any], Seen]) -> tuple[Seen, Sequence[Any]]:
-        nonlocal begun_anew
+        nonlocal suspect
         answers = both(base, head, request)
         shown = look_at(*answers)
         told = any(each.probe.is_plain and each.kind in DIFFERENT for each in seen)
-        if shown.kind in DIFFERENT and seen and not told and begun_anew < FRESH:
-            # What came before may have changed the class for good, as loading a state does.
-            begun_anew += 1
+        if shown.kind in DIFFERENT and seen and not told and suspect:
+            suspect = False
             base.end()
             head.end()
             answers = both(base, head, request)
             shown = look_at(*answers)
+        suspect |= shown.probe.way in (Way.LOADED, Way.PROMISE)
         return shown, answers
 
     probes = plan(of_base, of_head)
