@@ -89,7 +89,7 @@ class Uncalled(Descent):
         self.is_prepared = False
 
     @torch.no_grad()
-    def update_hessian(self) -> None:
+    def refresh_curvature(self) -> None:
         self.is_prepared = True
 
     def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
@@ -164,7 +164,9 @@ def test_a_method_that_nobody_called_is_named() -> None:
     verdict = examined(Uncalled)
     assert verdict.status is Status.ADVICE
     assert "rho (tried" in verdict.text
-    assert "it has update_hessian(), which a training loop may be expected to call" in verdict.text
+    assert (
+        "it has refresh_curvature(), which a training loop may be expected to call" in verdict.text
+    )
     assert examined(CallsItsOwn).status is Status.BROKEN
 
 
