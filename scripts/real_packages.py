@@ -101,7 +101,7 @@ def _row(tried: Tried, folder: Path) -> str:
 def _best(store: Path, problem: str) -> str:
     """What the best rate leaves: of the first gap, or of the held-out digits."""
     if not store.exists():
-        return "failed"
+        return "left out"  # nothing could be run
     results = optbench.load(str(store))
     runs = results.runs[results.runs["problem"] == problem]
     if runs.empty:

@@ -557,22 +557,25 @@ def test_one_that_still_takes_steps_at_the_limit_is_unfinished_not_broken(
 ) -> None:
     (folder / "crawling.py").write_text(SLOW_STEPS)
     long = choose(["saves_and_loads_beyond_2100_steps"])
-    (verdict,) = examined("crawling:Crawls", checks=long, limit_s=2.0).verdicts
+    (verdict,) = examined("crawling:Crawls", checks=long, limit_s=12.0).verdicts
     assert verdict.status is Status.UNFINISHED
     assert verdict.status not in BAD
-    assert verdict.text.startswith("still taking steps after 2 s; --timeout gives it more")
+    assert verdict.text.startswith("still taking steps after 12 s; --timeout gives it more")
 
 
 COMPILES = """
+from pathlib import Path
+
 import torch
 from hostile import Plain
 
 
-def refuses(module, inputs):
-    raise RuntimeError("compiled")
+def noted(module, inputs):
+    Path(__file__).with_name("compiled").touch()
+    return module.forward
 
 
-@torch.compile(backend=refuses)
+@torch.compile(backend=noted)
 def halved(p, g):
     return p.add_(g, alpha=-0.5)
 
@@ -592,8 +595,5 @@ class Compiles(Plain):
 def test_a_step_is_compiled_only_where_that_is_asked_for(folder: Path, compiled: bool) -> None:
     (folder / "compiling_steps.py").write_text(COMPILES)
     (verdict,) = examined("compiling_steps:Compiles", checks=ONE, compiled=compiled).verdicts
-    if compiled:
-        assert verdict.status is Status.NOT_CONSTRUCTIBLE
-        assert "compiled" in verdict.text
-    else:
-        assert (verdict.status, verdict.uncompiled) == (Status.KEPT, True)
+    assert (verdict.status, verdict.uncompiled) == (Status.KEPT, not compiled)
+    assert (folder / "compiled").exists() is compiled
