@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
-    from optbench.engine.runs import Run
+    from optbench.engine.runs import Result, Run
     from optbench.store import Progress, Store
 
 
@@ -244,14 +244,15 @@ def conclude(progress: Progress, seconds: float) -> int:
         + (f" ({counts})" if counts else "")
         + (f", {progress.elsewhere:,} by others" if progress.elsewhere else "")
     )
-    still = Counter((r.run.optimizer, r.run.problem, r.error or "") for r in progress.unmoved)
-    for (optimizer, problem, error), count in still.most_common(10):
-        say(f"unmoved: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")
-    if len(still) > 10:
-        say(f"and {len(still) - 10} more: optbench export lists every run")
-    kinds = Counter((f.run.optimizer, f.run.problem, f.error or "") for f in progress.failures)
-    for (optimizer, problem, error), count in kinds.most_common(10):
-        say(f"failed: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")
-    if len(kinds) > 10:
-        say(f"and {len(kinds) - 10} more kinds of failure: optbench export lists every run")
-    return 1 if kinds else 0
+    _name("unmoved", progress.unmoved, "")
+    _name("failed", progress.failures, " kinds of failure")
+    return 1 if progress.failures else 0
+
+
+def _name(what: str, results: Sequence[Result], kinds: str) -> None:
+    """Name the optimizers and problems of such results with their text, the most frequent first."""
+    counts = Counter((r.run.optimizer, r.run.problem, r.error or "") for r in results)
+    for (optimizer, problem, error), count in counts.most_common(10):
+        say(f"{what}: {optimizer} on {problem}, {count} run{'s' * (count > 1)}: {error}")
+    if len(counts) > 10:
+        say(f"and {len(counts) - 10} more{kinds}: optbench export lists every run")

@@ -45,8 +45,7 @@ def results(
     return [
         Result(
             run,
-            _status(lost=bool(lost[end[lane], lane]), unmoved=bool(trajectory.unmoved[lane])),
-            NEVER_MOVED if trajectory.unmoved[lane] and not lost[end[lane], lane] else None,
+            *_ended(lost=bool(lost[end[lane], lane]), unmoved=bool(trajectory.unmoved[lane])),
             steps=int(steps[end[lane]]),
             initial_gap=float(gaps[0, lane]),
             final_gap=float(gaps[end[lane], lane]),
@@ -59,10 +58,11 @@ def results(
     ]
 
 
-def _status(*, lost: bool, unmoved: bool) -> Status:
+def _ended(*, lost: bool, unmoved: bool) -> tuple[Status, str | None]:
+    """The status of a run and its text, if it has one."""
     if lost:
-        return Status.DIVERGED
-    return Status.UNMOVED if unmoved else Status.OK
+        return Status.DIVERGED, None
+    return (Status.UNMOVED, NEVER_MOVED) if unmoved else (Status.OK, None)
 
 
 def hits(steps: np.ndarray, gaps: np.ndarray, targets: Sequence[float]) -> tuple[int | None, ...]:

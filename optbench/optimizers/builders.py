@@ -67,10 +67,18 @@ def verified(made: Any) -> Any:
         It has not.
     """
     if not all(callable(getattr(made, each, None)) for each in METHODS):
-        kind = type(made).__name__
-        article = "an" if kind[0] in "aeiouAEIOU" else "a"
-        raise NotAnOptimizer(f"makes {article} {kind}, not a torch.optim.Optimizer")
+        raise NotAnOptimizer(f"makes {described(made)}, not a torch.optim.Optimizer")
     return made
+
+
+def described(obj: Any) -> str:
+    """What an object is, for a message that refuses it."""
+    if inspect.isclass(obj):
+        return f"the class {obj.__qualname__}"
+    if inspect.isroutine(obj):
+        return f"the function {obj.__qualname__}"
+    kind = type(obj).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def torch_names(params: Iterable[nn.Parameter | torch.Tensor]) -> list[tuple[str, Any]]:

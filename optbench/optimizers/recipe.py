@@ -257,8 +257,9 @@ def adopt(obj: Any, name: str) -> Optimizer:
     if inspect.isroutine(obj):
         if not builders.is_builder(obj):
             raise NotAdoptable(
-                f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class; a function that "
-                "builds an optimizer takes named_parameters first, (name, parameter) pairs"
+                f"{name!r} is {builders.described(obj)}, not a torch.optim.Optimizer class; a "
+                "function that builds an optimizer takes named_parameters first, (name, "
+                "parameter) pairs"
             )
         factory: Factory = obj
         before, closure = getattr(obj, "before_step", None), getattr(obj, "closure", False)
@@ -317,7 +318,7 @@ def optimizer_class(obj: Any, name: str) -> type[torch.optim.Optimizer]:
     """
     if not is_optimizer_class(obj):
         raise NotAdoptable(
-            f"{name!r} is {described(obj)}, not a torch.optim.Optimizer class "
+            f"{name!r} is {builders.described(obj)}, not a torch.optim.Optimizer class "
             "(nor an optbench Optimizer row, nor a function of named_parameters)"
         )
     if obj is torch.optim.Optimizer:
@@ -332,13 +333,3 @@ def is_optimizer_class(obj: Any) -> bool:
         issubclass(obj, torch.optim.Optimizer)
         or all(callable(getattr(obj, each, None)) for each in builders.METHODS)
     )
-
-
-def described(obj: Any) -> str:
-    """What an object is, for a message that refuses it."""
-    if inspect.isclass(obj):
-        return f"the class {obj.__qualname__}"
-    if inspect.isroutine(obj):
-        return f"the function {obj.__qualname__}"
-    kind = type(obj).__name__
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
