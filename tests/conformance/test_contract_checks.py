@@ -889,7 +889,7 @@ BREACHES = (
     ),
     Breach(CLOSURE, ClosureWithoutGradients, ("1 of 1 calls ran with gradients disabled",)),
     Breach(CLOSURE, NeverCallsTheClosure, ("never calls the closure",), also(LOSS)),
-    Breach(CLOSURE, TakesNoClosure, ("step takes no closure",), also(LOSS)),
+    Breach(CLOSURE, TakesNoClosure, ("step takes no closure",)),
     Breach(LOSS, CallsTwiceAndReturnsNothing, ("returns None",)),
     Breach(LOSS, ReturnsHalfTheLoss, ("step(closure) returned", "the closure gave [")),
     Breach(

@@ -58,13 +58,15 @@ ADAM = '''
                 for p in group["params"]:
                     if p.grad is None:
                         continue
-                    state = self.state[p]
+                    state, grad = self.state[p], p.grad
+                    if p.is_complex():
+                        p, grad = torch.view_as_real(p), torch.view_as_real(grad)
                     if not state:
                         state["step"] = 0
                         state["m"] = torch.zeros_like(p)
                         state["v"] = torch.zeros_like(p)
                     state["step"] += 1
-                    grad = p.grad.add(p, alpha=group["weight_decay"])
+                    grad = grad.add(p, alpha=group["weight_decay"])
                     state["m"].mul_(beta1).add_(grad, alpha=1 - beta1)
                     state["v"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
                     m = state["m"] / (1 - beta1 ** state["step"])
@@ -154,7 +156,7 @@ def test_their_suite_passes_with_every_file_of_the_page(package: Package) -> Non
             "textbook-adam",
         ),
         (
-            'grad = p.grad.add(p, alpha=group["weight_decay"])',
+            'grad = grad.add(p, alpha=group["weight_decay"])',
             "grad = p.grad",
             "every_hyperparameter_matters",
             "weight_decay",

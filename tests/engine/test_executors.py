@@ -85,14 +85,15 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def mixed() -> list[Unit]:
-    """Runs that end well, diverge and fail, on problems with and without data."""
+    """Runs that end in each way, on problems with and without data."""
     return pack(
         [
             *[run("adam", lr, seed=s) for lr in (0.01, 0.1) for s in range(3)],
             *[run("sgd", lr, seed=s) for lr in (1e-4, 1.0) for s in range(3)],
             *[run("lbfgs", 1.0, problem="beale", seed=s) for s in range(2)],
             *[run("adafactor", 0.1, problem="matrix-completion", seed=s) for s in range(3)],
-            run("torch.optim:SparseAdam", 0.1),
+            run("torch.optim:SGD", 0.0),
+            dataclasses.replace(run("torch.optim:SGD"), hyperparameters=(("nesterov", True),)),
             run("adam", 0.01, problem="mnist-mlp", data="mnist-10k", budget=5),
         ]
     )

@@ -99,8 +99,8 @@ def test_it_does_not_import_the_main_module(
 ) -> None:
     main = tmp_path / "main.py"
     main.write_text("raise SystemExit('imported')")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(main))
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(main), raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     worker = WorkerProcess.begin(serve, tmp_path / "trail", "pipe.send('begun')")
     try:
         assert worker.pipe.recv() == "begun"
@@ -114,8 +114,8 @@ def test_it_does_not_import_the_main_module(
 
 
 def test_only_the_thread_that_asks_leaves_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/main.py")
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/main.py", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     found: list[dict[str, Any]] = []
     other = threading.Thread(target=lambda: found.append(spawn.get_preparation_data("other")))
     with main_left_out():
