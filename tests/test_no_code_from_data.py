@@ -29,7 +29,7 @@ ALLOWED = {
     ("conformance/distributed.py", "pickle"): "whether what two processes are sent can be sent",
     ("conformance/persistence.py", "pickle"): "an optimizer of this process, there and back",
     ("conformance/session.py", "torch.load"): "weights only, of what this process has saved",
-    ("engine/processes.py", "import_module"): "what the coordinator has it serve: ours, too",
+    ("process/worker.py", "import_module"): "what the coordinator has it serve: ours, too",
     ("nightly/wanted.py", "import_module"): "the repository's own optimizers, as it names them",
     ("problems/mnist.py", "np.load"): "without pickles, and the arrays' sha256 are known",
     ("problems/mnist.py", "allow_pickle"): "set to False, where it stands",

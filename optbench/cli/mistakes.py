@@ -10,7 +10,6 @@ from optbench.compare.bisection import NothingToFind
 from optbench.compare.contest import NothingCompared
 from optbench.engine.dask_connection import ClusterError
 from optbench.engine.plan import NoSuchDevice, NothingToRun
-from optbench.engine.processes import CannotBegin
 from optbench.nightly.announcement import NotANight
 from optbench.nightly.data_branch import DataBranchError
 from optbench.nightly.github_issues import GhError
@@ -19,6 +18,7 @@ from optbench.nightly.records import UnreadableRecords
 from optbench.optimizers import WrongHyperparameter
 from optbench.plain_text import first_mistake
 from optbench.problems import DamagedData
+from optbench.process.worker import CannotBegin
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.report import NothingInBoth, NothingToReport, UnknownBaseline
 from optbench.scaffold.mistake import ScaffoldError

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-import torch
-
 from optbench.compare import probes, training
 from optbench.compare.imports import Importer
 from optbench.compare.requests import (
@@ -39,8 +37,8 @@ from optbench.engine.bench import Bench
 from optbench.engine.certify import fastest_route
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
-from optbench.engine.processes import in_a_worker
 from optbench.optimizers import Optimizer
+from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.sources import Tree
 from optbench.sources.closure import digest, looked_at
@@ -63,7 +61,6 @@ def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:
     """Answer requests about the optimizers of a tree, until the coordinator closes the pipe."""
     own = os.getpid()
     with in_a_worker(trail):
-        torch.set_num_threads(1)
         note_requests()
         side = Side(tree, compiled)
         while True:

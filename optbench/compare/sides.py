@@ -12,7 +12,7 @@ from typing import Any
 from optbench.compare.requests import Failure, Meet, Request
 from optbench.compare.side import Answer, serve
 from optbench.conformance.workers import NOT_STARTED
-from optbench.engine.processes import WorkerProcess
+from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree
 
 START_S = 120.0
@@ -26,8 +26,6 @@ PINNED = {
     # cross a threshold that moves. Pinned it is the same on both sides.
     "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=8589934592:"
     "glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     # Nothing is written into a tree, which may be the user's checkout.
     "PYTHONDONTWRITEBYTECODE": "1",

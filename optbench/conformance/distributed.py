@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import tempfile
@@ -22,19 +21,18 @@ from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.compiling import uncompiled
-from optbench.engine.processes import main_left_out
 from optbench.engine.stepping import Stepper
 from optbench.optimizers.builders import BeforeStep, construct, is_builder, torch_names
 from optbench.optimizers.recipe import Factory
+from optbench.process.worker import WorkerProcess, in_a_worker
 
 Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[Course], bool]
 """What a process is to do: an optimizer, its settings and hook, the batches, whether by ZeRO."""
 
 WORLD = 2
 STEPS = 12
-PRELOADED = ("torch.distributed.optim", "torch._dynamo")
-"""What every process needs besides: an optimizer and DistributedDataParallel import the second one
-when they are first made, which takes longer than all the steps."""
+PRELOADED = ("torch.distributed.optim",)
+"""What the processes import besides, which takes longer than all the steps."""
 
 PATIENCE_S = 45
 """Shorter than the time limit of a check, so that the children are gone before it."""
@@ -96,12 +94,6 @@ def _compare(subject: Subject, *, zero: bool) -> str:
 
 
 def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> Iterator[Tensor]:
-    # Forked from a process that has imported torch and run nothing: a fork of this one, which has
-    # used torch's threads, may hang.
-    methods = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload([__name__, *PRELOADED])
     job = (subject.factory, dict(subject.settings), subject.before_step, batches, zero)
     try:
         sent = pickle.dumps(job)
@@ -110,24 +102,20 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     # By its path, as pickle writes what it does not send.
     if b"__main__" in sent:
         raise NotApplicable("it is of __main__, which other processes do not import")
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        ends, processes = [], []
-        for rank in range(WORLD):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(rank, meeting, job, theirs), daemon=True)
-            with main_left_out():
-                process.start()
-            theirs.close()
-            ends.append(ours)
-            processes.append(process)
+    workers: list[WorkerProcess] = []
+    with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
         try:
+            for rank in range(WORLD):
+                trail, meeting = Path(folder) / f"trail-{rank}", Path(folder) / "meeting"
+                workers.append(
+                    WorkerProcess.begin(serve, trail, rank, meeting, job, preload=PRELOADED)
+                )
             deadline = time.monotonic() + PATIENCE_S
-            answers = [_received(end, deadline) for end in ends]
+            answers = [_received(worker, deadline) for worker in workers]
         finally:
-            for process in processes:
-                process.kill()
-                process.join()
+            for worker in workers:
+                worker.end()
+                worker.pipe.close()
     failed = [a for a in answers if isinstance(a, str)]
     if failed:
         # What the first process says of a neighbour that went away is not the cause.
@@ -135,13 +123,13 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     yield from (torch.tensor(a, dtype=torch.float64) for a in answers)
 
 
-def _received(end: Connection, deadline: float) -> Any:
-    if not end.poll(max(0.0, deadline - time.monotonic())):
+def _received(worker: WorkerProcess, deadline: float) -> Any:
+    if not worker.pipe.poll(max(0.0, deadline - time.monotonic())):
         return f"no answer within {PATIENCE_S} s"
     try:
-        return end.recv()
+        return worker.pipe.recv()
     except EOFError:
-        return "the process ended without an answer"
+        return worker.how_it_ended()
 
 
 class _Linear(nn.Module):
@@ -158,26 +146,21 @@ class _Linear(nn.Module):
         ).sum()
 
 
-def _work(
-    rank: int,
-    meeting: Path,
-    job: Job,
-    end: Connection,
-) -> None:
-    # The number of threads is left alone: to set it hangs, at times, in a forked process; and
-    # nothing here is large enough to be split.
-    try:
-        # Two processes compile at once, each for itself, and one waits for the other.
-        with uncompiled():
-            answer: Any = _train(rank, meeting, *job).tolist()
-    # Whatever a stranger's optimizer raises is the answer of this process.
-    except BaseException as error:  # noqa: BLE001
-        answer = f"in process {rank}: {traceback.format_exception_only(error)[-1].strip()}"
-    end.send(answer)
-    # The neighbour may still need this one. When both have answered, or the asker is gone, an end
-    # without a farewell: to take a process group of gloo apart hangs, at times.
-    end.poll(PATIENCE_S)
-    os._exit(0)
+def serve(pipe: Connection, trail: str, rank: int, meeting: Path, job: Job) -> None:
+    """In one of the processes: train with the other, answer with the path, and wait for the end."""
+    with in_a_worker(trail):
+        try:
+            # Two processes compile at once, each for itself, and one waits for the other.
+            with uncompiled():
+                answer: Any = _train(rank, meeting, *job).tolist()
+        # Whatever a stranger's optimizer raises is the answer of this process.
+        except BaseException as error:  # noqa: BLE001
+            answer = f"in process {rank}: {traceback.format_exception_only(error)[-1].strip()}"
+        pipe.send(answer)
+        # The neighbour may still need this one. When both have answered, or the asker is gone, an
+        # end without a farewell: to take a process group of gloo apart hangs, at times.
+        pipe.poll(PATIENCE_S)
+        os._exit(0)
 
 
 def _train(

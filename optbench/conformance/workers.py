@@ -23,11 +23,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from optbench.conformance.contract import CONTRACT
+from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.promise import Check
 from optbench.conformance.verdict import BAD, Status, Verdict
 from optbench.conformance.worker_process import BEGUN, STEPS, Answer, Content, Job, Question, serve
-from optbench.engine.processes import WorkerProcess
 from optbench.engine.pulse import BEAT_S
+from optbench.process.worker import WorkerProcess
 
 LIMIT_S = 60.0
 """Seconds that a check may take."""
@@ -103,7 +104,10 @@ def examine_all(
         serial = itertools.count()
 
         def begin() -> _Worker:
-            return _Worker.begin(serve, Path(folder) / str(next(serial)), compiled)
+            return _Worker.begin(
+                serve, Path(folder) / str(next(serial)), compiled,
+                may_use_gpu=True, preload=PRELOADED,
+            )  # fmt: skip
 
         workers: list[_Worker] = []
         try:

@@ -15,9 +15,9 @@ import torch
 
 from optbench.engine import pulse, ranks
 from optbench.engine.error_text import describe
-from optbench.engine.processes import WorkerProcess, in_a_worker
 from optbench.engine.runs import Result, Run
 from optbench.optimizers.of_the_run import DDP
+from optbench.process.worker import WorkerProcess, in_a_worker
 
 GRACE_S = 2.0
 """Seconds between a first bad answer and the last: what a process says of a neighbour that went

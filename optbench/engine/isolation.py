@@ -24,10 +24,10 @@ import torch
 
 from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
-from optbench.engine.processes import KILLED, CannotBegin, WorkerProcess, in_a_worker
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.process.worker import KILLED, CannotBegin, WorkerProcess, in_a_worker
 
 try:
     import resource
@@ -221,14 +221,16 @@ class Cell:
             worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
             self._worker, self._before = worker, 0
         try:
-            ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
+            answer = worker.pipe.recv() if worker.pipe.poll(START_S) else None
         except Exception as error:
             lost = self._lost(worker, None)
             if not lost.by_chance:
                 raise CannotBegin(str(lost)) from error
             raise lost from error
-        if not ready:
+        if answer is None:
             raise CannotBegin(str(self._late(worker, None, START_S)))
+        if answer != READY:
+            raise CannotBegin(answer)
         return worker
 
     def _answer(
@@ -326,7 +328,10 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
     """In the process itself: do the units that come, until the other side closes the pipe."""
     own = os.getpid()
     with in_a_worker(trail):
-        _limit(memory)
+        needed = _limit(memory)
+        if memory is not None and needed > memory:
+            pipe.send(f"it holds {needed:,} bytes before its first run, of {memory:,} allowed")
+            return
         _warm_up()
         pipe.send(READY)
         speech = pulse.tell(pipe, (PULSE, (), False))
@@ -354,10 +359,15 @@ def _warm_up() -> None:
     torch.optim.Adam([leaf]).step()
 
 
-def _limit(memory: int | None) -> None:
+def _limit(memory: int | None) -> int:
+    """Hold the process to so many bytes of data; how many it holds already, where that is told."""
     # Where memory runs short, the system is to end the one that asks for it, not its coordinator.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800", "ascii")
     if memory is not None and resource is not None:
         held = getattr(resource, "RLIMIT_DATA", resource.RLIMIT_AS)
         resource.setrlimit(held, (memory, resource.getrlimit(held)[1]))
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text("ascii")
+        return int(status.partition("VmData:")[2].split()[0]) * 1024
+    return 0

@@ -64,6 +64,9 @@ class Trajectory:
 def one_thread() -> Iterator[None]:
     """One torch thread: lanes fill it, bits do not depend on the machine, workers do not fight."""
     before = torch.get_num_threads()
+    if before == 1:
+        yield  # to set it, even to what it is, hangs now and then in a process that was forked
+        return
     torch.set_num_threads(1)
     try:
         yield

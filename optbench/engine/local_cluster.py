@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from optbench.engine.processes import WorkerProcess, in_a_worker
+from optbench.process.worker import WorkerProcess, in_a_worker
 
 START_S = 120.0
 """Seconds for scheduler and workers to begin."""

@@ -17,10 +17,10 @@ import pytest
 
 from optbench.engine import isolation, pulse
 from optbench.engine.isolation import Cell, Limits, Stopped, is_late, perform_apart
-from optbench.engine.processes import CannotBegin, WorkerProcess
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.process.worker import CannotBegin, WorkerProcess
 
 VILLAIN = """
 import ctypes, os, signal, sys, time
@@ -214,8 +214,8 @@ def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None
 def test_one_that_is_killed_as_it_begins_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def begin(*arguments: Any) -> WorkerProcess:
-        worker = WorkerProcess.begin(*arguments)
+    def begin(*arguments: Any, **options: Any) -> WorkerProcess:
+        worker = WorkerProcess.begin(*arguments, **options)
         if not begun:
             worker.process.kill()
         begun.append(worker)
@@ -233,7 +233,7 @@ def test_one_that_never_gets_ready_is_no_result_of_a_run() -> None:
     cell = Cell(memory=1)
     with pytest.raises(
         CannotBegin,
-        match=r"^no worker process can begin here: the process .* before it could begin$",
+        match=r"^no worker process can begin here: it holds [0-9,]+ bytes .*, of 1 allowed$",
     ):
         cell.perform(Unit((run(0.001),)), 60.0)
     cell.close()

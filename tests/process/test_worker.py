@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from optbench.engine.processes import CannotBegin, WorkerProcess, in_a_worker, main_left_out
+from optbench.process.worker import CannotBegin, WorkerProcess, in_a_worker, main_left_out
 
 
 def serve(pipe: Any, trail: str, code: str) -> None:

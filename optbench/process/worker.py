@@ -11,23 +11,29 @@ import faulthandler
 import importlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
 from optbench.plain_text import on_a_line
+from optbench.process.fork_servers import context as process_context
+from optbench.process.fork_servers import of_environment, take_over
 
 try:
     import resource
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Set before torch is imported: to change the number of threads in a fork hangs now and then."""
 
 TRAIL_BYTES = 2**16
 """Of last words that are read; anybody may have written there."""
@@ -141,21 +147,29 @@ class WorkerProcess:
         trail: Path,
         *arguments: Any,
         environment: Mapping[str, str] | None = None,
+        may_use_gpu: bool = False,
+        preload: Sequence[str] = (),
     ) -> Self:
-        """Begin ``serve(pipe, trail, *arguments)``, with these variables in its environment."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        # By its name: to import it imports torch, and by then the process can say what goes wrong.
-        name = f"{serve.__module__}:{serve.__qualname__}"
-        # No daemon: the checks of distributed training begin processes of their own.
-        process = context.Process(target=_enter, args=(name, theirs, str(trail), *arguments))
+        """Begin ``serve(pipe, trail, *arguments)`` with one thread and these variables.
+
+        ``may_use_gpu``: it is not forked where there is a GPU. ``preload``: modules that it will
+        import besides that of ``serve``.
+        """
         # Of the process before this one.
         trail.unlink(missing_ok=True)
-        if os.name == "posix":
-            # It would be begun with the first process, and unblock what is held.
-            resource_tracker.ensure_running()
-        with main_left_out(), interrupts_held(), _environment(environment or {}):
-            process.start()
+        variables = {**ONE_THREAD, **(environment or {})}
+        with main_left_out(), _environment(variables), of_environment(serve.__module__, *preload):
+            context = process_context(may_use_gpu=may_use_gpu)
+            ours, theirs = context.Pipe()
+            # By its name: to import it imports torch, and by then it can say what goes wrong.
+            name = f"{serve.__module__}:{serve.__qualname__}"
+            # No daemon: the checks of distributed training begin processes of their own.
+            process = context.Process(
+                target=_enter,
+                args=(name, theirs, str(trail), dict(os.environ), pickle.dumps(arguments)),
+            )
+            with interrupts_held():
+                process.start()
         theirs.close()
         return cls(process, ours, trail)
 
@@ -228,13 +242,18 @@ class WorkerProcess:
             return None
 
 
-def _enter(serve: str, pipe: Connection, trail: str, *arguments: Any) -> None:
+def _enter(
+    serve: str, pipe: Connection, trail: str, variables: dict[str, str], arguments: bytes
+) -> None:
     """In the process itself: until `in_a_worker`, its trail holds what it says."""
+    take_over(variables)
     with Path(trail).open("w", encoding="utf-8") as file:
         print(STARTING, file=file, flush=True)
         os.dup2(file.fileno(), 2)
     module, _, name = serve.partition(":")
-    getattr(importlib.import_module(module), name)(pipe, trail, *arguments)
+    answer = getattr(importlib.import_module(module), name)
+    # What they import may print.
+    answer(pipe, trail, *pickle.loads(arguments))
 
 
 @contextlib.contextmanager
