@@ -19,6 +19,17 @@ class Named(torch.optim.SGD):
         super().__init__(groups, lr)
 
 
+class ForAttention(torch.optim.SGD):
+    """Takes (name, parameter) pairs, and an argument about those of one name."""
+
+    def __init__(self, named_parameters: Any, lr: float = 0.1, n_heads: int = 4) -> None:
+        groups = [
+            {"params": [p], "lr": lr / n_heads if "q_proj" in name else lr}
+            for name, p in named_parameters
+        ]
+        super().__init__(groups, lr)
+
+
 class Flagged(torch.optim.Optimizer):
     """Takes groups with a flag and fills in what they lack."""
 
@@ -74,6 +85,21 @@ class AroundInstance:
         self.base.load_state_dict(state)
 
 
+class NeverInitialized(torch.optim.Optimizer):
+    """Wraps an instance without calling its own base's constructor.
+
+    torch then lacks what it asks for in ``step`` from the first copy on, which marks the class.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, k: int = 2) -> None:
+        self.optimizer, self.k = optimizer, k
+        self.param_groups, self.state = optimizer.param_groups, optimizer.state
+        self.defaults = optimizer.defaults
+
+    def step(self, closure: Any = None) -> Any:
+        return self.optimizer.step(closure)
+
+
 class AroundClass(torch.optim.Optimizer):
     """Wraps a class, which it constructs itself, and needs a closure that its step does not say."""
 
@@ -88,6 +114,79 @@ class AroundClass(torch.optim.Optimizer):
         with torch.enable_grad():
             loss = closure()
         self.base_optimizer.step()
+        return loss
+
+
+class PerturbsByWhatIsThere(torch.optim.Optimizer):
+    """SAM whose first gradients the training loop computes: ``closure(); step(closure)``."""
+
+    def __init__(self, params: Any, lr: float = 0.01, rho: float = 0.05) -> None:
+        super().__init__(params, {"lr": lr, "rho": rho})
+
+    @torch.no_grad()
+    def step(self, closure: Any) -> Any:  # type: ignore[override]
+        params = [p for g in self.param_groups for p in g["params"]]
+        there = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in params]
+        norm = torch.stack([g.norm() for g in there]).norm() + 1e-12
+        starts = [p.clone() for p in params]
+        for p, g in zip(params, there, strict=True):
+            p.add_(self.param_groups[0]["rho"] * g / norm)
+        with torch.enable_grad():
+            loss = closure()
+        for p, start in zip(params, starts, strict=True):
+            p.copy_(start - self.param_groups[0]["lr"] * p.grad)
+        return loss
+
+
+class DifferentiatesGradients(torch.optim.SGD):
+    """Wants backward(create_graph=True), as AdaHessian does."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.sum().backward(retain_graph=True)
+        return super().step(closure)
+
+
+class Reshapes(torch.optim.SGD):
+    """Gives its parameters another shape."""
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data = p.data.reshape(-1)
+        return loss
+
+
+class Widens(torch.optim.SGD):
+    """Gives its parameters another type."""
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data = p.data.double()
+        return loss
+
+
+class Freezes(torch.optim.SGD):
+    """Leaves its parameters without gradients."""
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.requires_grad_(False)
+        return loss
+
+
+class Disables(torch.optim.SGD):
+    """Leaves gradients disabled for all."""
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        torch.set_grad_enabled(False)
         return loss
 
 

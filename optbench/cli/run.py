@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
@@ -170,15 +170,16 @@ def selections(
 
     if rates and tune:
         raise WrongUse("--lr and --tune exclude each other: rates are given, or searched")
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     if rates:
         changes["rates"] = tuple(rates)
     elif tune:
         changes["rates"] = "tuned"
-    if settings:
-        changes["settings"] = parse_settings(settings)
     if ddp is not None:
         changes["ddp"] = ddp
+    if settings:
+        changes["settings"] = parse_settings(settings)
+        _require_named_once(changes)
     if schedules:
         changes["schedules"] = tuple(schedules)
     if seeds is not None:
@@ -204,6 +205,15 @@ def selections(
         Selection.model_validate({**selection.model_dump(), **changes})
         for selection in SUITES[suite or "quick"].selections
     ]
+
+
+def _require_named_once(changes: Mapping[str, Any]) -> None:
+    """Refuse --set with what an option of its own names too."""
+    from optbench.cli.wrong_use import WrongUse
+
+    for name, field in (("lr", "rates"), ("ddp", "ddp")):
+        if name in changes["settings"] and changes.get(field, "tuned") != "tuned":
+            raise WrongUse(f"--set {name}=... and --{name} name the same: leave out one of both")
 
 
 def _fill(

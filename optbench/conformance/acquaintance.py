@@ -14,6 +14,7 @@ import torch
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants
 from optbench.engine.error_text import describe
+from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.builders import BASE, NotAnOptimizer
 from optbench.optimizers.recipe import adopt, default_lr
@@ -145,6 +146,9 @@ def acquaint(
 
 def _fed(subject: Subject, wants: Wants) -> Subject:
     """The subject, fed as it wants, and its row with it."""
+    if wants.closure:
+        first = reads_gradients_first(lambda named: subject.make([p for _, p in named]))
+        wants = replace(wants, gradients_first=first)
     subject.wants = wants
     if subject.row is not None:
         needs = {"sparse"} if wants.sparse else set()
@@ -152,6 +156,7 @@ def _fed(subject: Subject, wants: Wants) -> Subject:
         subject.row = replace(
             subject.row,
             closure=wants.closure,
+            gradients_first=wants.gradients_first,
             sparse_gradients=wants.sparse,
             needs=subject.row.needs | needs,
             defaults={**subject.row.defaults, **subject.settings},

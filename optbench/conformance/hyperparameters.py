@@ -23,6 +23,7 @@ from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits
 from optbench.engine.state import leaves_of
+from optbench.optimizers.builders import sees_names
 
 STEPS = 40
 
@@ -63,6 +64,7 @@ def every_hyperparameter_matters(subject: Subject) -> str:
     elsewhere: list[str] = []
     untried: list[str] = []
     silent: list[str] = []
+    by_name: list[str] = []
     for name, options in candidates.items():
         answer = _matters(subject, name, options)
         if answer is None:
@@ -73,6 +75,8 @@ def every_hyperparameter_matters(subject: Subject) -> str:
             elsewhere.append(f"{name} only to {where}")
         elif isinstance(options[0], bool) and name not in SWITCHES:
             silent.append(name)
+        elif sees_names(subject.factory):
+            by_name.append(name)
         else:
             idle.append(f"{name} (tried {', '.join(map(repr, options))})")
     if idle:
@@ -86,7 +90,7 @@ def every_hyperparameter_matters(subject: Subject) -> str:
                 "call between steps, and which nothing called here"
             )
         raise Broken(text)
-    text = f"{len(candidates) - len(untried) - len(silent)} matter"
+    text = f"{len(candidates) - len(untried) - len(silent) - len(by_name)} matter"
     if elsewhere:
         text += f"; {', '.join(elsewhere)}"
     if rests:
@@ -95,6 +99,8 @@ def every_hyperparameter_matters(subject: Subject) -> str:
         text += (
             f"; no effect of the switches {', '.join(silent)}, which may be about something else"
         )
+    if by_name:
+        text += f"; no effect of {', '.join(by_name)}, which may be about parameters of other names"
     return text + (f"; refused whatever we tried: {', '.join(untried)}" if untried else "")
 
 

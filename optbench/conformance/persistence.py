@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 from typing import Any
 
 import torch
@@ -65,6 +66,16 @@ def _through_pickle(value: Any) -> Any:
     return pickle.load(buffer)
 
 
+def _why(error: Exception) -> str:
+    """What goes wrong in loading, on a line."""
+    if refused := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return (
+            f"its state_dict holds a {refused[1]}, which torch.load refuses unless it is told "
+            "weights_only=False"
+        )
+    return describe(error).splitlines()[0][:160]
+
+
 def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
     tried, refused = [], ""
     for dtype in dtypes:
@@ -82,7 +93,7 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
             lost = _lost(session.optimizer, fresh.optimizer)
             ours = fresh.trace(AFTER)
         except Exception as error:
-            said = describe(error).splitlines()[0][:160]
+            said = _why(error)
             raise Broken(
                 f"cannot be resumed at step {at} with {dtype_name(dtype)} parameters: {said}"
             ) from error

@@ -98,7 +98,12 @@ class Session:
     def take_on(self, optimizer: torch.optim.Optimizer) -> None:
         """Go on with this optimizer, put into train mode where it has modes."""
         self.optimizer = optimizer
-        self._stepper = Stepper(optimizer, self.subject.before_step, steps=self.step)
+        self._stepper = Stepper(
+            optimizer,
+            self.subject.before_step,
+            steps=self.step,
+            gradients_first=self.subject.wants.gradients_first,
+        )
 
     @property
     def has_modes(self) -> bool:

@@ -32,6 +32,8 @@ class Wants:
     """Gradients that can be differentiated again."""
     matrices: bool = False
     """Two-dimensional parameters and no others."""
+    gradients_first: bool = False
+    """Gradients that are there before ``step(closure)``."""
 
     @property
     def evaluates_the_loss(self) -> bool:

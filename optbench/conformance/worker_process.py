@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
-from optbench.engine.processes import in_a_worker
+from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
 
 BEGUN = "begun"
@@ -104,7 +105,7 @@ class _Met:
 
 def _attributes(subject: Subject) -> list[tuple[str, object]]:
     # What copying a class for the first time leaves there is a cache.
-    classes = getattr(subject.factory, "__mro__", ())
+    classes = getattr(inspect.unwrap(subject.factory), "__mro__", ())
     return [pair for cls in classes for pair in vars(cls).items() if pair[0] != "__slotnames__"]
 
 

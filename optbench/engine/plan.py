@@ -88,6 +88,7 @@ NEEDS = {
     "matrices": "no parameter of it is a matrix",
     "only matrices": "not every parameter of it is a matrix",
     "sparse": "its gradients are not sparse",
+    "create_graph": "it wants gradients of backward(create_graph=True), which a run does not give",
     "parts": "its loss cannot be divided among processes",
 }
 

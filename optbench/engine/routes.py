@@ -118,7 +118,10 @@ class Driver:
                 {"params": self._range(lanes, route), **settings[lanes.start]} for lanes in groups
             ]
             made = [optimizer.factory(parameter_groups, **settings[0])]
-        self._steppers = [Stepper(each, optimizer.before_step) for each in made]
+        self._steppers = [
+            Stepper(each, optimizer.before_step, gradients_first=optimizer.gradients_first)
+            for each in made
+        ]
         self._optimizers = made
         self._own_zero_grads = [each.zero_grad for each in self._steppers if each.zero_grad]
         self.has_modes = any(each.has_modes for each in self._steppers)
@@ -228,6 +231,7 @@ class Driver:
         loss = self._evaluate(batch)
         for step in self._live:
             step()
+        self._require_gradients()
         if self._homes:
             self._bring_home()
         return 1, loss
@@ -258,9 +262,16 @@ class Driver:
                 with torch.no_grad():
                     for leaf, saved in zip(self._leaves, before, strict=True):
                         leaf.copy_(saved)
+        self._require_gradients()
         self._bring_home()
         # A step that never asked for a gradient still uses the budget, or it would never end.
         return max(1, evaluations), None
+
+    def _require_gradients(self) -> None:
+        """Fail where no training loop could go on."""
+        if not torch.is_grad_enabled():
+            torch.set_grad_enabled(True)
+            raise RuntimeError("its step leaves gradients disabled, for all that comes after it")
 
     def _bring_home(self) -> None:
         """Follow an optimizer that assigns ``p.data`` instead of writing into it.
@@ -269,11 +280,17 @@ class Driver:
         would show a run that stands still.
         """
         for view, home in self._homes:
-            if view.data_ptr() != home.data_ptr():
+            if not view.requires_grad:
+                raise RuntimeError("its step leaves a parameter with requires_grad=False")
+            if view.data_ptr() != home.data_ptr() or view.shape != home.shape:
                 if view.shape != home.shape:
                     raise RuntimeError(
                         f"the optimizer gave a parameter of shape {tuple(home.shape)} "
                         f"the shape {tuple(view.shape)}"
+                    )
+                if view.dtype != home.dtype:
+                    raise RuntimeError(
+                        f"the optimizer gave a parameter of {home.dtype} the type {view.dtype}"
                     )
                 home.copy_(view.detach())
                 view.data = home

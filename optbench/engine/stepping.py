@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optbench.engine.as_found import same_random_numbers, torch_as_found
 from optbench.engine.state import leaves_of
-from optbench.optimizers.builders import BeforeStep
+from optbench.optimizers.builders import BeforeStep, Named
 
 Closure = Callable[[], Any]
 
@@ -29,6 +30,8 @@ class Stepper:
         As `optbench.optimizers.Optimizer.before_step`.
     steps : int
         Number of steps that were taken before: a hook goes on counting from there.
+    gradients_first : bool
+        As `optbench.optimizers.Optimizer.gradients_first`.
 
     Attributes
     ----------
@@ -39,7 +42,12 @@ class Stepper:
     """
 
     def __init__(
-        self, optimizer: Any, before_step: BeforeStep | None = None, *, steps: int = 0
+        self,
+        optimizer: Any,
+        before_step: BeforeStep | None = None,
+        *,
+        steps: int = 0,
+        gradients_first: bool = False,
     ) -> None:
         self.optimizer = optimizer
         kind = type(optimizer)
@@ -48,6 +56,7 @@ class Stepper:
         self.zero_grad: Callable[[], None] | None = optimizer.zero_grad if own else None
         self._before_step = before_step
         self._steps = steps
+        self._gradients_first = gradients_first
         if self.has_modes:
             optimizer.train()
 
@@ -57,6 +66,8 @@ class Stepper:
         Gives what the optimizer's ``step`` returns.
         """
         if closure is not None:
+            if self._gradients_first:
+                closure()
             return self.optimizer.step(closure)
         if self._before_step is not None:
             self._before_step(self.optimizer, self._steps)
@@ -108,6 +119,36 @@ class _Kept:
                 entry.update(values)
             for tensor, value in self._tensors:
                 tensor.copy_(value)
+
+
+def reads_gradients_first(make: Callable[[Named], Any]) -> bool:
+    """Whether ``step(closure)`` uses gradients that were there before it calls the closure.
+
+    As some implementations of SAM (Foret et al. 2021, Algorithm 1) do, whose README computes the
+    first gradients in the training loop: ``closure(); optimizer.step(closure)``. Where a step fails
+    here, it does not.
+    """
+    ends = []
+    for factor in (1.0, -3.0):
+        leaf = torch.nn.Parameter(torch.tensor([[0.5, -1.0], [2.0, 0.25]]))
+        try:
+            with torch_as_found():
+                same_random_numbers()
+                stepper = Stepper(make([("layers.0.weight", leaf)]))
+
+                def closure(leaf: Tensor = leaf, stepper: Stepper = stepper) -> Tensor:
+                    stepper.optimizer.zero_grad()
+                    loss = leaf.pow(4).sum()
+                    loss.backward()
+                    return loss.detach()
+
+                leaf.grad = torch.full_like(leaf, 0.1 * factor)
+                stepper.step(closure)
+        # It is anybody's code; what it raises is said where it is trained.
+        except (Exception, SystemExit):  # noqa: BLE001
+            return False
+        ends.append(leaf.detach())
+    return not torch.equal(*ends)
 
 
 def moved(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> Tensor:

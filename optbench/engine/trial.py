@@ -14,12 +14,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.compiling import uncompiled
 from optbench.engine.lanes import advance
-from optbench.engine.processes import WorkerProcess, in_a_worker
+from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
+from optbench.process.worker import WorkerProcess, in_a_worker
 
 START_S = 120.0
 """Seconds for a process to import torch and the class's package."""
@@ -40,16 +43,20 @@ class Needs:
     """How a class has to be run."""
 
     closure: bool = False
+    gradients_first: bool = False
     sparse_gradients: bool = False
     only_matrices: bool = False
+    create_graph: bool = False
 
     def of(self, row: Optimizer) -> Optimizer:
         """The row with these needs."""
         needs = {"only matrices"} if self.only_matrices else set()
         needs |= {"sparse"} if self.sparse_gradients else set()
+        needs |= {"create_graph"} if self.create_graph else set()
         return replace(
             row,
             closure=row.closure or self.closure,
+            gradients_first=row.gradients_first or self.gradients_first,
             sparse_gradients=row.sparse_gradients or self.sparse_gradients,
             needs=row.needs | needs,
         )
@@ -68,14 +75,42 @@ TRIALS = (
 def found_by_trying(row: Optimizer, settings: Mapping[str, Any]) -> Needs | None:
     """The first needs under which a class takes a few steps; None where it never does."""
     for needs, problem in TRIALS:
-        try:
-            with torch_as_found(), uncompiled():
-                advance(needs.of(row), PROBLEMS[problem], [settings], [0], BUDGET)
-        # Whatever it raises, these needs are not met.
-        except (Exception, SystemExit):  # noqa: BLE001
+        if not _steps(needs.of(row), problem, settings):
             continue
-        return needs
-    return None
+        if needs.sparse_gradients and _steps(row, problem, settings):
+            return None  # what it did not take is the shapes of the others
+        return replace(needs, gradients_first=gradients_come_first(needs.of(row), settings))
+    return Needs(create_graph=True) if _steps_in_a_graph(row, settings) else None
+
+
+def gradients_come_first(row: Optimizer, settings: Mapping[str, Any]) -> bool:
+    """Whether a row that takes a closure uses gradients that were there before it calls that."""
+    return row.closure and reads_gradients_first(lambda named: row.make(named, settings))
+
+
+def _steps(row: Optimizer, problem: str, settings: Mapping[str, Any]) -> bool:
+    try:
+        with torch_as_found(), uncompiled():
+            advance(row, PROBLEMS[problem], [settings], [0], BUDGET)
+    # Whatever it raises, what it was given is not what it needs.
+    except (Exception, SystemExit):  # noqa: BLE001
+        return False
+    return True
+
+
+def _steps_in_a_graph(row: Optimizer, settings: Mapping[str, Any]) -> bool:
+    """Whether it steps where its gradients can be differentiated again."""
+    weight = torch.nn.Parameter(torch.tensor([[0.5, -1.0], [2.0, 0.25]]))
+    try:
+        with torch_as_found(), uncompiled():
+            optimizer = row.make([("layers.0.weight", weight)], settings)
+            for _ in range(2):
+                optimizer.zero_grad()
+                weight.pow(4).sum().backward(create_graph=True)
+                optimizer.step()
+    except (Exception, SystemExit):  # noqa: BLE001
+        return False
+    return True
 
 
 def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:

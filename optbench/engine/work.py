@@ -16,7 +16,7 @@ from optbench.engine.data_parallel import perform_together
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.trial import found_by_trying
+from optbench.engine.trial import found_by_trying, gradients_come_first
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import without_schedule
@@ -99,11 +99,13 @@ def _done(runs: list[Run], certify: bool) -> list[Result]:
     """The runs of a unit, or whatever it raises."""
     name = runs[0].optimizer
     optimizer = _certified(name) if certify else OPTIMIZERS[name]
+    settings = told_to_the_factory(runs[0].settings)
+    if optimizer.adopted and gradients_come_first(optimizer, settings):
+        optimizer = replace(optimizer, gradients_first=True)
     try:
         return _advanced(optimizer, runs)
     except Exception:
         # A class that failed on plain gradients may need a closure, or sparse ones.
-        settings = told_to_the_factory(runs[0].settings)
         needs = found_by_trying(optimizer, settings) if optimizer.adopted else None
         if needs is None or not (needs.closure or needs.sparse_gradients):
             raise

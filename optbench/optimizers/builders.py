@@ -45,6 +45,11 @@ def is_builder(factory: Callable[..., Any]) -> bool:
     return next(iter(inspect.signature(factory).parameters), "") in NAMES
 
 
+def sees_names(factory: Callable[..., Any]) -> bool:
+    """Whether the class itself learns the parameters' names, and may treat some by theirs."""
+    return isinstance(factory, OfModel) or is_builder(inspect.unwrap(factory))
+
+
 def construct(factory: Callable[..., Any], named: Named, settings: Mapping[str, Any]) -> Any:
     """Make an optimizer by a class, a factory of parameters, or a builder.
 
@@ -274,6 +279,18 @@ class OfModel(_Adapter):
                 owner = owner.get_submodule(part)
             owner.register_parameter(last, parameter)
         return self.__wrapped__(model, **settings)
+
+
+PARAMETERS, MODEL = frozenset(("params", "parameters")), frozenset(("model", "module"))
+"""Names of a constructor's parameter for the parameters, and for the model."""
+
+
+def wants_parameters_and_model(factory: Callable[..., Any]) -> bool:
+    """Whether a class must be given both, as no adapter does."""
+    cls = inspect.unwrap(factory)
+    arguments = inspect.signature(cls).parameters.values()
+    demanded = {p.name for p in arguments if p.default is p.empty}
+    return inspect.isclass(cls) and bool(demanded & PARAMETERS) and bool(demanded & MODEL)
 
 
 def adapted(cls: type) -> Callable[..., Any]:

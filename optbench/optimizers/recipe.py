@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -83,6 +83,9 @@ class Optimizer:
     closure : bool
         ``step`` must be given a closure. Such a run's clock advances by the gradient
         evaluations that the step asked for.
+    gradients_first : bool
+        ``step(closure)`` uses gradients that the training loop has computed before, as in
+        ``closure(); optimizer.step(closure)``; both evaluations count.
     sparse_gradients : bool
         The optimizer is handed sparse gradients.
     stochastic : bool
@@ -107,6 +110,7 @@ class Optimizer:
     cite: str
     needs: frozenset[str] = frozenset()
     closure: bool = False
+    gradients_first: bool = False
     sparse_gradients: bool = False
     stochastic: bool = False
     oracle: str = ""
@@ -156,6 +160,7 @@ class Optimizer:
         settings = {**self.defaults, **(overrides or {})}
         told = told_to_the_factory(settings)
         self._check_names(told)
+        self._check_tuples(told)
         lr = settings.get("lr", 0.0)
         if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < float("inf"):
             raise WrongHyperparameter(
@@ -163,15 +168,12 @@ class Optimizer:
             )
         try:
             made = self.make(builders.torch_names([torch.nn.Parameter(torch.zeros(2, 2))]), told)
-        except builders.NoBase as error:
-            raise WrongHyperparameter(f"{self.name} {error}") from error
         # A factory is anybody's code: whatever it raises is its refusal, passed on in words.
         except (Exception, SystemExit) as error:
-            given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
-            text = f"{self.name} refuses ({given}): {said(error)}"
-            if self.adopted and not overrides:
+            text = self._refusal(error, told)
+            if self.adopted and not overrides and text.startswith("refuses"):
                 text += " (a function of named_parameters can construct it: docs/extending.md)"
-            raise WrongHyperparameter(text) from error
+            raise WrongHyperparameter(f"{self.name} {text}") from error
         if LR_SCHEDULE in settings:
             self._check_schedule(settings[LR_SCHEDULE], made)
         if DDP in settings:
@@ -182,6 +184,13 @@ class Optimizer:
         """An instance over (name, parameter) pairs; ``settings`` are the factory's."""
         made: torch.optim.Optimizer = builders.construct(self.factory, named, settings)
         return made
+
+    def not_taken(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that the factory takes no hyperparameter of."""
+        parameters = inspect.signature(self.factory).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return []
+        return [name for name in names if name not in self.hyperparameters]
 
     def defaults_of(self, *names: str) -> dict[str, Any]:
         """Those of the defaults that there are."""
@@ -231,16 +240,54 @@ class Optimizer:
             raise WrongHyperparameter(f"{DDP} is a number of processes, 2 or more, not {world!r}")
 
     def _check_names(self, settings: Mapping[str, Any]) -> None:
+        for name in self.not_taken(settings):
+            raise WrongHyperparameter(
+                f"{self.name} takes no hyperparameter {shown(name)}; "
+                f"it takes {', '.join(self.hyperparameters) or 'none at all'}"
+            )
+
+    def _check_tuples(self, settings: Mapping[str, Any]) -> None:
         parameters = inspect.signature(self.factory).parameters
-        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return
-        taken = self.hyperparameters
-        for name in settings:
-            if name not in taken:
-                raise WrongHyperparameter(
-                    f"{self.name} takes no hyperparameter {shown(name)}; "
-                    f"it takes {', '.join(taken)}"
-                )
+        for name, value in settings.items():
+            default = self.defaults.get(name, parameters[name].default if name in parameters else 0)
+            if value is None or not _is_numbers(default) or _is_like(value, default):
+                continue
+            count = len(default)
+            example = ",".join(map(repr, default)) + ("," if count == 1 else "")
+            raise WrongHyperparameter(
+                f"{self.name}: {name} must be {count} number{'s' * (count > 1)}, such as "
+                f"--set {name}={example}, not {shown(value)}"
+            )
+
+    def _refusal(self, error: BaseException, told: Mapping[str, Any]) -> str:
+        """Why the factory made nothing of these hyperparameters, to be read after its name."""
+        if builders.wants_parameters_and_model(self.factory):
+            return (
+                "wants the model and its parameters both, which only a function of "
+                "named_parameters can give it (docs/extending.md)"
+            )
+        if isinstance(error, builders.NoBase):
+            return str(error)
+        lacking = [name for name in self.required if name not in (*told, builders.BASE)]
+        if lacking and isinstance(error, TypeError):
+            example = " ".join(f"--set {name}=..." for name in lacking)
+            return f"needs {', '.join(lacking)}, without a default: {example}"
+        given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
+        return f"refuses ({given}): {said(error)}"
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether it is a tuple of numbers, as the default of betas is."""
+    return isinstance(value, tuple) and bool(value) and all(type(v) in (int, float) for v in value)
+
+
+def _is_like(value: Any, numbers: tuple[float, ...]) -> bool:
+    """Whether a value can stand for these numbers: as many, some of which may be None."""
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == len(numbers)
+        and all(each is None or type(each) in (int, float) for each in value)
+    )
 
 
 def adopt(obj: Any, name: str) -> Optimizer:
@@ -265,6 +312,11 @@ def adopt(obj: Any, name: str) -> Optimizer:
         before, closure = getattr(obj, "before_step", None), getattr(obj, "closure", False)
     else:
         optimizer = optimizer_class(obj, name)
+        if wanted := demanded_by_step(optimizer):
+            raise NotAdoptable(
+                f"the step of {name!r} wants {wanted}, and a training loop gives it a closure or "
+                "nothing: a subclass whose step takes a closure can be run"
+            )
         factory = builders.adapted(optimizer)
         before, closure = builders.hook_of(optimizer), wants_closure(optimizer)
     lr = default_lr(factory)
@@ -303,6 +355,18 @@ def wants_closure(optimizer: type) -> bool:
     """Whether ``step`` has a parameter ``closure`` without a default."""
     closure = inspect.signature(optimizer.step).parameters.get("closure")  # type: ignore[attr-defined]
     return closure is not None and closure.default is closure.empty
+
+
+OF_A_STEP = frozenset(("loss", "losses", "grad", "grads", "gradient", "gradients"))
+"""Names of what some steps want in place of a closure, which may be called anything else."""
+
+
+def demanded_by_step(optimizer: type) -> str:
+    """What ``step`` must be given first, where that is plainly no closure; else nothing."""
+    first = next(iter(list(inspect.signature(optimizer.step).parameters.values())[1:]), None)  # type: ignore[attr-defined]
+    if first is None or first.default is not first.empty or first.kind is first.VAR_POSITIONAL:
+        return ""
+    return first.name if first.name in OF_A_STEP else ""
 
 
 def optimizer_class(obj: Any, name: str) -> type[torch.optim.Optimizer]:

@@ -336,6 +336,17 @@ class CannotBeLoaded(Momentum):
         raise KeyError("what-is-this")
 
 
+class Schedule:
+    """What an optimizer may keep in its groups, to torch.load's displeasure."""
+
+
+class KeepsAnObject(Momentum):
+    def __init__(self, params: Any, lr: float = 0.1, **rest: Any) -> None:
+        super().__init__(params, lr, **rest)
+        for group in self.param_groups:
+            group["schedule"] = Schedule()
+
+
 class CountsTo2048(Momentum):
     def update(self, p: Tensor, group: dict[str, Any]) -> None:
         super().update(p, group)
@@ -824,6 +835,12 @@ BREACHES = (
     Breach(LOADS, CannotBeLoaded, ("cannot be resumed at step 301", "what-is-this"), also(FAR)),
     Breach(FAR, CountsTo2048, ("loaded at step 2101", "by up to")),
     Breach(COPIES, RefusesToBeCopied, ("deepcopy fails: TypeError: one of a kind",)),
+    Breach(
+        LOADS,
+        KeepsAnObject,
+        ("its state_dict holds a test_contract_checks.Schedule", "weights_only=False"),
+        also(FAR),
+    ),
     Breach(COPIES, BuffersById, ("a copy by deepcopy goes another way",), also(LOADS, FAR)),
     Breach(
         "a_parameter_without_a_gradient_is_untouched",

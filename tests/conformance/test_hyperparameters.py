@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from odd_constructors import ForAttention
 from torch import Tensor
 
 from optbench.conformance.acquaintance import acquaint
@@ -158,6 +159,12 @@ def test_a_buffer_of_gradients_that_nothing_reads_is_not_read_by_the_user() -> N
     verdict = examined(AveragesGradientsForNothing)
     assert verdict.status is Status.BROKEN
     assert "momentum (tried" in verdict.text
+
+
+def test_what_is_about_parameters_of_another_name_is_said_and_no_accusation() -> None:
+    said = examined(ForAttention)
+    assert said.status is Status.KEPT
+    assert "no effect of n_heads, which may be about parameters of other names" in said.text
 
 
 def test_a_method_that_nobody_called_is_named() -> None:

@@ -340,12 +340,23 @@ def test_a_verdict_does_not_depend_on_what_was_held_before(folder: Path) -> None
     )
 
 
+def test_what_a_copy_does_to_a_wrapper_is_held_against_copies_alone() -> None:
+    question = Question(
+        "odd_constructors:NeverInitialized", settings=(("base_optimizer", "torch.optim:SGD"),)
+    )
+    checks = choose(["deepcopies_*", "zero_gradients_*", "neighbours_*"])
+    verdicts = [v for v in examine_all([question], checks, jobs=1) if isinstance(v, Verdict)]
+    assert {v.check for v in verdicts if v.status is Status.BROKEN} == {COPIES}
+    assert len(verdicts) == 3
+
+
 def test_what_fails_by_one_cause_is_held_again_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[object] = []
     real = workers._Worker.begin
-    monkeypatch.setattr(workers._Worker, "begin", lambda *a: (begun.append(a), real(*a))[1])
+    begin = lambda *a, **k: (begun.append(a), real(*a, **k))[1]  # noqa: E731
+    monkeypatch.setattr(workers._Worker, "begin", begin)
     said = examined("hostile:Breaks", checks=choose(["groups_*", "neighbours_*", "bits_*"]))
     assert {v.status for v in said.verdicts} == {Status.BROKEN}
     assert len({v.cause for v in said.verdicts}) == 1

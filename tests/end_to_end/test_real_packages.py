@@ -34,6 +34,7 @@ class Package:
     settings: dict[str, Any] = field(default_factory=dict)
     problem: str = "rosenbrock-2d"
     closure: bool = False
+    gradients_first: bool = False
     before_step: Callable[[Any, int], None] | None = None
     dtype: torch.dtype = torch.float64
 
@@ -94,6 +95,7 @@ PACKAGES = (
         lambda c, p: c(p, torch.optim.SGD, lr=1e-3),
         {"base_optimizer": SGD, "lr": 1e-3},
         closure=True,
+        gradients_first=True,
     ),
     Package(
         "torch_optimizer:Lookahead",
@@ -152,6 +154,8 @@ def plain_loop(
     step = 0
     while evaluations < STEPS:
         if package.closure:
+            if package.gradients_first:
+                closure()
             optimizer.step(closure)
         else:
             closure()

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from odd_constructors import PerturbsByWhatIsThere
 
 from optbench.engine import trial
 from optbench.engine.plan import NothingToRun, Selection, plan
@@ -10,6 +12,7 @@ from optbench.engine.runs import Status
 from optbench.engine.trial import Needs, found_by_trying, tried_apart
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.problems import PROBLEMS
 
 SGD = {"base_optimizer": "torch.optim:SGD"}
 
@@ -25,10 +28,14 @@ SGD = {"base_optimizer": "torch.optim:SGD"}
         ("odd_constructors:AroundClass", SGD, Needs(closure=True)),
         ("odd_constructors:AroundInstance", SGD, Needs()),
         ("odd_constructors:CalledBetween", {}, Needs()),
+        ("odd_constructors:PerturbsByWhatIsThere", {}, Needs(gradients_first=True)),
+        ("odd_constructors:DifferentiatesGradients", {}, Needs(create_graph=True)),
+        # It steps on vectors, be their gradients sparse or not.
+        ("odd_constructors:Reshapes", {}, None),
     ],
 )
 def test_what_a_class_needs_is_found_by_trying(
-    name: str, settings: dict[str, Any], needs: Needs
+    name: str, settings: dict[str, Any], needs: Needs | None
 ) -> None:
     row = OPTIMIZERS[name]
     assert found_by_trying(row, row.settings(settings)) == needs
@@ -73,6 +80,57 @@ def test_a_worker_finds_out_that_a_class_wants_a_closure() -> None:
     results = perform(Unit(plan([selection]).runs))
     assert [result.status for result in results] == [Status.OK, Status.OK]
     assert all(result.final_gap < result.initial_gap for result in results)
+
+
+def test_who_wants_a_graph_is_left_out_with_the_reason() -> None:
+    selection = Selection(
+        optimizers=("odd_constructors:DifferentiatesGradients",), problems=("quadratic",)
+    )
+    with pytest.raises(NothingToRun, match=r"gradients of backward\(create_graph=True\)"):
+        plan([selection], try_out=lambda name, s: found_by_trying(OPTIMIZERS[name], s))
+
+
+def test_gradients_that_the_loop_has_to_compute_first_are_there_and_count() -> None:
+    """Against a loop of one's own: two evaluations a step, none on gradients of the last one."""
+    selection = Selection(
+        optimizers=("odd_constructors:PerturbsByWhatIsThere",),
+        problems=("quadratic",), seeds=(0,), budget=40, settings={"lr": 0.01},
+    )  # fmt: skip
+    (result,) = perform(Unit(plan([selection], dtype="float64").runs))
+    problem = PROBLEMS["quadratic"].bind(torch.float64, torch.device("cpu"))
+    start = problem.start(problem.generators(0)[0])
+    params = {n: torch.nn.Parameter(torch.as_tensor(v[None])) for n, v in start.items()}
+    optimizer = PerturbsByWhatIsThere(list(params.values()), lr=0.01)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = problem.loss(params, None).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(20):
+        closure()
+        optimizer.step(closure)
+    assert result.final_gap == pytest.approx(float(closure().detach()) - problem.minimum, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Reshapes", "the shape (200,)"),
+        ("Widens", "the type torch.float64"),
+        ("Freezes", "requires_grad=False"),
+        ("Disables", "leaves gradients disabled"),
+    ],
+)
+def test_a_step_after_which_no_loop_could_go_on_is_a_failure(name: str, words: str) -> None:
+    selection = Selection(
+        optimizers=(f"odd_constructors:{name}",), problems=("matrix-completion",), seeds=(0,),
+        budget=10,
+    )  # fmt: skip
+    (result,) = perform(Unit(plan([selection]).runs[:1]))
+    assert result.status is Status.FAILED
+    assert words in (result.error or "")
 
 
 def test_a_class_without_a_rate_runs_at_its_settings_and_is_not_tuned() -> None:
