@@ -198,6 +198,43 @@ class OfTheModel(torch.optim.SGD):
         self.names = [name for name, _ in model.named_parameters()]
 
 
+class OfTheModelAndItsParameters(torch.optim.SGD):
+    """Takes both, and another optimizer."""
+
+    def __init__(self, model: nn.Module, params: Any, base_optimizer: Any, lr: float = 0.1) -> None:
+        super().__init__(params, lr)
+        self.model, self.base_optimizer = model, base_optimizer
+
+
+class Demanding(torch.optim.SGD):
+    """Has no default for what only its user knows."""
+
+    def __init__(self, params: Any, num_data: int, k: int, lr: float = 0.1) -> None:
+        super().__init__(params, lr)
+        self.num_data, self.k = num_data, k
+
+
+class Nothing(torch.optim.SGD):
+    """Takes no hyperparameter."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, 0.05)
+
+
+class StepsOnItsLoss(torch.optim.SGD):
+    """Its step wants the loss, not a closure."""
+
+    def step(self, loss: Any) -> None:  # type: ignore[override]
+        super().step()
+
+
+class StepsOnAFunction(torch.optim.SGD):
+    """Its step wants a closure and calls it otherwise."""
+
+    def step(self, evaluate: Any) -> Any:
+        return super().step(evaluate)
+
+
 class OnlyMatrices(torch.optim.SGD):
     """Says in its step, not in its constructor, that it takes nothing else."""
 
@@ -268,6 +305,11 @@ class HangsInItsStep(torch.optim.SGD):
         import threading
 
         threading.Event().wait()
+
+
+def demanding(named_parameters: Any, alpha: float) -> torch.optim.Optimizer:
+    """A builder with a hyperparameter that has no default."""
+    return torch.optim.SGD([p for _, p in named_parameters], lr=alpha)
 
 
 def mine(named_parameters: Any, lr: float = 0.1) -> torch.optim.Optimizer:

@@ -11,6 +11,7 @@ from optbench.cli.compare import (
     InstallOption,
     LimitOption,
     PathOption,
+    ProblemOption,
     RepoOption,
     SeedsOption,
     TargetOption,
@@ -35,6 +36,7 @@ def bisect(
     install: InstallOption = None,
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
+    problem: ProblemOption = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Every commit that was tried.")
     ] = None,
@@ -51,7 +53,7 @@ def bisect(
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
     wanted, _ = read_wanted(
-        good, bad, optimizer, repo, path, install, [on], None, None, limit, seeds
+        good, bad, optimizer, repo, path, install, [on], None, None, limit, seeds, problem
     )
     quiet = str(json_file) == "-"
     with doing("starting") as show:

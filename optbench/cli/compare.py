@@ -60,6 +60,17 @@ LimitOption = Annotated[
     float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a probe may take.")
 ]
 
+ProblemOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--problem",
+        "-p",
+        metavar="NAME",
+        help="Train on this problem only, or those that fit this pattern. Repeat.",
+        show_default="all that fit the optimizer",
+    ),
+]
+
 SeedsOption = Annotated[
     int,
     typer.Option("--seeds", min=2, max=1000, help="Most pairs of runs on a problem."),
@@ -116,6 +127,7 @@ def compare(
     ] = None,
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
+    problem: ProblemOption = None,
     compiled: Annotated[
         bool,
         typer.Option("--compile", help="Compare the maths with torch.compile on, too."),
@@ -138,7 +150,7 @@ def compare(
     from optbench.compare.contest import compare as contest
 
     wanted, words = read_wanted(
-        base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds
+        base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds, problem
     )
     wanted = replace(wanted, compiled=compiled)
     files = (json_file, markdown_file, html_file)
@@ -190,6 +202,7 @@ def read_wanted(
     fail_on: list[str] | None,
     limit: float,
     seeds: int,
+    problems: list[str] | None = None,
 ) -> tuple[Wanted, frozenset[str]]:
     """What was asked for, with what the repository's own table says where the user is silent."""
     from optbench.cli.wrong_use import WrongUse
@@ -223,8 +236,23 @@ def read_wanted(
         settings=parse_settings(settings or []),
         limit_s=limit,
         seeds=seeds,
+        problems=_problems(problems or []),
     )
     return wanted, frozenset(words) - {"none"}
+
+
+def _problems(patterns: list[str]) -> tuple[str, ...]:
+    """The names of problems that the patterns fit."""
+    if not patterns:
+        return ()
+    from optbench.cli.wrong_use import WrongUse
+    from optbench.compare.convergence import PROBLEMS_OF
+    from optbench.registry import fits
+
+    for pattern in patterns:
+        if not any(fits(name, pattern) for name in PROBLEMS_OF):
+            raise WrongUse(f"--problem {pattern}: comparisons train on {', '.join(PROBLEMS_OF)}")
+    return tuple(n for n in PROBLEMS_OF if any(fits(n, pattern) for pattern in patterns))
 
 
 def _listed(given: list[str] | None) -> list[str]:

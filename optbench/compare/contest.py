@@ -62,6 +62,8 @@ class Wanted:
         Seconds that a probe may take.
     seeds : int
         The most pairs of runs on a problem.
+    problems : tuple of str
+        Of `optbench.compare.convergence.PROBLEMS_OF`, to train on; all that fit without any.
     compiled : bool
         The maths is compared with torch.compile on; without, steps run as they are written there.
     """
@@ -76,6 +78,7 @@ class Wanted:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit_s: float = LIMIT_S
     seeds: int = MOST_SEEDS
+    problems: tuple[str, ...] = ()
     compiled: bool = False
 
     def tree(self, source: Source, folder: Path) -> Tree:
@@ -260,7 +263,9 @@ def compare_one(
         maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
     )
     if "convergence" in wanted.rungs and trainable:
-        row = compare_convergence(sides, row, base, head, tell, wanted.seeds)
+        row = compare_convergence(
+            sides, row, base, head, tell, wanted.seeds, wanted.problems
+        )
     if maths.verdict is not MathsVerdict.BROKEN:
         if "speed" in wanted.rungs:
             tell("speed")

@@ -75,8 +75,9 @@ def compare_convergence(
     head: Description,
     tell: Callable[[str], None],
     most_seeds: int = MOST_SEEDS,
+    problems: Sequence[str] = (),
 ) -> OptimizerComparison:
-    """The row with its verdict on convergence."""
+    """The row with its verdict on convergence; on all problems that fit unless some are named."""
     if not (base.trainable and head.trainable):
         return replace(
             row,
@@ -92,7 +93,14 @@ def compare_convergence(
         )
     suffix = "".join(f", {name}={value}" for name, value in under.items())
     defaults = (float(base.hyperparameters["lr"]), float(head.hyperparameters["lr"]))
-    names = _fitting(base)
+    names = [name for name in _fitting(base) if not problems or name in problems]
+    if not names:
+        return replace(
+            row,
+            convergence=ConvergenceVerdict.INCONCLUSIVE,
+            convergence_text=f"none of the problems that were asked for fits it: "
+            f"{', '.join(_fitting(base))} would",
+        )
     questions: list[_Open] = []
     failures: list[str] = []
     for name in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -132,9 +132,12 @@ def plan(
     device = device_name(device)
     runs: dict[Run, None] = {}
     left_out: dict[tuple[str, str], str] = {}
-    for selection in selections:
-        optimizers = OPTIMIZERS.select(*selection.optimizers)
-        problems = PROBLEMS.select(*selection.problems)
+    chosen = [
+        (each, OPTIMIZERS.select(*each.optimizers), PROBLEMS.select(*each.problems))
+        for each in selections
+    ]
+    _require_taken(chosen)
+    for selection, optimizers, problems in chosen:
         for optimizer in optimizers:
             if optimizer.adopted and try_out is not None:
                 settings = optimizer.settings(selection.settings)
@@ -177,6 +180,31 @@ def plan(
         reasons = [f"{o} on {p}: {why}" for (o, p), why in left_out.items()]
         raise NothingToRun("nothing to run: " + "; ".join(reasons[:3]))
     return Plan(tuple(runs), left_out)
+
+
+def _require_taken(chosen: Sequence[tuple[Selection, list[Optimizer], list[Problem]]]) -> None:
+    """Name all at once that do not take what is set; of one by itself its own settings say more."""
+    lacking: dict[str, dict[str, None]] = {}
+    for selection, optimizers, problems in chosen:
+        names = dict.fromkeys(told_to_the_factory(selection.settings))
+        names |= {"lr": None} if isinstance(selection.rates, tuple) else {}
+        for optimizer in optimizers:
+            if any(optimizer.needs <= problem.traits for problem in problems):
+                for name in optimizer.not_taken(names):
+                    lacking.setdefault(optimizer.name, {})[name] = None
+    if len(lacking) < 2:
+        return
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for optimizer_name, missing in lacking.items():
+        alike.setdefault(tuple(missing), []).append(optimizer_name)
+    whose = "; ".join(
+        f"{', '.join(those)} take{'s' * (len(those) == 1)} no hyperparameter "
+        + " or ".join(map(shown, missing))
+        for missing, those in alike.items()
+    )
+    raise WrongHyperparameter(
+        f"{whose} (every optimizer of a command is given what is set: run those in another)"
+    )
 
 
 def choices(

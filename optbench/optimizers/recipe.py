@@ -155,10 +155,13 @@ class Optimizer:
             Where the optimizer takes no such hyperparameter or refuses the value, where a
             schedule cannot set its learning rate, or where ``ddp`` is no number of processes.
         UnknownName, NotAdoptable
-            Where ``lr_schedule`` names no schedule.
+            Where ``lr_schedule`` names no schedule; where ``step`` of a class wants what no
+            training loop gives it.
         """
         settings = {**self.defaults, **(overrides or {})}
         told = told_to_the_factory(settings)
+        if self.adopted:
+            self._check_step()
         self._check_names(told)
         self._check_tuples(told)
         lr = settings.get("lr", 0.0)
@@ -239,6 +242,13 @@ class Optimizer:
         if type(world) is not int or world < 2:
             raise WrongHyperparameter(f"{DDP} is a number of processes, 2 or more, not {world!r}")
 
+    def _check_step(self) -> None:
+        if wanted := demanded_by_step(inspect.unwrap(self.factory)):
+            raise NotAdoptable(
+                f"the step of {self.name} wants {wanted}, and a training loop gives it a closure "
+                "or nothing: a subclass of it whose step takes a closure can be run"
+            )
+
     def _check_names(self, settings: Mapping[str, Any]) -> None:
         for name in self.not_taken(settings):
             raise WrongHyperparameter(
@@ -271,7 +281,9 @@ class Optimizer:
         lacking = [name for name in self.required if name not in (*told, builders.BASE)]
         if lacking and isinstance(error, TypeError):
             example = " ".join(f"--set {name}=..." for name in lacking)
-            return f"needs {', '.join(lacking)}, without a default: {example}"
+            builder = ", or a function of named_parameters that constructs it (docs/extending.md)"
+            text = f"has no default for {', '.join(lacking)}: {example}"
+            return text + builder if self.adopted else text
         given = ", ".join(f"{name}={shown(value)}" for name, value in told.items())
         return f"refuses ({given}): {said(error)}"
 
@@ -312,11 +324,6 @@ def adopt(obj: Any, name: str) -> Optimizer:
         before, closure = getattr(obj, "before_step", None), getattr(obj, "closure", False)
     else:
         optimizer = optimizer_class(obj, name)
-        if wanted := demanded_by_step(optimizer):
-            raise NotAdoptable(
-                f"the step of {name!r} wants {wanted}, and a training loop gives it a closure or "
-                "nothing: a subclass whose step takes a closure can be run"
-            )
         factory = builders.adapted(optimizer)
         before, closure = builders.hook_of(optimizer), wants_closure(optimizer)
     lr = default_lr(factory)
@@ -361,9 +368,11 @@ OF_A_STEP = frozenset(("loss", "losses", "grad", "grads", "gradient", "gradients
 """Names of what some steps want in place of a closure, which may be called anything else."""
 
 
-def demanded_by_step(optimizer: type) -> str:
+def demanded_by_step(optimizer: Any) -> str:
     """What ``step`` must be given first, where that is plainly no closure; else nothing."""
-    first = next(iter(list(inspect.signature(optimizer.step).parameters.values())[1:]), None)  # type: ignore[attr-defined]
+    step = getattr(optimizer, "step", None)
+    parameters = [] if step is None else list(inspect.signature(step).parameters.values())
+    first = next(iter(parameters[1:]), None)
     if first is None or first.default is not first.empty or first.kind is first.VAR_POSITIONAL:
         return ""
     return first.name if first.name in OF_A_STEP else ""

@@ -171,6 +171,7 @@ CASES: dict[str, tuple[tuple[object, ...], str]] = {
     "rung, nearly": (("main", "--rung", "speeed"), "did you mean speed?"),
     "rung in capitals": (("main", "--rung", "Maths"), "did you mean maths?"),
     "one of two rungs": (("main", "--rung", "maths,time"), "--rung: 'time' is none of maths"),
+    "problem": (("main", "-p", "quadratik"), "--problem quadratik: comparisons train on quadratic"),
     "word": (("main", "--fail-on", "regresed"), "did you mean regressed?"),
     "word like no other": (("main", "--fail-on", "qqq"), "--fail-on: 'qqq' is none of rounding"),
     "quiet word": (("main", "--fail-on", "identical"), "--fail-on: 'identical' is none of"),

@@ -73,6 +73,33 @@ CASES = {
         (*SGD, "--set", "beta=3"),
         "sgd takes no hyperparameter 'beta'; it takes lr, momentum",
     ),
+    "none taken": (
+        ("-o", "odd_constructors:Nothing", *BEALE, "--lr", 0.1),
+        "odd_constructors:Nothing takes no hyperparameter 'lr'; it takes none at all",
+    ),
+    "not taken by several": (
+        (*SGD, "-o", "odd_constructors:Nothing", "-o", "odd_constructors:NoRate", "--lr", 0.1),
+        "error: odd_constructors:Nothing, odd_constructors:NoRate take no hyperparameter 'lr' "
+        "(every optimizer of a command is given what is set: run those in another)",
+    ),
+    "several not taken by several": (
+        ("-o", "adam", "-o", "adamax", "-o", "sgd", *BEALE, "--set", "amsgrad=1", "--set", "k=2"),
+        "error: adam takes no hyperparameter 'k'; adamax, sgd take no hyperparameter 'amsgrad' or "
+        "'k' (every",
+    ),
+    "one number for two": (
+        ("-o", "adam", *BEALE, "--set", "betas=0.9"),
+        "adam: betas must be 2 numbers, such as --set betas=0.9,0.999, not 0.9",
+    ),
+    "words for numbers": (("-o", "adam", *BEALE, "--set", "betas=x,y"), "not 'x,y'"),
+    "not given": (
+        ("-o", "odd_constructors:demanding", *BEALE),
+        "odd_constructors:demanding has no default for alpha: --set alpha=...",
+    ),
+    "a step on the loss": (
+        ("-o", "odd_constructors:StepsOnItsLoss", *BEALE),
+        "the step of odd_constructors:StepsOnItsLoss wants loss, and a training loop gives it",
+    ),
     "refused": (("-o", "adam", *BEALE, "--set", "betas=2,3"), "adam refuses"),
     "negative lr": ((*SGD, "--lr", -1), "sgd: lr must be a finite number >= 0, not -1.0"),
     "lr is nan": ((*SGD, "--lr", "nan"), "sgd: lr must be a finite number >= 0, not nan"),
@@ -82,6 +109,14 @@ CASES = {
     "set without =": ((*SGD, "--set", "momentum"), "--set takes key=value, such as betas=0.9,0.99"),
     "set without key": ((*SGD, "--set", "=1"), "--set takes key=value"),
     "set of no name": ((*SGD, "--set", "a-b=1"), "--set takes key=value"),
+    "lr twice": (
+        (*SGD, "--set", "lr=0.1", "--lr", 0.2),
+        "--set lr=... and --lr name the same: leave out one of both",
+    ),
+    "processes twice": (
+        (*SGD, "--set", "ddp=2", "--ddp", 2),
+        "--set ddp=... and --ddp name the same: leave out one of both",
+    ),
     "lr and tune": ((*SGD, "--lr", 1, "--tune"), "--lr and --tune exclude each other"),
     # how many
     "seeds are a word": ((*SGD, "--seeds", "x"), "seeds are a count (8), a list (3,5,8)"),

@@ -124,7 +124,7 @@ def test_broken_fails_by_default(said: Said) -> None:
 
 
 def test_an_improvement_is_improved(changes: Repository, optbench: Command) -> None:
-    asked = ("-o", "AdamW", "--rung", "convergence")
+    asked = ("-o", "AdamW", "--rung", "convergence", "-p", "quadratic-ill", "-p", "beale")
     said = optbench("compare", "before", "HEAD", *asked, folder=changes.root)
     row = said.of("AdamW")
     assert row["convergence"] == "improved"
@@ -141,7 +141,7 @@ def test_a_mistake_that_a_user_would_feel_is_regressed(
 ) -> None:
     repository = make_repository()
     repository.change("nag", ("grad.add(buffer, alpha", "grad.sub(buffer, alpha"))
-    said = optbench("compare", "HEAD", "-o", "Nesterov", "--rung", "convergence",
+    said = optbench("compare", "HEAD", "-o", "Nesterov", "--rung", "convergence", "-p", "beale",
                     folder=repository.root)  # fmt: skip
     row = said.of("Nesterov")
     assert row["convergence"] == "regressed"

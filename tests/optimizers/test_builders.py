@@ -102,6 +102,59 @@ def test_a_wrapper_without_a_base_says_how_to_name_one(
         made(wrapper, **base)
 
 
+@pytest.mark.parametrize("given", [{}, {"base_optimizer": SGD}])
+def test_a_class_that_wants_the_model_and_its_parameters_is_told_who_can_give_both(
+    given: dict[str, str],
+) -> None:
+    with pytest.raises(WrongHyperparameter) as caught:
+        made(odd.OfTheModelAndItsParameters, **given)
+    assert str(caught.value) == (
+        "odd_constructors:OfTheModelAndItsParameters wants the model and its parameters both, "
+        "which only a function of named_parameters can give it (docs/extending.md)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("obj", "given", "text"),
+    [
+        (odd.demanding, {}, "has no default for alpha: --set alpha=..."),
+        (
+            odd.Demanding,
+            {},
+            "has no default for num_data, k: --set num_data=... --set k=..., or a function of "
+            "named_parameters that constructs it (docs/extending.md)",
+        ),
+        (
+            odd.Demanding,
+            {"num_data": 5},
+            "has no default for k: --set k=..., or a function of named_parameters that "
+            "constructs it (docs/extending.md)",
+        ),
+    ],
+)
+def test_what_has_no_default_is_asked_for(obj: Any, given: dict[str, int], text: str) -> None:
+    with pytest.raises(WrongHyperparameter) as caught:
+        made(obj, **given)
+    assert str(caught.value) == f"odd_constructors:{obj.__name__} {text}"
+
+
+def test_what_has_no_default_can_be_given() -> None:
+    assert made(odd.demanding, alpha=0.3)[0].defaults["lr"] == 0.3
+    assert made(odd.Demanding, num_data=5, k=2)[0].num_data == 5
+
+
+def test_a_step_that_wants_its_loss_is_refused_and_one_whose_closure_has_a_name_is_not() -> None:
+    with pytest.raises(NotAdoptable) as caught:
+        adopted(odd.StepsOnItsLoss).settings()
+    assert str(caught.value) == (
+        "the step of odd_constructors:StepsOnItsLoss wants loss, and a training loop gives it a "
+        "closure or nothing: a subclass of it whose step takes a closure can be run"
+    )
+    for fine in (odd.StepsOnAFunction, odd.AroundClass, odd.mine):
+        needed = {"base_optimizer": SGD} if fine is odd.AroundClass else {}
+        adopted(fine).settings(needed)
+
+
 def test_the_model_itself() -> None:
     optimizer, named = made(odd.OfTheModel, lr=0.3)
     assert optimizer.names == ["layers.0.weight", "layers.0.bias"]

@@ -144,6 +144,29 @@ def test_a_value_that_the_optimizer_refuses_is_passed_on_in_words(
     assert "ValueError: " in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [0.9, "x,y", (0.9,), (0.9, 0.99, 0.999), (0.9, "y"), (0.9, True)])
+def test_what_is_no_tuple_of_as_many_numbers_as_the_default_is_refused(value: Any) -> None:
+    with pytest.raises(WrongHyperparameter) as caught:
+        OPTIMIZERS["adam"].settings({"betas": value})
+    assert str(caught.value) == (
+        f"adam: betas must be 2 numbers, such as --set betas=0.9,0.999, not {value!r}"
+    )
+
+
+def test_only_a_default_that_is_a_tuple_of_numbers_says_what_goes_in_its_place() -> None:
+    def factory(
+        params: Any, lr: float = 0.1, one: Any = (3,), mixed: Any = (None, 1), some: Any = (1, "x")
+    ) -> torch.optim.Optimizer:
+        return torch.optim.SGD(params, lr)
+
+    row = Optimizer("x", factory, {}, {}, Route.STACK, "nobody")
+    with pytest.raises(WrongHyperparameter, match=r"must be 1 number, such as --set one=3,, not 3"):
+        row.settings({"one": 3})
+    # A list is as good; None is often what switches something off.
+    for fine in ({"one": [4]}, {"one": None}, {"one": (None,)}, {"mixed": 3}, {"some": "x"}):
+        assert row.settings(fine) == fine
+
+
 def test_settings_are_the_defaults_with_the_overrides_on_top() -> None:
     row = OPTIMIZERS["nesterov"]
     assert row.settings({"lr": 0.5}) == {"lr": 0.5, "momentum": 0.9, "nesterov": True}
