@@ -7,7 +7,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -38,43 +38,26 @@ from optbench.engine.certify import fastest_route
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.optimizers import Optimizer
+from optbench.process.channel import answer_questions
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.sources import Tree
 from optbench.sources.closure import digest, looked_at
 
 
-@dataclass(frozen=True)
-class Answer:
-    """To the request of a number: a process that an optimizer forked answers as well.
-
-    Tainted is a process in which something was changed that all optimizers share, such as a
-    method of torch.Tensor: it must meet no other one.
-    """
-
-    number: int
-    content: Any
-    tainted: bool = False
-
-
 def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:
     """Answer requests about the optimizers of a tree, until the coordinator closes the pipe."""
-    own = os.getpid()
     with in_a_worker(trail):
         note_requests()
         side = Side(tree, compiled)
-        while True:
-            try:
-                number, request = pipe.recv()
-            except EOFError:
-                return
+
+        def answer(request: Request, begun: Callable[[], None]) -> tuple[Any, bool]:
             before = shared_by_all()
             content = side.answer(request)
-            if os.getpid() != own:
-                os._exit(0)  # a copy that the optimizer made of this process
             # What a package patches when it is imported, it always patches.
-            tainted = shared_by_all() != before and not isinstance(request, Find)
-            pipe.send(Answer(number, content, tainted))
+            return content, shared_by_all() != before and not isinstance(request, Find)
+
+        answer_questions(pipe, answer)
 
 
 class Side:

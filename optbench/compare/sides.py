@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 from optbench.compare.requests import Failure, Meet, Request
-from optbench.compare.side import Answer, serve
+from optbench.compare.side import serve
 from optbench.conformance.workers import NOT_STARTED
+from optbench.process.channel import Channel, Gone
 from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree
 
@@ -51,11 +49,8 @@ class SideProcess:
         self, tree: Tree, folder: Path, limit_s: float = LIMIT_S, compiled: bool = False
     ) -> None:
         self.tree, self.folder, self.limit_s, self.compiled = tree, folder, limit_s, compiled
-        self._worker: WorkerProcess | None = None
-        self._numbers = itertools.count()
-        self._asked = 0
-        self._deadline = 0.0
-        self._limit = 0.0
+        self._channel: Channel | None = None
+        self._begun = 0
         self._met: dict[str, Meet] = {}
         self._tainted = False
         self._meets = False
@@ -65,7 +60,7 @@ class SideProcess:
         limit_s = self.limit_s if limit_s is None else limit_s
         if isinstance(request, Meet):
             self._met[request.target] = request
-        if self._worker is None:
+        if self._channel is None:
             self._begin()
             target = getattr(request, "target", "")
             if target in self._met and not isinstance(request, Meet):
@@ -77,34 +72,26 @@ class SideProcess:
         self._put(request, limit_s)
 
     def _put(self, request: Request, limit_s: float) -> None:
-        assert self._worker is not None
-        self._asked, self._limit = next(self._numbers), limit_s
-        self._deadline = time.monotonic() + limit_s
+        assert self._channel is not None
         self._meets = isinstance(request, Meet)
-        # One that died while it was idle shows when its answer is waited for.
-        with contextlib.suppress(OSError):
-            self._worker.pipe.send((self._asked, request))
+        self._channel.ask(request, limit_s)
 
     def receive(self) -> Any:
         """The answer, or a `Failure`."""
-        while True:
-            worker = self._worker
-            assert worker is not None
-            if not worker.pipe.poll(max(0.0, self._deadline - time.monotonic())):
-                worker.end()
-                self._worker = None
-                where = worker.last_words()
-                what = NOT_STARTED if self._meets else "no end within {:g} s"
-                return Failure("timeout", what.format(self._limit), where)
-            try:
-                said = worker.pipe.recv()
-            # The end of the process, or bytes that are none of ours.
-            except Exception:  # noqa: BLE001
-                self._worker = None
-                return Failure("crashed", worker.how_it_ended())
-            if isinstance(said, Answer) and said.number == self._asked:
-                self._tainted |= said.tainted
-                return said.content
+        channel = self._channel
+        assert channel is not None
+        try:
+            said = channel.answer()
+        except Gone:
+            self._channel = None
+            return Failure("crashed", channel.worker.how_it_ended())
+        if said is None:
+            channel.worker.end()
+            self._channel = None
+            what = NOT_STARTED if self._meets else "no end within {:g} s"
+            return Failure("timeout", what.format(channel.limit_s), channel.worker.last_words())
+        self._tainted |= said.tainted
+        return said.content
 
     def ask(self, request: Request, limit_s: float | None = None) -> Any:
         """`send` and `receive`."""
@@ -112,10 +99,10 @@ class SideProcess:
         return self.receive()
 
     def _begin(self) -> None:
-        trail = self.folder / f"{os.getpid()}-{next(self._numbers)}"
-        self._worker = WorkerProcess.begin(
-            serve, trail, self.tree, self.compiled, environment=PINNED
-        )
+        self._begun += 1
+        trail = self.folder / f"{os.getpid()}-{id(self)}-{self._begun}"
+        worker = WorkerProcess.begin(serve, trail, self.tree, self.compiled, environment=PINNED)
+        self._channel = Channel(worker)
 
     def refresh(self) -> None:
         """Before another optimizer is met: end a process that one of them changed for all."""
@@ -125,9 +112,9 @@ class SideProcess:
     def end(self) -> None:
         """End the process; the next request begins another."""
         self._tainted = False
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        if self._channel is not None:
+            self._channel.worker.end()
+            self._channel = None
 
 
 def both(

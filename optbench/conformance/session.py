@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.course import Course
-from optbench.engine import pulse
 from optbench.engine.stepping import Stepper
+from optbench.process import pulse
 
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject

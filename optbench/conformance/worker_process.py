@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,18 +14,12 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.subject import Subject
 from optbench.conformance.verdict import Status, Verdict
-from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
+from optbench.process.channel import answer_questions
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
-
-BEGUN = "begun"
-"""What a worker says when it has begun, from when on the limit counts."""
-
-STEPS = "steps"
-"""What a worker says every few seconds in which an optimizer took steps."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +53,22 @@ class Job:
         return Verdict(self.target, self.check, status, text, seconds)
 
 
-Content = Verdict | list[str] | str | None
+Content = Verdict | list[str] | None
+"""What was concluded; the names that a target stands for; or that an optimizer was met."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a worker says about the job of a number.
+class Done:
+    """What came of a job.
 
     Attributes
     ----------
-    number : int
-        Of the job. A process that an optimizer forked answers as well, to a job that is past.
-    content : Verdict, list of str, None, `BEGUN` or `STEPS`
-        What was concluded; the names that a target stands for; that an optimizer was met; that it
-        has begun; that it takes steps, whatever the job.
-    tainted : bool
-        Something that all optimizers share was changed: the worker must meet nobody else.
+    content : Verdict, list of str or None
     as_met : bool
         The class held what it did when this process met it, before the check was held.
     """
 
-    number: int
     content: Content
-    tainted: bool = False
     as_met: bool = True
 
 
@@ -114,30 +100,19 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
 
     ``compiled``: what an optimizer gives to torch.compile is compiled.
     """
-    own = os.getpid()
+    known: dict[str, _Met] = {}
+
+    def answer(job: Job, begun: Callable[[], None]) -> tuple[Done, bool]:
+        met = known.get(_key(job.question))
+        as_met = met is None or met.is_as_met
+        content, tainted = _do(job, known, begun)
+        if isinstance(content, Verdict) and requests() and not compiled:
+            content = replace(content, uncompiled=True)
+        return Done(content, as_met), tainted
+
     with in_a_worker(trail), uncompiled(unless=compiled):
         note_requests()
-        speech = pulse.tell(pipe, Answer(0, STEPS))
-        known: dict[str, _Met] = {}
-        while True:
-            try:
-                number, job = pipe.recv()
-            except EOFError:
-                return
-
-            def begin(n: int = number) -> None:
-                with speech:
-                    pipe.send(Answer(n, BEGUN))
-
-            met = known.get(_key(job.question))
-            as_met = met is None or met.is_as_met
-            content, tainted = _do(job, known, begin)
-            if isinstance(content, Verdict) and requests() and not compiled:
-                content = replace(content, uncompiled=True)
-            if os.getpid() != own:
-                os._exit(0)  # a copy that the optimizer made of this process
-            with speech:
-                pipe.send(Answer(number, content, tainted, as_met))
+        answer_questions(pipe, answer)
 
 
 def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:

@@ -11,9 +11,7 @@ has held none, and that answer counts.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import math
 import tempfile
 import time
 from collections import Counter, deque
@@ -26,8 +24,9 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.promise import Check
 from optbench.conformance.verdict import BAD, Status, Verdict
-from optbench.conformance.worker_process import BEGUN, STEPS, Answer, Content, Job, Question, serve
-from optbench.engine.pulse import BEAT_S
+from optbench.conformance.worker_process import Content, Done, Job, Question, serve
+from optbench.process.channel import Answer, Channel, Gone, Sign
+from optbench.process.pulse import BEAT_S
 from optbench.process.worker import WorkerProcess
 
 LIMIT_S = 60.0
@@ -56,23 +55,32 @@ class Members:
     names: tuple[str, ...]
 
 
-@dataclass
-class _Worker(WorkerProcess):
-    """A process, the pipe to it, what it is at, and how many checks it was given.
+class _Worker(Channel):
+    """A worker process, what it is at, and how many checks it was given.
 
     ``steps``: an optimizer took steps since it began; ``late``: its limit is over, and it is seen
     whether it still takes any.
     """
 
-    job: Job | None = None
-    checks: int = 0
-    number: int = 0
-    begun: float = 0.0
-    starts: bool = False
-    steps: bool = False
-    late: bool = False
-    deadline: float = math.inf
-    limit: float = math.inf
+    def __init__(self, process: WorkerProcess) -> None:
+        super().__init__(process)
+        self.job: Job | None = None
+        self.checks = 0
+        self.since = 0.0
+        self.starts = self.steps = self.late = False
+
+    def do(self, job: Job, limit_s: float) -> None:
+        """Put a job, which has time to begin first."""
+        self.job = replace(job, anew=not self.checks)
+        self.checks += job.kind == "check"
+        self.since, self.starts = time.monotonic(), True
+        self.ask(self.job, max(START_S, limit_s))
+
+    def begins(self, limit_s: float) -> None:
+        """From now on the job's own limit counts."""
+        self.since = time.monotonic()
+        self.starts = self.steps = self.late = False
+        self.allow(limit_s)
 
 
 def examine_all(
@@ -104,15 +112,17 @@ def examine_all(
         serial = itertools.count()
 
         def begin() -> _Worker:
-            return _Worker.begin(
-                serve, Path(folder) / str(next(serial)), compiled,
-                may_use_gpu=True, preload=PRELOADED,
+            return _Worker(
+                WorkerProcess.begin(
+                    serve, Path(folder) / str(next(serial)), compiled,
+                    may_use_gpu=True, preload=PRELOADED,
+                )
             )  # fmt: skip
 
         workers: list[_Worker] = []
         try:
             while waiting or any(w.job for w in workers):
-                _deal(waiting, workers, jobs, begin, limit_s, serial)
+                _deal(waiting, workers, jobs, begin, limit_s)
                 for job, answer, as_met in _answers(workers, limit_s):
                     if isinstance(answer, list):
                         found = [replace(job.question, target=name) for name in answer]
@@ -143,7 +153,7 @@ def examine_all(
                 raise RuntimeError(f"{owed} checks were begun and never answered")
         finally:
             for worker in workers:
-                worker.end()
+                worker.worker.end()
 
 
 class _Doubts:
@@ -205,10 +215,9 @@ def _deal(
     jobs: int,
     begin: Callable[[], _Worker],
     limit_s: float,
-    serial: Iterator[int],
 ) -> None:
     """Give every idle worker a job; begin workers while there are too few."""
-    workers[:] = [w for w in workers if w.process.is_alive() or w.job]
+    workers[:] = [w for w in workers if w.worker.process.is_alive() or w.job]
     for _ in range(min(jobs, len(waiting) + sum(w.job is not None for w in workers))):
         if len(workers) < jobs:
             workers.append(begin())
@@ -216,16 +225,9 @@ def _deal(
         if worker.job is None and waiting:
             job = waiting.popleft()
             if job.anew and worker.checks:
-                worker.end()
+                worker.worker.end()
                 worker = workers[place] = begin()
-            worker.job, worker.number = replace(job, anew=not worker.checks), next(serial)
-            worker.checks += job.kind == "check"
-            worker.begun = time.monotonic()
-            worker.starts, worker.limit = True, max(START_S, limit_s)
-            worker.deadline = worker.begun + worker.limit
-            # A worker that died while it was idle shows when its answer is waited for.
-            with contextlib.suppress(BrokenPipeError):
-                worker.pipe.send((worker.number, worker.job))
+            worker.do(job, limit_s)
 
 
 def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Content, bool]]:
@@ -233,63 +235,57 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
 
     Whoever is late or gone is spoken for.
     """
-    busy = {w.pipe: w for w in workers if w.job}
+    busy = {w.worker.pipe: w for w in workers if w.job}
     if not busy:
         return
-    patience = max(0.0, min(w.deadline for w in busy.values()) - time.monotonic())
-    patience = min(patience, 3600.0)
-    for pipe in wait(list(busy), timeout=patience):
+    for pipe in wait(list(busy), timeout=min(w.left for w in busy.values())):
         assert isinstance(pipe, Connection)
         worker = busy.pop(pipe)
         job = worker.job
         assert job is not None
         try:
-            said = pipe.recv()
-        # The end of the process, or bytes that are none of ours.
-        except Exception:  # noqa: BLE001
-            worker.job, worker.deadline = None, math.inf
+            said = worker.hear()
+        except Gone:
+            worker.job = None
             yield job, _end_of(worker, job), False
             continue
-        if isinstance(said, Answer) and said.content == STEPS:
+        if said is Sign.STEPS:
             worker.steps = True
             # A sign is of steps in the last `BEAT_S`: now they were taken after the limit.
-            if worker.late and time.monotonic() > worker.deadline - BEAT_S:
-                yield job, _timed_out(worker, job, Status.UNFINISHED), False
-            continue
-        if not isinstance(said, Answer) or said.number != worker.number:
-            continue
-        if said.content == BEGUN:
-            worker.begun = time.monotonic()
-            worker.starts, worker.limit = False, limit_s
-            worker.steps = worker.late = False
-            worker.deadline = worker.begun + limit_s
-            continue
-        worker.job, worker.deadline = None, math.inf
-        if said.tainted:
-            worker.end()
-        yield job, said.content, said.as_met
+            if worker.late and worker.left < BEAT_S:
+                yield job, _timed_out(worker, job, limit_s, Status.UNFINISHED), False
+        elif said is Sign.BEGUN:
+            worker.begins(limit_s)
+        elif isinstance(said, Answer):
+            worker.job = None
+            if said.tainted:
+                worker.worker.end()
+            done: Done = said.content
+            yield job, done.content, done.as_met
     for worker in busy.values():
         job = worker.job
-        if job is not None and time.monotonic() >= worker.deadline:
+        if job is not None and worker.left <= 0:
             if worker.steps and not worker.starts and not worker.late:
-                worker.late, worker.deadline = True, time.monotonic() + 2 * BEAT_S + 1.0
+                worker.late = True
+                worker.allow(2 * BEAT_S + 1.0)
                 continue
-            yield job, _timed_out(worker, job, Status.TIMEOUT), False
+            limit = worker.limit_s if worker.starts else limit_s
+            yield job, _timed_out(worker, job, limit, Status.TIMEOUT), False
 
 
-def _timed_out(worker: _Worker, job: Job, status: Status) -> Verdict:
+def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> Verdict:
     """End a worker whose time is up; it is still taking steps, or is not."""
-    worker.end()
+    worker.worker.end()
     worker.job = None
     text = NOT_STARTED if worker.starts else "no end within {:g} s"
     if status is Status.UNFINISHED:
         text = STILL_STEPPING
-    where = worker.last_words()
-    text = text.format(worker.limit) + (f", {where}" if where else "")
-    return job.verdict(status, text, time.monotonic() - worker.begun)
+    where = worker.worker.last_words()
+    text = text.format(limit_s) + (f", {where}" if where else "")
+    return job.verdict(status, text, time.monotonic() - worker.since)
 
 
 def _end_of(worker: _Worker, job: Job) -> Verdict:
     """A worker that went away in the middle of a job."""
-    text = worker.how_it_ended()
-    return job.verdict(Status.CRASHED, text, time.monotonic() - worker.begun)
+    text = worker.worker.how_it_ended()
+    return job.verdict(Status.CRASHED, text, time.monotonic() - worker.since)

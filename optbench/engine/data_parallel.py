@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
-from optbench.engine import pulse, ranks
+from optbench.engine import ranks
 from optbench.engine.error_text import describe
 from optbench.engine.runs import Result, Run
 from optbench.optimizers.of_the_run import DDP
+from optbench.process import pulse
 from optbench.process.worker import WorkerProcess, in_a_worker
 
 GRACE_S = 2.0

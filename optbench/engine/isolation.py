@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import signal
 import tempfile
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
-from optbench.engine import pulse
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.process.channel import Answer, Channel, Gone, Sign, answer_questions
 from optbench.process.worker import KILLED, CannotBegin, WorkerProcess, in_a_worker
 
 try:
@@ -45,13 +43,7 @@ PER_SETTING, PER_UNIT = 2, 3
 """Runs that may take their process down, each alone; the rest of their setting, or of their unit,
 is not tried."""
 
-LONGEST_WAIT_S = 3600.0
-"""In one call: the system's own limit is a month."""
-
-SAYING_S = 60.0
-"""Seconds for an answer to arrive whose first bytes are there."""
-
-READY, PULSE = "ready", -1
+READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -139,9 +131,8 @@ class Cell:
         self.memory = memory
         self.owner = owner
         self.closed = False
-        self._worker: WorkerProcess | None = None
+        self._channel: Channel | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="optbench-")
-        self._number = 0
         self._before = 0
         self._guard = threading.Lock()
 
@@ -193,64 +184,50 @@ class Cell:
         return result
 
     def _ask(self, unit: Unit, timeout_s: float | None) -> list[Result]:
-        self._number += 1
-        worker = self._begun()
+        channel = self._begun()
         others, self._before = self._before, self._before + 1
+
+        def alive(sign: Sign) -> None:
+            if timeout_s is None:
+                channel.allow(STALL_S)
+
+        channel.ask(unit, STALL_S if timeout_s is None else timeout_s)
         try:
-            worker.pipe.send((self._number, unit))
-            answer = self._answer(worker, timeout_s)
-        # The pipe is gone, was closed from here, or says whatever a stranger wrote into it.
-        except Exception as error:
-            raise self._lost(worker, unit, others) from error
+            answer = channel.answer(alive)
+        except Gone as error:
+            raise self._lost(channel.worker, unit, others) from error
         if answer is None:
-            raise self._late(worker, unit, timeout_s)
-        results, tainted = answer
-        if tainted:
+            raise self._late(channel.worker, unit, timeout_s)
+        if answer.tainted:
             with self._guard:
                 self._end()
+        results: list[Result] = answer.content
         return results
 
-    def _begun(self) -> WorkerProcess:
+    def _begun(self) -> Channel:
         """The process, ready to work."""
         with self._guard:
             if self.closed:
                 raise Stopped
-            if self._worker is not None and self._worker.process.is_alive():
-                return self._worker
+            if self._channel is not None and self._channel.worker.process.is_alive():
+                return self._channel
             self._end()
             worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
-            self._worker, self._before = worker, 0
+            channel = self._channel = Channel(worker)
+            self._before = 0
+        channel.allow(START_S)
         try:
-            answer = worker.pipe.recv() if worker.pipe.poll(START_S) else None
-        except Exception as error:
+            answer = channel.answer()
+        except Gone as error:
             lost = self._lost(worker, None)
             if not lost.by_chance:
                 raise CannotBegin(str(lost)) from error
             raise lost from error
         if answer is None:
             raise CannotBegin(str(self._late(worker, None, START_S)))
-        if answer != READY:
-            raise CannotBegin(answer)
-        return worker
-
-    def _answer(
-        self, worker: WorkerProcess, timeout_s: float | None
-    ) -> tuple[list[Result], bool] | None:
-        """What the process says of the unit of this number; None where it says nothing in time."""
-        limit = STALL_S if timeout_s is None else timeout_s
-        deadline = time.monotonic() + limit
-        while (left := deadline - time.monotonic()) > 0:
-            if not worker.pipe.poll(min(left, LONGEST_WAIT_S)):
-                continue
-            with _patience_for(worker):
-                number, results, tainted = worker.pipe.recv()
-            if number == PULSE:
-                if timeout_s is None:
-                    deadline = time.monotonic() + limit
-            # What a forked copy of it says about an earlier unit is passed over.
-            elif number == self._number:
-                return results, tainted
-        return None
+        if answer.content != READY:
+            raise CannotBegin(answer.content)
+        return channel
 
     def _lost(self, worker: WorkerProcess, unit: Unit | None, others: int = 0) -> Lost:
         with self._guard:
@@ -274,22 +251,10 @@ class Cell:
         return Lost(f"{what}{_while(unit)}" + (f", {where}" if where else ""))
 
     def _end(self) -> None:
-        if self._worker is not None:
-            self._worker.end()
-            self._worker.pipe.close()
-            self._worker = None
-
-
-@contextlib.contextmanager
-def _patience_for(worker: WorkerProcess) -> Iterator[None]:
-    """Who begins to say something and does not end is ended: a stranger may write to every file."""
-    watchdog = threading.Timer(SAYING_S, worker.process.kill)
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
+        if self._channel is not None:
+            self._channel.worker.end()
+            self._channel.worker.pipe.close()
+            self._channel = None
 
 
 class _Here(threading.local):
@@ -326,30 +291,24 @@ def _while(unit: Unit | None) -> str:
 
 def serve(pipe: Connection, trail: str, memory: int | None) -> None:
     """In the process itself: do the units that come, until the other side closes the pipe."""
-    own = os.getpid()
     with in_a_worker(trail):
         needed = _limit(memory)
         if memory is not None and needed > memory:
-            pipe.send(f"it holds {needed:,} bytes before its first run, of {memory:,} allowed")
+            text = f"it holds {needed:,} bytes before its first run, of {memory:,} allowed"
+            pipe.send(Answer(0, text))
             return
         _warm_up()
-        pipe.send(READY)
-        speech = pulse.tell(pipe, (PULSE, (), False))
-        while True:
-            try:
-                number, unit = pipe.recv()
-            except EOFError:
-                return
-            # What a package patches when it is imported, it always patches. What goes wrong with
-            # that is said by `perform`, as the result of the runs.
-            with torch_as_found(), contextlib.suppress(BaseException):
-                OPTIMIZERS[unit.runs[0].optimizer]
-            before = shared_by_all()
-            results = perform(unit)
-            if os.getpid() != own:
-                os._exit(0)  # a copy that the optimizer made of this process
-            with speech:
-                pipe.send((number, results, shared_by_all() != before))
+        answer_questions(pipe, _results, READY)
+
+
+def _results(unit: Unit, begun: Callable[[], None]) -> tuple[list[Result], bool]:
+    # What a package patches when it is imported, it always patches. What goes wrong with that is
+    # said by `perform`, as the result of the runs.
+    with torch_as_found(), contextlib.suppress(BaseException):
+        OPTIMIZERS[unit.runs[0].optimizer]
+    before = shared_by_all()
+    results = perform(unit)
+    return results, shared_by_all() != before
 
 
 def _warm_up() -> None:

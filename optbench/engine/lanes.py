@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.engine import pulse
 from optbench.engine.ranks import agreed
 from optbench.engine.routes import Driver
 from optbench.engine.runs import DIVERGENCE
@@ -22,6 +21,7 @@ from optbench.optimizers import Optimizer, Route
 from optbench.optimizers.of_the_run import DDP
 from optbench.problems import Problem
 from optbench.problems.problem import as_tensor
+from optbench.process import pulse
 
 CHECK_EVERY = 128
 """Steps between two looks whether any lane is still alive. Late is harmless: a lane's record

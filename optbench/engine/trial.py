@@ -8,7 +8,7 @@ step of it may do anything.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +22,7 @@ from optbench.engine.lanes import advance
 from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
+from optbench.process.channel import Channel, Gone, answer_questions
 from optbench.process.worker import WorkerProcess, in_a_worker
 
 START_S = 120.0
@@ -33,9 +34,6 @@ runs will say so."""
 
 BUDGET = 8
 """Gradient evaluations of a trial: some methods take two a step, and fail in the second."""
-
-
-READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -116,21 +114,29 @@ def _steps_in_a_graph(row: Optimizer, settings: Mapping[str, Any]) -> bool:
 def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
     """`found_by_trying` in a process of its own; None where that hangs, crashes or fails."""
     with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
-        worker = WorkerProcess.begin(_serve, Path(folder) / "trail", name, dict(settings))
+        worker = WorkerProcess.begin(serve, Path(folder) / "trail")
+        channel = Channel(worker)
         try:
-            # An answer that cannot be read is that of a process which user code took down.
-            ready = worker.pipe.poll(START_S) and worker.pipe.recv() == READY
-            found = worker.pipe.recv() if ready and worker.pipe.poll(LIMIT_S) else None
-        except Exception:  # noqa: BLE001
-            found = None
+            channel.ask((name, dict(settings)), START_S)
+            answer = channel.answer(lambda sign: channel.allow(LIMIT_S))
+        except Gone:
+            answer = None
         finally:
             worker.end()
             worker.pipe.close()
-    return found if isinstance(found, Needs) else None
+    return answer.content if answer is not None else None
 
 
-def _serve(pipe: Connection, trail: str, name: str, settings: Mapping[str, Any]) -> None:
+def serve(pipe: Connection, trail: str) -> None:
+    """In the process itself: try the one class that is asked about."""
     with in_a_worker(trail):
-        row = OPTIMIZERS[name]
-        pipe.send(READY)
-        pipe.send(found_by_trying(row, settings))
+        answer_questions(pipe, _tried)
+
+
+def _tried(
+    question: tuple[str, Mapping[str, Any]], begun: Callable[[], None]
+) -> tuple[Needs | None, bool]:
+    name, settings = question
+    row = OPTIMIZERS[name]
+    begun()
+    return found_by_trying(row, settings), False

@@ -15,11 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from optbench.engine import isolation, pulse
+from optbench.engine import isolation
 from optbench.engine.isolation import Cell, Limits, Stopped, is_late, perform_apart
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.process import pulse
 from optbench.process.worker import CannotBegin, WorkerProcess
 
 VILLAIN = """
