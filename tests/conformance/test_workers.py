@@ -17,6 +17,7 @@ from optbench.conformance.promise import Check
 from optbench.conformance.verdict import BAD, UNCHECKED, Status, Verdict
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import Members, examine_all
+from optbench.process.worker import WorkerProcess
 
 HOSTILE = '''
 import ctypes, os, random, sys, threading, time
@@ -354,9 +355,9 @@ def test_what_fails_by_one_cause_is_held_again_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[object] = []
-    real = workers._Worker.begin
+    real = WorkerProcess.begin
     begin = lambda *a, **k: (begun.append(a), real(*a, **k))[1]  # noqa: E731
-    monkeypatch.setattr(workers._Worker, "begin", begin)
+    monkeypatch.setattr(WorkerProcess, "begin", begin)
     said = examined("hostile:Breaks", checks=choose(["groups_*", "neighbours_*", "bits_*"]))
     assert {v.status for v in said.verdicts} == {Status.BROKEN}
     assert len({v.cause for v in said.verdicts}) == 1

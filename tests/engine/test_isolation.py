@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from optbench.engine import isolation
-from optbench.engine.isolation import Cell, Limits, Stopped, is_late, perform_apart
+from optbench.engine.isolation import Cell, Limits, Lost, Stopped, is_late, perform_apart
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Parcel, Unit, perform
 from optbench.optimizers import OPTIMIZERS
-from optbench.process import pulse
+from optbench.process import channel, pulse
+from optbench.process.channel import Answer, Channel, Sign
 from optbench.process.worker import CannotBegin, WorkerProcess
 
 VILLAIN = """
@@ -138,32 +139,47 @@ def test_without_a_limit_it_is_the_steps_that_must_not_end(
 
 def test_long_work_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
     # The other side, scripted: two signs of life, each after the time that one may take.
-    said = iter([(isolation.PULSE, (), False)] * 2 + [(1, ["the results"], False)])
-    clock = iter(float(second) for second in range(0, 1000, 4))
-    monkeypatch.setattr(isolation, "STALL_S", 6.0)
+    signs = [channel._Said(0, Sign.STEPS)]
+    said = iter(signs * 2 + [Answer(1, ["the results"])])
+    clock = iter(float(second) for second in range(0, 4000, 4))
+    monkeypatch.setattr(isolation, "STALL_S", 10.0)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
 
     class Pipe:
         def poll(self, seconds: float) -> bool:
             return True
 
+        def send(self, question: object) -> None:
+            pass
+
         def recv(self) -> object:
             return next(said)
 
-    class Process:
-        def kill(self) -> None:
-            raise AssertionError("it has said all that it began to say")
+        def close(self) -> None:
+            pass
 
     class Worker:
         pipe = Pipe()
-        process = Process()
+        process = SimpleNamespace(is_alive=lambda: True, kill=lambda: None)
 
-    cell = Cell()
-    cell._number = 1
-    assert cell._answer(Worker(), None) == (["the results"], False)  # type: ignore[arg-type]
-    said = iter([(isolation.PULSE, (), False)] * 100)
-    assert cell._answer(Worker(), 6.0) is None  # type: ignore[arg-type]
-    cell.close()
+        def end(self) -> None:
+            pass
+
+        def end_late(self) -> str:
+            return ""
+
+    def ask(timeout_s: float | None) -> object:
+        cell = Cell()
+        cell._channel = Channel(Worker())  # type: ignore[arg-type]
+        try:
+            return cell._ask(Unit((run(0.001),)), timeout_s)
+        finally:
+            cell.close()
+
+    assert ask(None) == ["the results"]
+    said = iter(signs * 100)
+    with pytest.raises(Lost, match="no end within 10 s"):
+        ask(10.0)
 
 
 def test_every_turn_of_the_loop_is_a_sign_of_life() -> None:
@@ -201,13 +217,13 @@ def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None
         Run("adam", (("lr", 0.01),), "mnist-mlp", 1, "mnist-10k", seed, 300) for seed in (0, 1)
     )
     cell.perform(Unit((run(0.001),)), 60.0)
-    assert cell._worker is not None
-    first = cell._worker.process.pid
+    assert cell._channel is not None
+    first = cell._channel.worker.process.pid
     killer = threading.Timer(0.3, os.kill, (first, signal.SIGKILL))
     killer.start()
     results = cell.perform(Unit(runs), 60.0)
     killer.join()
-    assert cell._worker.process.pid != first
+    assert cell._channel.worker.process.pid != first
     assert bits(results) == alone(*runs)
 
 
@@ -244,8 +260,8 @@ def test_one_that_never_gets_ready_is_no_result_of_a_run() -> None:
 def test_a_closed_cell_answers_nobody_and_leaves_no_process() -> None:
     cell = Cell()
     cell.perform(Unit((run(0.001),)), 60.0)
-    assert cell._worker is not None
-    process = psutil.Process(cell._worker.process.pid)
+    assert cell._channel is not None
+    process = psutil.Process(cell._channel.worker.process.pid)
     closer = threading.Timer(1.0, cell.close)
     closer.start()
     with pytest.raises(Stopped):
@@ -259,9 +275,9 @@ def test_a_parcel_keeps_the_order_and_its_process() -> None:
     units = tuple(Unit((run(lr), run(lr, 1))) for lr in (0.001, 0.9, 0.01))
     first = perform_apart(Parcel(units), Limits())
     assert [result.run for result in first] == [one for unit in units for one in unit.runs]
-    worker = isolation._here.cell._worker
+    used = isolation._here.cell._channel
     perform_apart(Parcel(units[:1]), Limits())
-    assert isolation._here.cell._worker is worker
+    assert isolation._here.cell._channel is used
     isolation.close()
     with pytest.raises(psutil.NoSuchProcess):
-        psutil.Process(worker.process.pid)
+        psutil.Process(used.worker.process.pid)
