@@ -1,4 +1,4 @@
-# `make report`, `make test`, `make faults`, `make mutants`: all can be repeated, and make .venv themselves.
+# `make report`, `make test`, `make proofs`, `make faults`, `make mutants`: all can be repeated, and make .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,8 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Test files at a time. Many of them wait for processes of their own; two fill two cores.
 JOBS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: report sample test quick-test faults audit mutants asv nightly definitions format clean
+.PHONY: report sample test proofs coverage faults audit mutants asv nightly definitions format clean
 .DELETE_ON_ERROR:
 
 report: $(VENV)/.installed
@@ -26,14 +27,20 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not proof and not faults" $(COVER)
 
-quick-test: $(VENV)/.installed-test
-	$(BIN)/pytest -m "not slow and not faults"
+# Every mutant against every check, all of torch, the quick suite twice, asv over commits, the page in a browser,
+# packages of other people: what holds for everything at once.
+proofs: $(VENV)/.installed-test
+	$(PYTEST) -m "proof and not faults"
 
-# Kill -9 of everything, a full disk, hostile optimizers: eight minutes; `make test` has a part of it.
+# `make test` that prints which lines it ran.
+coverage: COVER := --cov=optbench --cov-report=term:skip-covered
+coverage: test
+
+# Kill -9 of everything, a full disk, hostile optimizers: eight minutes.
 faults: $(VENV)/.installed-test
-	$(BIN)/pytest -m "faults or slow" tests/faults
+	$(BIN)/pytest -m "faults or proof" tests/faults
 
 # Known weaknesses of the pinned versions; asks a service of the package index.
 audit: $(VENV)/bin/python

@@ -26,9 +26,9 @@ Optbench = Callable[..., Outcome]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: of those that end a run, none is long and alone on its core."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files with proofs first: of those that end a run, none is long and alone on its core."""
+    long = {item.path for item in items if item.get_closest_marker("proof")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture

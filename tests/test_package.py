@@ -226,7 +226,7 @@ def test_pip_is_never_called_without_the_pins() -> None:
 
 
 @checkout
-def test_ci_runs_make_test_and_takes_its_exit_status(tmp_path: Path) -> None:
+def test_ci_runs_the_tests_and_the_proofs_and_takes_their_exit_status(tmp_path: Path) -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     fake = tmp_path / "make"
@@ -236,7 +236,7 @@ def test_ci_runs_make_test_and_takes_its_exit_status(tmp_path: Path) -> None:
         [script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
     )  # fmt: skip
-    assert (ended.returncode, ended.stdout) == (7, f"{ROOT}: make test\n")
+    assert (ended.returncode, ended.stdout) == (7, f"{ROOT}: make --keep-going coverage proofs\n")
 
 
 # Licences.

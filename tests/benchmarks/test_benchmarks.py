@@ -123,7 +123,7 @@ def test_no_tracking_class_is_forgotten(benchmarks):
     assert tracked == set(NAMES)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("name", NAMES)
 def test_every_tracked_value_is_positive_and_finite(benchmarks, name, monkeypatch):
     kind = classes(benchmarks)[name]

@@ -26,7 +26,7 @@ from optbench.report.material import Beside
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.proof,
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine"),
 ]
 

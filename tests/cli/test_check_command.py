@@ -189,7 +189,7 @@ def test_a_known_defect_is_shown_and_fails_nobody(optbench: Optbench) -> None:
     assert "1 optimizer: 1 known, in " in err
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_reference_reaches_the_optimizer(optbench: Optbench, mine: Path) -> None:
     parity = ("--only", "follows_the_reference", "--reference", "textbook-sgd", "--json", "-")
     code, out, _ = optbench("check", "my_optimizers:AlmostTheRate", *parity)
@@ -213,7 +213,7 @@ def test_the_line_that_reproduces_it_says_reference_and_settings(
     assert "--set" in line
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_check_that_does_not_end_fails_with_its_limit(
     optbench: Optbench, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_check_that_does_not_end_fails_with_its_limit(
     assert "1 optimizer: 1 timeout, in " in err
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_one_that_cannot_be_made_is_wrong_use_where_it_was_named(
     optbench: Optbench, mine: Path
 ) -> None:
@@ -243,7 +243,7 @@ def test_one_that_cannot_be_made_is_wrong_use_where_it_was_named(
     assert "my_optimizers:Plain: 1 kept" in out
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_what_an_argument_lacks_can_be_set(optbench: Optbench, mine: Path) -> None:
     code, out, _ = optbench(
         "check", "my_optimizers:NeedsRho", "--only", LEAVES, "--set", "rho=0.05"
@@ -251,7 +251,7 @@ def test_what_an_argument_lacks_can_be_set(optbench: Optbench, mine: Path) -> No
     assert (code, out.partition(",")[0]) == (0, "my_optimizers:NeedsRho: 1 kept")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_where_nothing_applies_nothing_was_checked(optbench: Optbench, mine: Path) -> None:
     code, out, err = optbench("check", "my_optimizers:Plain", "--only", "fused_*")
     assert code == 2
@@ -531,7 +531,7 @@ def test_a_text_that_no_terminal_can_show_is_no_defect_of_ours(
     assert verdicts_of(Path("all.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_verdicts_stand_in_the_order_of_the_targets(optbench: Optbench, workplace: Path) -> None:
     Path("slow_to_import.py").write_text(
         "import time\ntime.sleep(6)\nfrom torch.optim import SGD\n__all__ = ['SGD']\n"

@@ -11,7 +11,7 @@ import pytest
 
 from optbench.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 WORKERS_LACK_TORCH = """
 import sys

@@ -17,7 +17,7 @@ import pytest
 from optbench.store import Store
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.proof,
     pytest.mark.skipif(os.name != "posix", reason="signals and process groups are of POSIX"),
 ]
 

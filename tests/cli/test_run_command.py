@@ -372,7 +372,7 @@ def test_a_row_of_somebody_s_is_an_optimizer_of_its_own(optbench: Optbench, name
     assert ends[f"my_row_{name}:row"] == ends["sgd"]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_installed_command_is_the_same(workplace: Path) -> None:
     script = Path(sys.executable).with_name("optbench")
     ended = subprocess.run(

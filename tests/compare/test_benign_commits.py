@@ -9,7 +9,7 @@ from benign import REFACTORS, REWRITES, Benign
 from conftest import Command, Said
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture(scope="module", params=[REFACTORS, REWRITES], ids=["refactors", "rewrites"])

@@ -8,7 +8,7 @@ import pytest
 from conftest import Command
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 BROKEN_AT = range(30, 34)
 PLANTED_AT = 41

@@ -11,7 +11,7 @@ from conftest import Command, Said
 from mutants.catalogue import MUTANTS, Mutant
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 HERE = Path(__file__).parents[1] / "mutants"
 

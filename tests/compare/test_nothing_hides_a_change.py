@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Command, Said
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 HEAD = """
 import os

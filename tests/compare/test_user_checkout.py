@@ -11,7 +11,7 @@ import pytest
 from conftest import OPTBENCH, Command
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 def everything(repository: Repository) -> dict[str, object]:

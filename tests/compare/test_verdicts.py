@@ -8,7 +8,7 @@ import pytest
 from conftest import Command, Said
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from conftest import Command
 from repositories import Repository
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 def refused(optbench: Command, *arguments: str, folder: Path) -> str:

@@ -1002,12 +1002,12 @@ REASONS = {
 
 
 def parameter(breach: Breach) -> Any:
-    marks = [pytest.mark.slow] * CHECKS[breach.check].slow
+    marks = [pytest.mark.proof] * CHECKS[breach.check].slow
     return pytest.param(breach, marks=marks, id=f"{breach.check}-{breach.culprit.__name__}")
 
 
 def named(check: str) -> Any:
-    return pytest.param(check, marks=[pytest.mark.slow] * CHECKS[check].slow)
+    return pytest.param(check, marks=[pytest.mark.proof] * CHECKS[check].slow)
 
 
 def test_every_check_is_shown_to_fail() -> None:
@@ -1060,7 +1060,7 @@ def _broken_by(breach: Breach) -> set[str]:
     return {v.check for v in verdicts if v.status in BAD | {Status.ADVICE}}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "breach",
     [parameter(b) for b in BREACHES if b.also is not None and not CHECKS[b.check].slow],
@@ -1069,7 +1069,7 @@ def test_nothing_else_is_held_against_it(breach: Breach) -> None:
     assert _broken_by(breach) == {breach.check, *(breach.also or ())}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("culprit", [Momentum, Ways])
 def test_nothing_is_held_against_a_correct_one(culprit: type[torch.optim.Optimizer]) -> None:
     assert _broken_by(Breach("", culprit, ())) == set()
@@ -1084,7 +1084,7 @@ def test_a_way_that_is_refused_does_not_apply() -> None:
     assert verdict.text == "not offered here: CUDA only"
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_nothing_is_held_against_one_that_evaluates_the_loss() -> None:
     # Of splitting a tensor the next test tells.
     assert _broken_by(Breach("", Searching, ())) <= {SPLIT}
@@ -1105,7 +1105,7 @@ def test_torch_s_differentiable_steps_are_examined(name: str) -> None:
     assert examine(subject, CHECKS["differentiable_equals_the_loop"]).status is expected
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_class_that_makes_groups_of_its_own_is_nothing_for_zero() -> None:
     class AGroupEach(Momentum):
         def __init__(self, params: Any, lr: float = 0.01) -> None:

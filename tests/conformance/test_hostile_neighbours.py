@@ -72,7 +72,7 @@ def examined(*targets: str) -> dict[tuple[str, str], Verdict]:
     return {(v.target, v.check): v for v in said}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.usefixtures("_folder")
 @pytest.mark.parametrize("name", ["Doubles", "Patches", "Signals"])
 def test_the_next_optimizer_gets_its_own_verdicts(name: str) -> None:
@@ -81,7 +81,7 @@ def test_the_next_optimizer_gets_its_own_verdicts(name: str) -> None:
     assert [v.status for v in ours] == [Status.KEPT] * len(CHECKS), [v.text for v in ours]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.usefixtures("_folder")
 def test_a_signal_without_a_name_is_a_crash_all_the_same() -> None:
     found = examined("hostile_neighbours:Signals")

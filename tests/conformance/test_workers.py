@@ -368,7 +368,7 @@ def test_a_thread_that_never_ends_keeps_nobody_waiting(quiet: Examined) -> None:
     assert {v.status for v in quiet.of("hostile:LeavesAThread").values()} == {Status.KEPT}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("target", "text"),
     [
@@ -384,7 +384,7 @@ def test_a_crash_in_a_step_is_a_verdict_about_the_check(
     assert verdict.text.startswith(text)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("target", "code"),
     [("hostile:MadeWithAHardExit", 4), ("dies_at_import:Any", 6), ("dies_at_import:*", 6)],
@@ -397,12 +397,12 @@ def test_a_crash_before_the_first_check_is_one_verdict(
     assert f"ended with status {code}" in verdict.text
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_crash_does_not_touch_the_others(deadly: Examined) -> None:
     assert {v.status for v in deadly.of("hostile:Plain").values()} == {Status.KEPT}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_an_interrupt_that_nobody_typed_is_named(deadly: Examined) -> None:
     for verdict in deadly.of("hostile:Interrupts").values():
         assert "KeyboardInterrupt" in verdict.text
@@ -414,7 +414,7 @@ def test_what_is_printed_is_not_shown(folder: Path, capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_targets_that_overlap_are_examined_once_in_the_order_given(folder: Path) -> None:
     (folder / "several.py").write_text(
         "from hostile import Plain\n"
@@ -435,14 +435,14 @@ def test_nothing_to_do_is_done_at_once() -> None:
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_without_a_check_only_the_names_are_found(folder: Path) -> None:
     assert list(examine_all([Question("hostile:Plain")], (), jobs=1)) == [
         Members("hostile:Plain", ("hostile:Plain",))
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_settings_and_reference_reach_the_worker(folder: Path) -> None:
     question = Question("hostile:Plain", "textbook-sgd", (("lr", 0.25),))
     check = choose(["follows_the_reference"])
@@ -497,14 +497,14 @@ def hanging(folder: Path) -> Examined:
         )
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_check_that_does_not_end_is_out_of_time(hanging: Examined) -> None:
     verdict = hanging.of("hanging:Hangs")[LEAVES]
     assert (verdict.status, verdict.text) == (Status.TIMEOUT, "no end within 2.5 s")
     assert {v.status for v in hanging.of("hostile:Plain").values()} == {Status.KEPT}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("target", ["hangs_at_import:Any", "hanging:HangsWhenMade"])
 def test_one_that_hangs_before_the_first_check_is_out_of_time(
     hanging: Examined, target: str
@@ -516,7 +516,7 @@ def test_one_that_hangs_before_the_first_check_is_out_of_time(
     assert "torch.compile is at work (--timeout gives it more)" in verdict.text
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_after_some_that_hang_the_rest_is_not_tried(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,7 +532,7 @@ def test_after_some_that_hang_the_rest_is_not_tried(
     assert {v.status for v in said.of("hostile:Plain").values()} == {Status.KEPT}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_time_limit_is_what_it_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "START_S", 12.0)
     monkeypatch.setattr(workers, "PATIENCE", 2)
@@ -542,7 +542,7 @@ def test_the_time_limit_is_what_it_says(folder: Path, monkeypatch: pytest.Monkey
     assert min(seconds) >= 2.5
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_package_that_is_slow_to_import_has_the_time_to_start(folder: Path) -> None:
     (folder / "slow_to_import.py").write_text(
         "import time\ntime.sleep(3)\nfrom hostile import Plain\n"
@@ -563,7 +563,7 @@ class Crawls(Plain):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_one_that_still_takes_steps_at_the_limit_is_unfinished_not_broken(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -602,7 +602,7 @@ class Compiles(Plain):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_step_is_compiled_only_where_that_is_asked_for(folder: Path, compiled: bool) -> None:
     (folder / "compiling_steps.py").write_text(COMPILES)

@@ -11,7 +11,7 @@ from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
 from optbench.engine.executors import default_jobs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 OURS = (
     *("lion", "signum", "muon", "adam-swarm", "adamw[fused]"),

@@ -11,7 +11,7 @@ import nbclient
 import nbformat
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 FILL_AND_COMPARE = """
 from optbench.compare.contest import Wanted, compare

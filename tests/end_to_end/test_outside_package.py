@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 PAGE = Path(__file__).parents[2] / "docs" / "contract-in-your-ci.md"
 BLOCK = re.compile(r"^```python\n(# (tests/\w+\.py)\n.*?)^```$", re.MULTILINE | re.DOTALL)

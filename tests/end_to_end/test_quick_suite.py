@@ -16,7 +16,7 @@ import optbench
 from optbench.engine.plan import plan
 from optbench.engine.suites import CLASSICS, SUITES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 FAMILIES = {"convex", "landscape", "noisy", "counterexample", "network", "factorization"}
 NOT_REPEATABLE = ["run", "seconds_per_step", "seconds", "environment", "commit"]

@@ -19,7 +19,7 @@ from optbench.engine.trial import found_by_trying
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 STEPS = 100
 Made = Callable[[Any, list[nn.Parameter]], Any]

@@ -14,7 +14,7 @@ import pytest
 
 from optbench.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 PACKAGE = {
     "theirs/__init__.py": """

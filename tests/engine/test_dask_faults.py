@@ -29,7 +29,7 @@ from optbench.engine.runs import Result, Status
 from optbench.engine.wire import encode
 
 distributed = pytest.importorskip("distributed")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 Task = Callable[..., bytes]
 

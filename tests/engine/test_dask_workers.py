@@ -113,7 +113,7 @@ def repeatable(result: Result) -> object:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_results_are_those_of_this_process(trusted: Cluster) -> None:
     assert trusted.address.startswith("tls://127.0.0.1:")
     parcels = [parcel(seed) for seed in range(3)]
@@ -131,7 +131,7 @@ def test_results_are_those_of_this_process(trusted: Cluster) -> None:
     assert {done[each].results[0].status for each in parcels} >= {Status.OK, Status.FAILED}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_what_is_taken_back_is_not_computed_on(trusted: Cluster) -> None:
     begun = trusted.file.with_name("peculiar.py.begun")
     with connect(trusted.address) as executor:
@@ -146,7 +146,7 @@ def test_what_is_taken_back_is_not_computed_on(trusted: Cluster) -> None:
     assert result.status is Status.OK
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_its_processes_keep_their_memory(trusted: Cluster) -> None:
     """The nanny has its worker give it back at once: a step would ask for it anew."""
     curious = parcel(optimizer="peculiar:Curious", hyperparameters=(("lr", 1e-4),))
@@ -156,7 +156,7 @@ def test_its_processes_keep_their_memory(trusted: Cluster) -> None:
     assert trusted.file.with_name("peculiar.py.trim").read_text() == "as it is"
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_worker_of_other_sources_is_refused(
     trusted: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +173,7 @@ def test_a_worker_of_other_sources_is_refused(
     assert "0123456789abcdef" in warned[0]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("who", ["nobody", "strangers"])
 def test_without_a_certificate_of_the_cluster_nobody_gets_in(
     tls_cluster: Cluster,
@@ -193,7 +193,7 @@ def test_without_a_certificate_of_the_cluster_nobody_gets_in(
     assert "\n" not in text
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_without_tls_nobody_gets_in_either(
     tls_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +229,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_local_cluster_knows_the_folder_and_is_silent(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "my_module.py").write_text("import torch\n\nclass MyAdam(torch.optim.Adam): ...\n")
@@ -273,7 +273,7 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         connect("local:1")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_client_of_ones_own_stays_open(
     tls_cluster: Cluster, ours: dict[str, str], configured: Configure
 ) -> None:

@@ -71,7 +71,7 @@ def alone() -> list[Result]:
     return train(trajectories(None), False)
 
 
-@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.proof)])
 def test_several_processes_go_as_one_on_the_joint_batch(world: int, alone: list[Result]) -> None:
     runs = trajectories(world)
     together = perform_together(train, runs, False)
@@ -141,7 +141,7 @@ def test_the_cause_is_told_and_not_what_a_neighbour_saw() -> None:
     assert not data_parallel._is_hearsay("ValueError: lr must be positive")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_data_parallel_run_is_a_run_like_others() -> None:
     """Planned, packed, performed, priced: by the unit, with lanes of two rates."""
     select = Selection(optimizers=("adam",), problems=("wilson",), rates=(1e-3, 1e-2),

@@ -174,7 +174,7 @@ def test_there_is_at_least_one_job() -> None:
     assert default_jobs() >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_two_processes_give_the_same_results_as_one() -> None:
     units = mixed()
     with no_children_are_left():
@@ -184,7 +184,7 @@ def test_two_processes_give_the_same_results_as_one() -> None:
     assert {r["status"] for r in one.values()} == {repr(s) for s in Status}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_worker_that_dies_takes_nobody_along(mortal: str) -> None:
     def unit(lr: float, seed: int) -> Unit:
         return Unit((run(mortal, lr, seed=seed),))
@@ -201,7 +201,7 @@ def test_a_worker_that_dies_takes_nobody_along(mortal: str) -> None:
     assert {r: found[r] for r in healthy} == everything([Unit((r,)) for r in healthy], 0)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_stopping_early_leaves_no_worker_behind() -> None:
     units = [Unit((run("adam", problem="mnist-mlp", data="mnist-10k", seed=s, budget=100_000),))
              for s in range(6)]  # fmt: skip

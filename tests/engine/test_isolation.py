@@ -97,7 +97,7 @@ def test_a_unit_in_another_process_gives_what_it_gives_here(cell: Cell) -> None:
     assert all(result.seconds and result.seconds > 0 for result in there)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("lr", "words"),
     [
@@ -117,7 +117,7 @@ def test_only_the_guilty_fails_and_the_text_says_how(cell: Cell, lr: float, word
     assert bits([good]) == alone(innocent)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_one_that_hangs_is_ended_and_the_text_says_where(cell: Cell) -> None:
     bad, good = cell.perform(Unit((run(0.3), run(0.001))), 3.0)
     assert is_late(bad)
@@ -127,7 +127,7 @@ def test_one_that_hangs_is_ended_and_the_text_says_where(cell: Cell) -> None:
     assert bits([good]) == alone(run(0.001))
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_without_a_limit_it_is_the_steps_that_must_not_end(
     monkeypatch: pytest.MonkeyPatch, cell: Cell
 ) -> None:
@@ -188,7 +188,7 @@ def test_every_turn_of_the_loop_is_a_sign_of_life() -> None:
     assert pulse.beats == before + 60
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_what_it_prints_and_changes_reaches_nobody(
     cell: Cell, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +201,7 @@ def test_what_it_prints_and_changes_reaches_nobody(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_rest_of_a_setting_is_not_tried_for_ever(cell: Cell) -> None:
     asked = [run(0.1, seed) for seed in range(5)] + [run(0.001)]
     results = cell.perform(Unit(tuple(asked)), 60.0)
@@ -211,7 +211,7 @@ def test_the_rest_of_a_setting_is_not_tried_for_ever(cell: Cell) -> None:
     assert results[-1].status is Status.OK
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None:
     runs = tuple(
         Run("adam", (("lr", 0.01),), "mnist-mlp", 1, "mnist-10k", seed, 300) for seed in (0, 1)
@@ -227,7 +227,7 @@ def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None
     assert bits(results) == alone(*runs)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_one_that_is_killed_as_it_begins_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
@@ -245,7 +245,7 @@ def test_one_that_is_killed_as_it_begins_is_begun_anew(monkeypatch: pytest.Monke
     cell.close()
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_one_that_never_gets_ready_is_no_result_of_a_run() -> None:
     cell = Cell(memory=1)
     with pytest.raises(
@@ -256,7 +256,7 @@ def test_one_that_never_gets_ready_is_no_result_of_a_run() -> None:
     cell.close()
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_closed_cell_answers_nobody_and_leaves_no_process() -> None:
     cell = Cell()
     cell.perform(Unit((run(0.001),)), 60.0)
@@ -270,7 +270,7 @@ def test_a_closed_cell_answers_nobody_and_leaves_no_process() -> None:
     process.wait(10)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_parcel_keeps_the_order_and_its_process() -> None:
     units = tuple(Unit((run(lr), run(lr, 1))) for lr in (0.001, 0.9, 0.01))
     first = perform_apart(Parcel(units), Limits())

@@ -33,7 +33,7 @@ def test_on_reddis_problem_adam_ends_at_the_wrong_end_and_amsgrad_at_the_right_o
         assert abs(result.traces["x0"].values).max() <= 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_adam_at_its_default_learns_the_shipped_digits_to_8_per_cent() -> None:
     done = results("adam", "mnist-mlp", seeds=(0, 1))
     for result in done:

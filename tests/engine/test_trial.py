@@ -59,7 +59,7 @@ def test_a_method_for_matrices_is_left_out_of_problems_without() -> None:
         plan([selection.model_copy(update={"problems": ("quadratic",)})], try_out=try_out)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_it_is_tried_in_a_process_that_it_may_take_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

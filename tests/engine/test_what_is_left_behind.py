@@ -60,7 +60,7 @@ class Closes(Leaver):
         time.sleep(3600)
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -35,7 +35,7 @@ def concluded(campaign: Campaign, store: str, undisturbed: str) -> None:
     assert_as_if_nothing_had_happened(store, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_coordinator_and_a_worker(here: Campaign, undisturbed: str) -> None:
     """A part of the next two, for `make test`."""
     coordinator_killed(here, 2, longest=6.0)
@@ -119,7 +119,7 @@ def test_workers_of_dask(tmp_path: Path, undisturbed: str) -> None:
 @pytest.mark.parametrize(
     ("backend", "count"),
     [
-        pytest.param("postgresql", 1, marks=pytest.mark.slow, id="postgresql-few"),
+        pytest.param("postgresql", 1, marks=pytest.mark.proof, id="postgresql-few"),
         pytest.param("postgresql", 3, marks=pytest.mark.faults, id="postgresql-many"),
         pytest.param("sqlite", 3, marks=pytest.mark.faults, id="sqlite-many"),
     ],

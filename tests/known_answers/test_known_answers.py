@@ -203,7 +203,7 @@ SLOW = {
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        pytest.param(name, change, marks=[pytest.mark.slow] if (name, change) in SLOW else [])
+        pytest.param(name, change, marks=[pytest.mark.proof] if (name, change) in SLOW else [])
         for name, twins in TWINS.items()
         for change in twins
     ],
@@ -258,7 +258,7 @@ def test_the_step_bound_is_the_limit_that_the_row_states() -> None:
     assert steps.adam_largest_step(1) == pytest.approx(1.0, rel=1e-15)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "measure",
     [

@@ -12,7 +12,7 @@ from mutants.__main__ import table
 from mutants.proof import Proof, prove
 from optbench.conformance.contract import CONTRACT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture(scope="module")

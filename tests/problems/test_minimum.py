@@ -228,7 +228,7 @@ def test_the_frozen_minimum_is_found_again() -> None:
     assert found["gradient_norm"] < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_hundred_iterations_on_the_digits_enclose_the_frozen_minimum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

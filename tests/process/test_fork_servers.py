@@ -128,7 +128,7 @@ def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     assert not [each for each in temporary.iterdir() if each.name != f"torchinductor_{USER}"]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_two_thousand_forks_train_and_none_hangs(tmp_path: Path) -> None:
     values = set()
     for _ in range(500):

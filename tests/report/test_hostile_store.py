@@ -93,7 +93,7 @@ def reported(optbench: Optbench, store: Path, out: str, baseline: str) -> Path:
     return Path(out)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_every_text_of_a_store_stays_text(optbench: Optbench, store: Path, workplace: Path) -> None:
     plain_store = store.with_name("plain.sqlite")
     plain_store.write_bytes(store.read_bytes())

@@ -13,7 +13,7 @@ import pytest
 from synthetic import grid, synthetic_results
 
 from optbench.analysis import Results
-from optbench.report import Beside, NothingToReport, UnknownBaseline, write_report
+from optbench.report import Beside, NothingToReport, UnknownBaseline, page, write_report
 
 NASTY = [
     "adam",
@@ -74,6 +74,19 @@ def failed_only(results: Results) -> Results:
     return replace(results, runs=runs, **none)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not drawn, for who asks about words: drawing takes most of the time."""
+    monkeypatch.setattr(page, "svg", lambda figure, name: f'<svg id="{name}"></svg>')
+    monkeypatch.setattr(page, "png", lambda figure: b"")
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn for the page, and not once more as pictures."""
+    monkeypatch.setattr(page, "png", lambda figure: b"")
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
@@ -82,7 +95,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(written: Path) -> Tags:
+def shown_page(written: Path) -> Tags:
     return Tags((written / "index.html").read_text("utf-8"))
 
 
@@ -101,25 +114,25 @@ def test_all_figures_and_tables_are_written(written: Path) -> None:
         assert f"tables/{name}.csv" in names
 
 
-def test_the_page_asks_the_network_for_nothing(page: Tags) -> None:
-    for tag, attributes in page.tags:
+def test_the_page_asks_the_network_for_nothing(shown_page: Tags) -> None:
+    for tag, attributes in shown_page.tags:
         assert tag not in {"link", "img", "iframe", "object", "base"}
         assert not attributes.get("src")
         for name in ("href", "xlink:href"):
             assert not re.match(r"[a-z]+:|//", attributes.get(name) or "")
 
 
-def test_every_link_leads_somewhere(written: Path, page: Tags) -> None:
-    ids = {attributes.get("id") for _, attributes in page.tags}
-    links = [a["href"] for a in page.of("a")]
+def test_every_link_leads_somewhere(written: Path, shown_page: Tags) -> None:
+    ids = {attributes.get("id") for _, attributes in shown_page.tags}
+    links = [a["href"] for a in shown_page.of("a")]
     assert len(links) > 10
     for link in links:
         assert link
         assert link[1:] in ids if link.startswith("#") else (written / link).is_file()
 
 
-def test_ids_are_unique_and_references_resolve(written: Path, page: Tags) -> None:
-    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+def test_ids_are_unique_and_references_resolve(written: Path, shown_page: Tags) -> None:
+    ids = [attributes["id"] for _, attributes in shown_page.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))
     text = (written / "index.html").read_text("utf-8")
     references = set(re.findall(r'url\(#([^)]+)\)|xlink:href="#([^"]+)"', text))
@@ -127,9 +140,9 @@ def test_ids_are_unique_and_references_resolve(written: Path, page: Tags) -> Non
     assert {a or b for a, b in references} <= set(ids)
 
 
-def test_each_figure_has_a_name_and_a_caption(page: Tags) -> None:
-    images = [a for _, a in page.tags if a.get("role") == "img"]
-    assert len(images) == len(page.of("figure")) == len(page.of("figcaption")) > 15
+def test_each_figure_has_a_name_and_a_caption(shown_page: Tags) -> None:
+    images = [a for _, a in shown_page.tags if a.get("role") == "img"]
+    assert len(images) == len(shown_page.of("figure")) == len(shown_page.of("figcaption")) > 15
     assert all(len(image["aria-label"] or "") > 20 for image in images)
 
 
@@ -161,6 +174,7 @@ def test_the_order_of_rows_gives_the_same_page(written: Path, tmp_path: Path) ->
     assert text == (written / "index.html").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_date_comes_from_outside_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +185,7 @@ def test_a_date_comes_from_outside_or_not_at_all(
     assert "2026-01-01" in report(results, tmp_path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_miss_is_a_dash_and_sorts_last(tmp_path: Path) -> None:
     results = synthetic_results()
     runs = results.runs.copy()
@@ -185,6 +200,7 @@ def test_a_miss_is_a_dash_and_sorts_last(tmp_path: Path) -> None:
     assert csv.loc[csv["optimizer"] == "lion", "median_steps"].isna().all()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     results = synthetic_results()
     more = results.runs.iloc[:3].assign(run=[90001, 90002, 90003], dtype="float64")
@@ -208,6 +224,7 @@ def nasty_results() -> Results:
     return replace(results, runs=runs, problems=problems, environments=environments)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     out = tmp_path / "inner" / "out"
     text = report(nasty_results(), out, command="<script>x</script> && echo $HOME")
@@ -223,6 +240,7 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     assert "49" not in re.findall(r"url\(#clip\)[^<]*", shown)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_nothing_is_written_outside(tmp_path: Path) -> None:
     out = tmp_path / "inner" / "out"
     report(nasty_results(), out)
@@ -233,6 +251,7 @@ def test_nothing_is_written_outside(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[a-z0-9./-]+", name) for name in files)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_markdown_cannot_be_broken_out_of(tmp_path: Path) -> None:
     report(nasty_results(), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
@@ -245,6 +264,7 @@ def test_markdown_cannot_be_broken_out_of(tmp_path: Path) -> None:
         assert len(widths) == 1
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_dollars_in_figures_are_dollars(tmp_path: Path) -> None:
     report(nasty_results(), tmp_path)
     figure = (tmp_path / "figures" / "convergence-default-network.svg").read_text("utf-8")
@@ -269,6 +289,7 @@ def test_an_unknown_baseline_names_the_nearest(tmp_path: Path) -> None:
         write_report(synthetic_results(), tmp_path, baseline="adm")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_failures_give_a_page_that_lists_them(tmp_path: Path) -> None:
     page = Tags(report(failed_only(synthetic_results()), tmp_path))
     shown = "".join(page.text)
@@ -277,6 +298,7 @@ def test_only_failures_give_a_page_that_lists_them(tmp_path: Path) -> None:
     assert "no optimizer reaches a target" in shown
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_only_divergence_gives_figures_all_the_same(tmp_path: Path) -> None:
     results = synthetic_results()
     missing = {"steps_to_target": np.nan, "final_gap": np.inf}
@@ -287,6 +309,7 @@ def test_only_divergence_gives_figures_all_the_same(tmp_path: Path) -> None:
     assert "144 of 144" not in text
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -309,6 +332,7 @@ def test_small_and_lopsided_stores_give_a_page(tmp_path: Path, arguments: dict[s
     assert not re.search(r">\s*(nan|inf|None)\s*<", text)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_league_leaves_out_is_said(tmp_path: Path) -> None:
     text = report(synthetic_results(seeds=1), tmp_path)
     assert "fewer than two seeds" in text

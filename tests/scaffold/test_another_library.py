@@ -13,7 +13,7 @@ import pytest
 from environments import let_asv_see
 from libraries import PLANTED, SHORTENED, Library
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 OPTBENCH = (sys.executable, "-m", "optbench")
 ASV = (sys.executable, "-m", "asv")

@@ -27,7 +27,7 @@ def test_a_price_is_told_from_parcels_of_several_sizes() -> None:
     assert price["statements"] == pytest.approx({"parcel": 9, "run": 0}, abs=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_what_was_recorded_fills_stores_again(tmp_path: Path) -> None:
     selection = Selection(
         optimizers=("sgd", "adam"), problems=("quadratic",), seeds=(0, 1), budget=9

@@ -99,7 +99,7 @@ def test_a_wheel_file_is_installed_anew_and_no_version_of_it_kept(tmp_path: Path
     assert kept() == []
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_two_at_once_share_what_the_first_installs(tmp_path: Path, shelf: Path) -> None:
     make_wheel(shelf, "1.2")
     sites: list[Path] = []

@@ -231,7 +231,7 @@ def test_again_runs_what_is_there_and_replaces_it(store: Store) -> None:
     assert store.runs()["attempts"].tolist() == [2] * 4
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_two_workers_give_what_one_gives(store: Store, tmp_path: Path) -> None:
     runs = wanted(rates="tuned", thin=3)
     told = Told()
@@ -243,7 +243,7 @@ def test_two_workers_give_what_one_gives(store: Store, tmp_path: Path) -> None:
         assert_same(store, alone)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_an_interrupt_with_two_workers_leaves_what_was_finished(store: Store) -> None:
     runs = wanted()
     watch = interrupt_after(1, KeyboardInterrupt())

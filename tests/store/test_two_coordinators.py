@@ -47,7 +47,7 @@ fill_up(sys.argv[1])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_each_run_is_done_once_and_those_of_the_dead_by_another(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

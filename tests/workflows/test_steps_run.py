@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scaffold"))
 from environments import runner
 from libraries import PLANTED, Library
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 
 def test_a_pull_request_is_compared_and_its_number_kept(tmp_path: Path) -> None:
