@@ -214,10 +214,7 @@ def test_the_line_that_reproduces_it_says_reference_and_settings(
 
 
 @pytest.mark.proof
-def test_a_check_that_does_not_end_fails_with_its_limit(
-    optbench: Optbench, mine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("optbench.conformance.workers.START_S", 10.0)
+def test_a_check_that_does_not_end_fails_with_its_limit(optbench: Optbench, mine: Path) -> None:
     code, out, err = optbench(
         "check", "my_optimizers:_Crawls", "--only", LEAVES, "--timeout", 3, "--jobs", 1
     )

@@ -195,6 +195,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         # Workers are handed the path of this process.
         patch.syspath_prepend(made)
+        # Begins what workers are forked from: on a busy machine that takes longer than some limits.
+        list(examine_all([Question("torch.optim:SGD")], ONE, jobs=1))
         yield made
 
 
