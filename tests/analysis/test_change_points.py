@@ -368,6 +368,7 @@ def test_any_series_and_any_longer_one_gives_ordered_steps(
 # How often it errs; scripts/measure_change_points.py has the whole table.
 
 
+@pytest.mark.proof
 def test_a_night_of_white_noise_is_quiet() -> None:
     """Forty histories, looked at each fifth night: 2 % noise, nothing at all."""
     alarms = 0

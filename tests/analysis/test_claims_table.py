@@ -87,12 +87,14 @@ def test_the_claims_are_judged_in_the_order_of_the_table(
     assert [claim for claim, _ in found] == list(CLAIMS)
 
 
+@pytest.mark.proof
 def test_another_optimizer_changes_nothing(found: list[tuple[Claim, Finding]]) -> None:
     more = store(("rprop", "package.module:Class"))
     for (claim, before), (_, after) in zip(found, judged(more), strict=True):
         assert shown(before) == shown(after), claim.name
 
 
+@pytest.mark.proof
 def test_another_problem_changes_nothing(
     full: Evidence, found: list[tuple[Claim, Finding]]
 ) -> None:
@@ -114,6 +116,7 @@ def test_another_problem_changes_nothing(
         assert shown(before) == shown(after), claim.name
 
 
+@pytest.mark.proof
 def test_the_order_of_the_rows_changes_nothing(
     full: Evidence, found: list[tuple[Claim, Finding]]
 ) -> None:

@@ -36,6 +36,7 @@ ROW = st.tuples(
 )
 
 
+@pytest.mark.proof
 @settings(deadline=None, max_examples=60)
 @given(rows=st.lists(ROW, min_size=8, max_size=8), more=st.booleans())
 def test_every_sample_is_positive_and_finite(rows, more):

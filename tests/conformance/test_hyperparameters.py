@@ -208,6 +208,7 @@ def test_who_is_asked_to_maximize_is_compared_with_minimizing(optimizer: Any) ->
     assert "it was asked to maximize" in ladder.text
 
 
+@pytest.mark.proof
 def test_a_default_decay_is_left_out_where_a_minimum_is_sought() -> None:
     verdict = examined("test_hyperparameters:DecaysByDefault", "it_solves_the_ladder")
     assert verdict.status is Status.KEPT, verdict.text

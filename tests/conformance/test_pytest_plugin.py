@@ -433,6 +433,7 @@ def test_nothing_is_said_where_no_contract_was_tested(folder: Path) -> None:
     assert (session.code, session.summary) == (0, [])
 
 
+@pytest.mark.proof
 def test_advice_is_counted_and_fails_no_session(folder: Path) -> None:
     session = Session(folder, "test_advice.py")
     assert session.code == 0

@@ -48,6 +48,7 @@ def test_gradients_and_state_are_bfloat16() -> None:
     assert sizes == [200, 400]
 
 
+@pytest.mark.proof
 def test_every_optimizer_runs_in_it() -> None:
     """Linear algebra, too; what raised would be a failed run."""
     for problem in ("matrix-completion", "sparse-logistic"):

@@ -54,6 +54,7 @@ class OneGroup(torch.optim.SGD):
         super().__init__(params, lr=lr)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ROWS)
 def test_every_registered_optimizer_is_certified_on_its_own_route(name: str) -> None:
     answer = certify(name)

@@ -162,6 +162,7 @@ def test_a_key_changes_with_torchs_version(monkeypatch: pytest.MonkeyPatch) -> N
     assert "torch=99.0" in code_of("adam")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["Scaled", "make"])
 @pytest.mark.parametrize("file", ["optimizer.py", "rules.py"])
 def test_a_key_changes_with_any_python_file_of_the_optimizers_package(

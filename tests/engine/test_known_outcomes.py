@@ -16,6 +16,7 @@ def results(optimizer: str, problem: str, **rest: object) -> list[Result]:
     return [r for unit in pack(plan([selection]).runs) for r in perform(unit)]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("optimizer", "end"), [("adam", 1.0), ("amsgrad", -1.0)])
 def test_on_reddis_problem_adam_ends_at_the_wrong_end_and_amsgrad_at_the_right_one(
     optimizer: str, end: float
@@ -60,6 +61,7 @@ def test_a_diagonal_preconditioner_helps_along_the_axes_and_not_across_them(rota
     assert (gaps["adagrad"] < 0.01 * gaps["sgd"]) == (not rotated)
 
 
+@pytest.mark.proof
 def test_lbfgs_solves_what_newton_like_methods_solve() -> None:
     for problem in ("quadratic-ill-rotated", "rosenbrock-2d", "beale"):
         for result in results("lbfgs", problem, seeds=(0, 1, 2), budget=300):

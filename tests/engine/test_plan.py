@@ -316,6 +316,7 @@ def test_nightly_is_the_whole_catalogue_in_40_000_runs() -> None:
             assert any(not r.default for r in group)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("name", "problems"),
     [("quick", {"cliff"}), ("nightly", {"cliff", "deep-tanh", "noisy-quadratic"})],
@@ -338,6 +339,7 @@ def test_a_suite_has_every_schedule_at_every_rate_beside_the_run_without(
         assert alike == {r for r in plain if r.optimizer in ("adam", "sgd")}
 
 
+@pytest.mark.proof
 def test_a_problem_with_nothing_random_gets_the_fewest_seeds_that_tuning_takes() -> None:
     for name in ("quick", "nightly", "full"):
         made = runs(*SUITES[name].selections)

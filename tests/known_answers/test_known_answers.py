@@ -181,6 +181,7 @@ TWINS: dict[str, dict[str, Make]] = {
 # fmt: on
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("row", KNOWN_ANSWERS, ids=lambda row: row.name)
 def test_what_theory_says_is_measured(row: KnownAnswer) -> None:
     answers = row.measure()

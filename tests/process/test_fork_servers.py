@@ -72,6 +72,7 @@ def test_the_environment_is_that_of_now(tmp_path: Path, monkeypatch: pytest.Monk
     assert not answer(tmp_path / "trail", "'ANYBODY_S' in os.environ")
 
 
+@pytest.mark.proof
 def test_what_is_read_at_the_start_has_a_server_of_its_own(tmp_path: Path) -> None:
     parents = {
         value: answer(tmp_path / "trail", "os.getppid()", environment={"MALLOC_ARENA_MAX": value})
@@ -98,6 +99,7 @@ def test_where_there_is_a_gpu_who_may_use_it_is_spawned(
     assert answer(tmp_path / "trail", "os.getppid()") != os.getpid()
 
 
+@pytest.mark.proof
 def test_a_server_that_was_killed_has_a_successor(tmp_path: Path) -> None:
     trail = tmp_path / "trail"
     first = answer(trail, "os.getppid()")
@@ -106,6 +108,7 @@ def test_a_server_that_was_killed_has_a_successor(tmp_path: Path) -> None:
     assert answer(trail, "os.getppid()") != first
 
 
+@pytest.mark.proof
 def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"

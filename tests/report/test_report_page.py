@@ -163,6 +163,7 @@ def test_the_same_results_give_the_same_bytes(written: Path, tmp_path: Path) -> 
     assert everything(tmp_path) == everything(written)
 
 
+@pytest.mark.proof
 def test_the_order_of_rows_gives_the_same_page(written: Path, tmp_path: Path) -> None:
     results = synthetic_results()
     shuffled = replace(
@@ -309,6 +310,7 @@ def test_only_divergence_gives_figures_all_the_same(tmp_path: Path) -> None:
     assert "144 of 144" not in text
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(
     "arguments",
