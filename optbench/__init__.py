@@ -12,13 +12,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from optbench.defaults import DEFAULT_STORE
+from optbench.errors import OptbenchError
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
     from optbench.conformance.convergence import assert_converges
     from optbench.conformance.pytest_plugin import parametrize_with_checks
 
-__all__ = ["assert_converges", "load", "parametrize_with_checks"]
+__all__ = ["OptbenchError", "assert_converges", "load", "parametrize_with_checks"]
 
 _HOMES = {
     "assert_converges": "optbench.conformance.convergence",
@@ -45,9 +46,11 @@ def load(store: str = DEFAULT_STORE) -> Results:
     optbench.store.StoreError
         Where it cannot be opened, is no store of ours, or holds what nothing of ours has written.
     """
-    from optbench.analysis import Results
     from optbench.store import Store
     from optbench.store.sound import FRAMES, sound
 
     with Store(store) as opened:
+        # Of a store that cannot be opened one hears at once.
+        from optbench.analysis import Results
+
         return Results(**{name: sound(opened, name) for name in FRAMES})

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, said, shown
 
 
@@ -31,11 +32,11 @@ class Named(Protocol):
 T = TypeVar("T", bound=Named)
 
 
-class UnknownName(LookupError):
+class UnknownName(OptbenchError, LookupError):
     """A name that is in no registry; its text says what the nearest right ones are."""
 
 
-class NotAdoptable(TypeError):
+class NotAdoptable(OptbenchError, TypeError):
     """An object named as ``package.module:Attribute`` that cannot serve as an entry."""
 
 

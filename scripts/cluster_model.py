@@ -1,7 +1,7 @@
 """Coordinators, workers and a store as a discrete-event model.
 
 The loop of a coordinator is that of `optbench.engine.executors.execute` and
-`optbench.store.fill.fill`: it claims and hands out parcels while it has room for more, waits for
+`optbench.runner.fill`: it claims and hands out parcels while it has room for more, waits for
 the first that are done, and keeps all of these before it looks for room again. It does one thing
 at a time, whatever the thing: in Python all of it shares one interpreter lock. SimPy
 (simpy.readthedocs.io) has the clock.

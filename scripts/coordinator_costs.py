@@ -29,7 +29,8 @@ from optbench.engine.remote_work import Job, job
 from optbench.engine.runs import Result, Run
 from optbench.engine.wire import decode, encode
 from optbench.engine.work import Parcel, Unit
-from optbench.store import Store, fill
+from optbench.runner import fill
+from optbench.store import Store
 from optbench.store.coordination import Claim, Coordinator
 
 SIZES = (1, 4, 16, 64)

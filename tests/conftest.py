@@ -68,7 +68,8 @@ def optbench(
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of a few real runs."""
     from optbench.engine.plan import Selection, plan
-    from optbench.store import Store, fill
+    from optbench.runner import fill
+    from optbench.store import Store
 
     path = tmp_path_factory.mktemp("filled") / "results.sqlite"
     selection = Selection(

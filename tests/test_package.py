@@ -69,7 +69,9 @@ def test_help_does_not_wait_for_torch(arguments: tuple[str, ...]) -> None:
 
 
 def test_what_the_package_offers() -> None:
-    assert optbench.__all__ == ["assert_converges", "load", "parametrize_with_checks"]
+    assert optbench.__all__ == [
+        *("OptbenchError", "assert_converges", "load", "parametrize_with_checks")
+    ]
     assert set(optbench.__all__) <= set(dir(optbench))
     assert all(callable(getattr(optbench, name)) for name in optbench.__all__)
 

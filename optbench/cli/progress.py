@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from optbench.cli.console import errors, say
-from optbench.store import Progress
+from optbench.runner import Progress
 
 QUIET_SECONDS = 15.0
 """Between two lines where there is no terminal."""

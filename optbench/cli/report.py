@@ -91,12 +91,13 @@ def write(
     The history is what was told, or that of the repository, or of the one that one stands in.
     """
     from optbench import load
+
+    with doing("reading the store"):
+        results = load(store)
     from optbench.cli.beside import asv_of, past_of
     from optbench.cli.wrong_use import WrongUse
     from optbench.report import write_report
 
-    with doing("reading the store"):
-        results = load(store)
     options = [f"--baseline {shlex.quote(baseline)}"]
     options += [f"--compare {shlex.quote(str(file))}" for file in compare]
     if asv is not None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
     from optbench.engine.runs import Result, Run
-    from optbench.store import Progress, Store
+    from optbench.runner import Progress
+    from optbench.store import Store
 
 
 INTERRUPTED = 130
@@ -226,7 +227,7 @@ def _fill(
 ) -> int:
     from optbench.cli.progress import Watch
     from optbench.engine.executors import executor
-    from optbench.store import fill
+    from optbench.runner import fill
 
     begun = time.monotonic()
     watch = Watch()

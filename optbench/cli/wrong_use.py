@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from optbench.errors import OptbenchError
 
-class WrongUse(ValueError):
+
+class WrongUse(OptbenchError, ValueError):
     """An argument that makes no sense; the text says what would."""

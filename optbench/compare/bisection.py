@@ -18,6 +18,7 @@ from optbench.analysis.comparison import (
 )
 from optbench.compare.contest import NothingCompared, Sides, Wanted, compare_one, find
 from optbench.compare.sides import SideProcess
+from optbench.errors import OptbenchError
 from optbench.sources import Source, SourceError, git
 from optbench.sources.cache import run_folder
 from optbench.sources.source import Kind
@@ -31,7 +32,7 @@ BAD: dict[str, frozenset[str]] = {
 """What makes a commit bad, by the rung that is asked for."""
 
 
-class NothingToFind(Exception):
+class NothingToFind(OptbenchError):
     """There is no such change between the two; the text says what was seen."""
 
 

@@ -24,13 +24,14 @@ from optbench.compare.probes import Description
 from optbench.compare.requests import Failure, Find, Found, Meet
 from optbench.compare.sides import LIMIT_S, START_S, SideProcess, both
 from optbench.engine.environment import environment
+from optbench.errors import OptbenchError
 from optbench.sources import Source, Tree, git, prepare
 from optbench.sources.cache import run_folder
 
 RUNGS = ("maths", "convergence", "speed", "memory")
 
 
-class NothingCompared(Exception):
+class NothingCompared(OptbenchError):
     """There is no optimizer that stands on both sides; the text says what was looked at."""
 
 
@@ -263,9 +264,7 @@ def compare_one(
         maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
     )
     if "convergence" in wanted.rungs and trainable:
-        row = compare_convergence(
-            sides, row, base, head, tell, wanted.seeds, wanted.problems
-        )
+        row = compare_convergence(sides, row, base, head, tell, wanted.seeds, wanted.problems)
     if maths.verdict is not MathsVerdict.BROKEN:
         if "speed" in wanted.rungs:
             tell("speed")

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import printable
 from optbench.whole_files import read_whole
 
@@ -28,7 +29,7 @@ CLOSE_S = 5.0
 """Seconds for the connection to be closed."""
 
 
-class ClusterError(RuntimeError):
+class ClusterError(OptbenchError, RuntimeError):
     """Something is wrong with the cluster that the user can mend; the text says what."""
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from optbench.engine.ranks import backend_of, own_device
 from optbench.engine.runs import Run, frozen
 from optbench.engine.trial import Needs
+from optbench.errors import OptbenchError
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, WrongHyperparameter
 from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE
@@ -68,11 +69,11 @@ class Selection(BaseModel):
         return tuple(sorted(set(seeds)))
 
 
-class NoSuchDevice(ValueError):
+class NoSuchDevice(OptbenchError, ValueError):
     """A device that is not here; the text says why."""
 
 
-class NothingToRun(ValueError):
+class NothingToRun(OptbenchError, ValueError):
     """A selection without a single run; the text says why."""
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import first_mistake
 from optbench.report.markdown import escaped
 from optbench.whole_files import read_whole
@@ -34,7 +35,7 @@ LONGEST_COMMAND = 2000
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
-class NotANight(ValueError):
+class NotANight(OptbenchError, ValueError):
     """A file that is no night's verdict; the text says what is wrong with it."""
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from optbench.errors import OptbenchError
 from optbench.sources.git import borrow, git
 from optbench.sources.source import SourceError
 
@@ -31,7 +32,7 @@ PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1000", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 """A server that sends less than 1000 bytes a second for a minute is given up."""
 
 
-class DataBranchError(Exception):
+class DataBranchError(OptbenchError):
     """A data branch that cannot be read or written; the text says why, and what would help."""
 
 

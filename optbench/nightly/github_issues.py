@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from optbench.errors import OptbenchError
 from optbench.nightly.announcement import Issue, Step
 
 MOST_ISSUES = 1000
@@ -24,7 +25,7 @@ COLOR = "b60205"
 ABOUT = "Found by optbench nightly"
 
 
-class GhError(Exception):
+class GhError(OptbenchError):
     """``gh`` is missing, or refused; the text says which."""
 
 

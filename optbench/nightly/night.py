@@ -14,13 +14,14 @@ from typing import Any
 
 from optbench.engine.environment import environment
 from optbench.engine.runs import canonical
+from optbench.errors import OptbenchError
 from optbench.nightly import stages
 from optbench.nightly.records import Record, add_record, folder_of, last_good, read_records
 from optbench.nightly.regression import Regression
 from optbench.nightly.stage import Stage, State
 from optbench.nightly.wanted import WantedNight
+from optbench.runner import Progress
 from optbench.sources import git
-from optbench.store import Progress
 from optbench.tracking.commits import first_parents
 
 SCHEMA = 1
@@ -29,7 +30,7 @@ OUTCOMES = ("summary.md", "night.json")
 """What says how a night ended."""
 
 
-class NightGoingOn(RuntimeError):
+class NightGoingOn(OptbenchError, RuntimeError):
     """Another night is at work on the same store."""
 
 

@@ -11,12 +11,13 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from optbench.errors import OptbenchError
 from optbench.whole_files import read_whole
 
 FILE = "nights.jsonl"
 
 
-class UnreadableRecords(RuntimeError):
+class UnreadableRecords(OptbenchError, RuntimeError):
     """A file of nights that is none; the text says why."""
 
 

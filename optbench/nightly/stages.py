@@ -18,43 +18,27 @@ from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
 from optbench.engine.executors import executor
 from optbench.engine.identity import code_of
-from optbench.engine.plan import NothingToRun, plan
+from optbench.engine.plan import plan
 from optbench.engine.runs import Run
+from optbench.errors import OptbenchError
 from optbench.nightly import tracking
 from optbench.nightly.kept_results import store_file
 from optbench.nightly.records import codes_of_nights, read_records
 from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
 from optbench.nightly.wanted import WantedNight, own_optimizers
-from optbench.optimizers import WrongHyperparameter
-from optbench.registry import NotAdoptable, UnknownName
-from optbench.report import NothingToReport, UnknownBaseline
 from optbench.report.comparison_page import page as page_of_comparison
 from optbench.report.comparison_text import without_infinities
 from optbench.report.tables import csv_text
-from optbench.sources import Source, SourceError, git
+from optbench.runner import Progress, fill
+from optbench.sources import Source, git
 from optbench.sources.source import Kind as KindOfSource
-from optbench.store import Progress, Store, StoreError, fill
-from optbench.tracking.accepted import WrongAcceptance, covering, read_accepted
-from optbench.tracking.asv_results import NoResults
+from optbench.store import Store
+from optbench.tracking.accepted import covering, read_accepted
 from optbench.tracking.past import NothingToTell, Past, past
 from optbench.whole_files import write_whole
 
-MISTAKES = (
-    NothingCompared,
-    SourceError,
-    StoreError,
-    NothingToRun,
-    NothingToReport,
-    UnknownBaseline,
-    UnknownName,
-    NotAdoptable,
-    WrongHyperparameter,
-    WrongAcceptance,
-    NoResults,
-    MissingColumns,
-    OSError,
-)
+MISTAKES = (OptbenchError, MissingColumns, OSError)
 """What a stage may raise that is no defect of ours: it fails the stage, and the others go on."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from optbench.errors import OptbenchError
 from optbench.optimizers import builders
 from optbench.optimizers.of_the_run import DDP, OF_THE_RUN, told_to_the_factory
 from optbench.optimizers.schedules import LR_SCHEDULE, SCHEDULES
@@ -36,7 +37,7 @@ class Route(enum.Enum):
     INSTANCE = "instance"
 
 
-class WrongHyperparameter(ValueError):
+class WrongHyperparameter(OptbenchError, ValueError):
     """A hyperparameter that an optimizer does not take, or a value that it refuses."""
 
 

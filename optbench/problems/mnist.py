@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optbench.errors import OptbenchError
 from optbench.whole_files import read_whole
 
 DATA_VARIABLE = "OPTBENCH_DATA"
@@ -62,7 +63,7 @@ IDX_FILES = {
 }
 
 
-class DamagedData(ValueError):
+class DamagedData(OptbenchError, ValueError):
     """A data file that is missing, cut short, or not what it should be."""
 
 

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line
 from optbench.process.fork_servers import context as process_context
 from optbench.process.fork_servers import of_environment, take_over
@@ -51,7 +52,7 @@ LAST_LINES = 5
 _start = threading.Lock()
 
 
-class CannotBegin(RuntimeError):
+class CannotBegin(OptbenchError, RuntimeError):
     """A worker process ended by itself before it imported an optimizer; the text says how.
 
     That is the installation's fault, and no result of any run.

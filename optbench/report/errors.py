@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from optbench.errors import OptbenchError
 
-class NothingToReport(ValueError):
+
+class NothingToReport(OptbenchError, ValueError):
     """There is not one run."""
 
     def __init__(self) -> None:
@@ -16,7 +18,7 @@ class NothingToReport(ValueError):
         )
 
 
-class UnknownBaseline(ValueError):
+class UnknownBaseline(OptbenchError, ValueError):
     """The baseline is not among the optimizers that were run."""
 
     def __init__(self, baseline: str, present: Iterable[str]) -> None:
@@ -29,7 +31,7 @@ class UnknownBaseline(ValueError):
         )
 
 
-class NothingInBoth(ValueError):
+class NothingInBoth(OptbenchError, ValueError):
     """Two stores without a run in common."""
 
     def __init__(self, names: tuple[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from optbench.errors import OptbenchError
 
-class ScaffoldError(Exception):
+
+class ScaffoldError(OptbenchError):
     """Nothing was written; the text says why, and what would help."""

@@ -6,13 +6,14 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, shown
 
 WITHOUT_GIT = ", or compare folders and releases (dir:PATH, pip:REQUIREMENT)"
 """What can be compared outside of a repository, as the end of a message."""
 
 
-class SourceError(Exception):
+class SourceError(OptbenchError):
     """A source that cannot be had; the text says why, and what would help."""
 
 

@@ -1,7 +1,6 @@
 """Results in a database, and the frames that are read back."""
 
-from optbench.store.fill import Progress, fill
 from optbench.store.mistake import StoreError
 from optbench.store.store import Store
 
-__all__ = ["Progress", "Store", "StoreError", "fill"]
+__all__ = ["Store", "StoreError"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line
 
 
-class StoreError(RuntimeError):
+class StoreError(OptbenchError, RuntimeError):
     """A store that cannot be opened, read or written; a line says why, and what would help."""
 
     def __init__(self, text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, Table, delete, func, insert, select
@@ -15,11 +15,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.defaults import DEFAULT_STORE
-from optbench.engine.environment import Environment
-from optbench.engine.identity import key, keys
 from optbench.engine.runs import Result, Run, Status
-from optbench.optimizers.of_the_run import DDP
-from optbench.store import frames, rows, schema
+from optbench.store import frames, schema
 from optbench.store.address import parsed, prepare_file, shown
 from optbench.store.attempts import attempts_of
 from optbench.store.batches import batches
@@ -27,6 +24,9 @@ from optbench.store.coordination import Coordinator, coordinate
 from optbench.store.database import PATIENCE_S, Database
 from optbench.store.mistake import StoreError, reason
 from optbench.store.opening import Older, open_store
+
+if TYPE_CHECKING:
+    from optbench.engine.environment import Environment
 
 
 class Store:
@@ -102,6 +102,9 @@ class Store:
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """The runs that are not here yet. A failed one counts as missing."""
+        # Here and below when it is needed: who reads frames does not wait for torch.
+        from optbench.engine.identity import keys
+
         wanted = dict(zip(keys(runs), runs, strict=True))
         r = schema.runs.c
 
@@ -128,6 +131,8 @@ class Store:
 
         By optimizer, problem, dtype and device.
         """
+        from optbench.optimizers.of_the_run import DDP
+
         r, p = schema.runs.c, schema.problems.c
         of = (r.optimizer, p.problem, r.dtype, r.device)
         query = (
@@ -150,6 +155,9 @@ class Store:
         A result of a run that is here already, or earlier in ``results``, replaces it. A claim
         on a run that is here now has done its part, and goes.
         """
+        from optbench.engine.identity import key
+        from optbench.store import rows
+
         kept = {key(result.run): result for result in results}
         if not kept:
             return

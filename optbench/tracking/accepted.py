@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.analysis.history import WORSE, Change, History
+from optbench.errors import OptbenchError
 from optbench.plain_text import first_mistake, shown, words
 from optbench.registry import fits
 from optbench.sources import git
@@ -25,7 +26,7 @@ HEADING = """\
 """
 
 
-class WrongAcceptance(ValueError):
+class WrongAcceptance(OptbenchError, ValueError):
     """A file of accepted changes that cannot be read; the text says where."""
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from optbench.analysis.history import COLUMNS
 from optbench.analysis.units import EXACT, UNITS
+from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, shown, words
 from optbench.whole_files import read_whole
 
@@ -60,7 +61,7 @@ class AsvResults:
     skipped: tuple[tuple[str, str], ...]
 
 
-class NoResults(ValueError):
+class NoResults(OptbenchError, ValueError):
     """A folder that holds no results of asv's; the text says what it is."""
 
 

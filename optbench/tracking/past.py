@@ -13,13 +13,14 @@ import optbench
 from optbench.analysis import Results
 from optbench.analysis.history import COLUMNS, History, history
 from optbench.analysis.store_history import store_values
+from optbench.errors import OptbenchError
 from optbench.sources import git
 from optbench.tracking.accepted import Accepted, accepted_at, read_accepted, with_accepted
 from optbench.tracking.asv_results import read_asv_results
 from optbench.tracking.commits import first_parents
 
 
-class NothingToTell(ValueError):
+class NothingToTell(OptbenchError, ValueError):
     """No results of any commit of the line; the text says what was looked at."""
 
 

@@ -20,7 +20,8 @@ from optbench.optimizers import WrongHyperparameter
 from optbench.problems import PROBLEMS as CATALOGUE
 from optbench.problems.definition import definition
 from optbench.registry import NotAdoptable, UnknownName
-from optbench.store import Store, fill
+from optbench.runner import fill
+from optbench.store import Store
 from optbench.tracking.samples import Samples, samples
 
 PROTOCOL = 2

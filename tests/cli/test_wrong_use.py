@@ -11,6 +11,7 @@ import torch
 
 from optbench.cli import mistakes
 from optbench.problems.mnist import IDX_FILES
+from optbench.registry import UnknownName
 from optbench.store import Store
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ def test_a_defect_of_ours_is_called_one_with_status_3(
 def test_only_known_mistakes_are_the_user_s() -> None:
     assert mistakes.wrong_use(ValueError("of ours")) is None
     assert mistakes.wrong_use(KeyError("of ours")) is None
-    assert mistakes.wrong_use(mistakes.UnknownName("say 'it'")) == "say 'it'"
+    assert mistakes.wrong_use(UnknownName("say 'it'")) == "say 'it'"
 
 
 def test_no_message_depends_on_the_width_of_a_terminal(

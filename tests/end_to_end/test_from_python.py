@@ -18,7 +18,8 @@ from optbench.compare.contest import Wanted, compare
 from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.sources import parse
-from optbench.store import Store, fill
+from optbench.runner import fill
+from optbench.store import Store
 
 for place, where in enumerate(({"jobs": 2}, {"dask": "local:1"})):
     selection = Selection(

@@ -23,7 +23,8 @@ from optbench.engine.plan import Selection, plan
 from optbench.nightly import kept_results
 from optbench.nightly.data_branch import DataBranch, LostRace
 from optbench.nightly.kept_results import Places
-from optbench.store import Store, fill
+from optbench.runner import fill
+from optbench.store import Store
 
 if TYPE_CHECKING:
     from conftest import Optbench

@@ -19,7 +19,8 @@ from optbench.engine.runs import Run, Status
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Route
 from optbench.problems import PROBLEMS
 from optbench.registry import NotAdoptable, Registry
-from optbench.store import Progress, Store, fill
+from optbench.runner import Progress, fill
+from optbench.store import Store
 
 NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "attempts", "seconds"]
 BUDGET = 12
