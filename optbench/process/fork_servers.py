@@ -49,6 +49,8 @@ class Inherited(forkserver.ForkServer):
         """It runs as long as one of its processes does."""
 
 
+_begun_by = os.getppid()
+
 _servers: dict[tuple[tuple[str, str], ...], forkserver.ForkServer] = {}
 
 
@@ -94,12 +96,13 @@ def take_over(variables: Mapping[str, str]) -> None:
 
 @atexit.register
 def _leave_nothing() -> None:
-    """In a server, whose processes all have ended: remove its socket.
+    """In a server whose coordinator was killed: remove its socket, and the folder it is in.
 
-    The folder it is in is the coordinator's, who removes it, unless it was killed.
+    A coordinator that lives needs the folder for the next server, and removes it at its end.
     """
     server: Any = forkserver._forkserver
-    if server._forkserver_address is not None and server._forkserver_pid is None:
+    is_one = server._forkserver_address is not None and server._forkserver_pid is None
+    if is_one and os.getppid() != _begun_by:
         socket = Path(server._forkserver_address)
         with contextlib.suppress(OSError):
             socket.unlink()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.proof
 WORKERS_LACK_TORCH = """
 import sys
 
-if "--multiprocessing-fork" in sys.orig_argv:
+if any("--multiprocessing-fork" in word or "forkserver" in word for word in sys.orig_argv):
     sys.modules["torch"] = None
 """
 

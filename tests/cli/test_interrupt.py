@@ -165,11 +165,12 @@ def test_a_killed_coordinator_leaves_a_whole_store_and_no_workers(
 def test_a_worker_that_is_still_starting_leaves_an_interrupt_to_its_coordinator(
     begin: Callable[..., subprocess.Popen[str]], workplace: Path
 ) -> None:
-    # Python runs this before anything else: it tells who starts, and torch's import takes long.
+    # Python runs this before anything else: it tells who starts, be it what workers are forked
+    # from, and torch's import takes long.
     (workplace / "early").mkdir()
     (workplace / "early" / "sitecustomize.py").write_text(
         "import os, pathlib, sys\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "if any(way in ' '.join(sys.orig_argv) for way in ('spawn_main', 'forkserver')):\n"
         "    pathlib.Path('starting.tmp').write_text(str(os.getpid()))\n"
         "    pathlib.Path('starting.tmp').rename('starting')\n"
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from optbench.engine import isolation
 from optbench.engine.as_found import shared_by_all
 from optbench.engine.isolation import Cell
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
+from optbench.process import channel
 
 LEAVERS = """
 import os, threading, time
@@ -117,7 +117,7 @@ def test_a_timer_of_another_unit_fails_nobody(cell: Cell) -> None:
 def test_files_that_others_write_to_or_close_hold_nobody_up(
     cell: Cell, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(isolation, "SAYING_S", 3.0)
+    monkeypatch.setattr(channel, "SAYING_S", 3.0)
     (result,) = cell.perform(unit(f"leaving_optimizers:{name}"), 5.0)
     assert result.status is Status.FAILED
     assert bits(cell.perform(unit("adam"), 60.0)) == bits(perform(unit("adam")))

@@ -171,10 +171,11 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def begun_by(pid: int) -> list[psutil.Process]:
-    """The workers that a process has begun."""
+    """The workers that a process has begun, and what they are forked from."""
+    ways = ("spawn_main", "multiprocessing.forkserver")
     try:
-        children = psutil.Process(pid).children()
-        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+        children = psutil.Process(pid).children(recursive=True)
+        return [c for c in children if any(way in " ".join(c.cmdline()) for way in ways)]
     except psutil.NoSuchProcess:
         return []
 
