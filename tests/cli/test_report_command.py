@@ -42,6 +42,7 @@ def test_the_report_is_written_and_its_path_is_what_is_printed(
     assert list((page.parent / "tables").glob("*.csv"))
 
 
+@pytest.mark.proof
 def test_the_report_goes_where_it_is_told_with_the_baseline_it_is_told(
     optbench: Optbench, store: Path
 ) -> None:
@@ -64,6 +65,7 @@ COMPARISON = Comparison(
 )
 
 
+@pytest.mark.proof
 def test_comparisons_and_costs_stand_in_the_page(optbench: Optbench, store: Path) -> None:
     text = json.dumps(without_infinities(COMPARISON.as_json()))
     Path("compared.json").write_text(text)

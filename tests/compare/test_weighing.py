@@ -48,6 +48,7 @@ class IntoACycle(torch.optim.SGD):
         return super().step(closure)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("optimizer", "least", "most"),
     [

@@ -143,6 +143,7 @@ def test_a_verdict_of_a_known_defect_holds_text_and_evidence(
     assert str(broken).startswith("raises ValueError: by two")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["RMSprop", "Adafactor", "Adagrad", "ASGD", "NAdam"])
 def test_the_defects_of_torch_are_shown_as_known(name: str) -> None:
     rows = [row for row in known_defects() if row.optimizer == f"torch.optim:{name}"]

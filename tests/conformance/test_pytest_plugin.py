@@ -402,6 +402,7 @@ def session(folder: Path) -> Session:
     return Session(folder, "-m", "not optbench_slow", "--ignore=test_advice.py")
 
 
+@pytest.mark.proof
 def test_a_session_ends_with_one_line_on_the_contract(session: Session) -> None:
     assert session.code == 1
     counts = "4 kept, 1 broken, 1 known, 4 not applicable, 5 not checked, 3 skipped"
@@ -455,4 +456,5 @@ def test_the_plug_in_is_light() -> None:
         "optbench.conformance",
         "optbench.conformance.pytest_marks",
         "optbench.defaults",
+        "optbench.errors",
     ]

@@ -138,6 +138,7 @@ def repeatable(result: Result) -> dict[str, str]:
     return {name: repr(value) for name, value in found.items()}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("optimizer", "problem", "dtype"),
     [

@@ -137,6 +137,7 @@ ON = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("dtype", [torch.float32, F64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("name", "problem", "route"), ON)
 def test_lanes_of_mixed_schedules_and_rates_are_their_own_runs_bit_for_bit(

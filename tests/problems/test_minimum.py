@@ -133,6 +133,7 @@ def test_the_objective_has_the_values_of_the_literature(
     assert objective(PROBLEMS[name], point) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=8, deadline=None, derandomize=True, database=None)
 @given(seed=st.integers(0, 10_000), scale=st.floats(-4, 2), around=st.booleans())

@@ -61,6 +61,7 @@ def results(optimizer: str, seeds: tuple[int, ...], lr: float = 0.01) -> dict[in
     return {result.run.seed: result for result in done}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("optimizer", ["adam", "muon", "lbfgs", "adam-swarm", "torch.optim:SGD"])
 def test_it_runs_from_a_plan_to_a_result(
     registered: Callable[[Problem], Problem], optimizer: str

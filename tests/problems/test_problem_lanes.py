@@ -31,6 +31,7 @@ def first_batches(problem: Problem, seeds: list[int], count: int) -> list[torch.
     return [next(stream) for _ in range(count)]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_lane_is_its_own_run_bit_for_bit(name: str, dtype: torch.dtype) -> None:

@@ -158,6 +158,7 @@ def test_markdown_refers_to_files_that_exist(written: Path) -> None:
     assert all((written / link).is_file() for link in links)
 
 
+@pytest.mark.proof
 def test_the_same_results_give_the_same_bytes(written: Path, tmp_path: Path) -> None:
     report(synthetic_results(), tmp_path, command="optbench run --suite quick")
     assert everything(tmp_path) == everything(written)
@@ -225,6 +226,7 @@ def nasty_results() -> Results:
     return replace(results, runs=runs, problems=problems, environments=environments)
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("without_pictures")
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     out = tmp_path / "inner" / "out"
@@ -265,6 +267,7 @@ def test_markdown_cannot_be_broken_out_of(tmp_path: Path) -> None:
         assert len(widths) == 1
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("without_pictures")
 def test_dollars_in_figures_are_dollars(tmp_path: Path) -> None:
     report(nasty_results(), tmp_path)
@@ -299,6 +302,7 @@ def test_only_failures_give_a_page_that_lists_them(tmp_path: Path) -> None:
     assert "no optimizer reaches a target" in shown
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("without_pictures")
 def test_only_divergence_gives_figures_all_the_same(tmp_path: Path) -> None:
     results = synthetic_results()
@@ -341,6 +345,7 @@ def test_what_a_league_leaves_out_is_said(tmp_path: Path) -> None:
     assert "only one setting was run" in report(synthetic_results(rates=[1e-2]), tmp_path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_progress_is_told_and_files_of_others_are_left(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     told: list[str] = []

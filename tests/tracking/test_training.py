@@ -26,6 +26,7 @@ def trained():
 METRICS = ("steps_to_target", "failed_seeds", "final_gap")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("optimizer", ["adam", *STRANGE])
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_every_value_is_positive_and_finite_and_there_are_eight(trained, optimizer, problem):
