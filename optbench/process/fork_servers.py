@@ -16,7 +16,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ PASSED_ON = ("PYTHONPATH",)
 
 GPUS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 """Devices of NVIDIA's and AMD's drivers: one is there where CUDA can be used."""
+
+LONGEST_FOLDER = 107 - len("/listener-12345678")
+"""Bytes of a folder's path, that the path of a socket in it may have."""
 
 PRELOADED = ("torch._dynamo",)
 """What every optimizer imports when it is first constructed, which takes a second."""
@@ -57,10 +60,12 @@ _servers: dict[tuple[tuple[str, str], ...], forkserver.ForkServer] = {}
 def context(*, may_use_gpu: bool) -> Any:
     """The `multiprocessing` context to begin a process with.
 
-    Forked on Linux, where nothing else is safe spawned: CUDA fails in a fork now and then, and
-    other systems' libraries start threads when they are loaded.
+    Forked on Linux, spawned elsewhere: CUDA fails in a fork now and then, other systems' libraries
+    start threads when they are loaded, and a long TMPDIR leaves no room for a socket's name.
     """
     forked = sys.platform == "linux" and not (may_use_gpu and any(p.exists() for p in GPUS))
+    if forked and len(os.fsencode(util.get_temp_dir())) > LONGEST_FOLDER:
+        forked = False
     return multiprocessing.get_context("forkserver" if forked else "spawn")
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -108,27 +109,39 @@ def test_a_server_that_was_killed_has_a_successor(tmp_path: Path) -> None:
     assert answer(trail, "os.getppid()") != first
 
 
-@pytest.mark.proof
-def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+def coordinator(trail: Path, temporary: Path, then: str) -> subprocess.CompletedProcess[str]:
+    """Another process, which begins a worker, says who is its parent, and does ``then``."""
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_fork_servers import answer\n"
-        f"print(answer(Path({str(tmp_path / 'trail')!r}), 'os.getppid()'), flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)"
+        f"print(answer(Path({str(trail)!r}), 'os.getppid()'), flush=True)\n{then}"
     )
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False,
         env={**os.environ, "TMPDIR": str(temporary)},
     )  # fmt: skip
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    server = psutil.Process(int(ended.stdout)) if psutil.pid_exists(int(ended.stdout)) else None
-    if server is not None:
-        server.wait(20)
-    # torch's compiler has a folder of its own there.
-    assert not [each for each in temporary.iterdir() if each.name != f"torchinductor_{USER}"]
+
+
+@pytest.mark.proof
+def test_a_folder_too_long_for_a_socket_s_name_is_no_obstacle(tmp_path: Path) -> None:
+    temporary = tmp_path / ("t" * 100)
+    temporary.mkdir()
+    ended = coordinator(tmp_path / "trail", temporary, "print(os.getpid())")
+    parent, own = ended.stdout.split()
+    assert parent == own
+
+
+@pytest.mark.proof
+def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        temporary = Path(folder)
+        ended = coordinator(tmp_path / "trail", temporary, "os.kill(os.getpid(), signal.SIGKILL)")
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        if psutil.pid_exists(server := int(ended.stdout)):
+            psutil.Process(server).wait(20)
+        # torch's compiler has a folder of its own there.
+        assert {each.name for each in temporary.iterdir()} <= {f"torchinductor_{USER}"}
 
 
 @pytest.mark.proof
