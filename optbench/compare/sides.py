@@ -84,12 +84,12 @@ class SideProcess:
             said = channel.answer()
         except Gone:
             self._channel = None
-            return Failure("crashed", channel.worker.how_it_ended())
+            return Failure("crashed", channel.process.how_it_ended())
         if said is None:
-            channel.worker.end()
+            channel.process.end()
             self._channel = None
             what = NOT_STARTED if self._meets else "no end within {:g} s"
-            return Failure("timeout", what.format(channel.limit_s), channel.worker.last_words())
+            return Failure("timeout", what.format(channel.limit_s), channel.process.last_words())
         self._tainted |= said.tainted
         return said.content
 
@@ -113,7 +113,7 @@ class SideProcess:
         """End the process; the next request begins another."""
         self._tainted = False
         if self._channel is not None:
-            self._channel.worker.end()
+            self._channel.process.end()
             self._channel = None
 
 

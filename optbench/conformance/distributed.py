@@ -115,7 +115,6 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
         finally:
             for worker in workers:
                 worker.end()
-                worker.pipe.close()
     failed = [a for a in answers if isinstance(a, str)]
     if failed:
         # What the first process says of a neighbour that went away is not the cause.

@@ -153,7 +153,7 @@ def examine_all(
                 raise RuntimeError(f"{owed} checks were begun and never answered")
         finally:
             for worker in workers:
-                worker.worker.end()
+                worker.process.end()
 
 
 class _Doubts:
@@ -217,7 +217,7 @@ def _deal(
     limit_s: float,
 ) -> None:
     """Give every idle worker a job; begin workers while there are too few."""
-    workers[:] = [w for w in workers if w.worker.process.is_alive() or w.job]
+    workers[:] = [w for w in workers if w.process.alive or w.job]
     for _ in range(min(jobs, len(waiting) + sum(w.job is not None for w in workers))):
         if len(workers) < jobs:
             workers.append(begin())
@@ -225,7 +225,7 @@ def _deal(
         if worker.job is None and waiting:
             job = waiting.popleft()
             if job.anew and worker.checks:
-                worker.worker.end()
+                worker.process.end()
                 worker = workers[place] = begin()
             worker.do(job, limit_s)
 
@@ -235,7 +235,7 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
 
     Whoever is late or gone is spoken for.
     """
-    busy = {w.worker.pipe: w for w in workers if w.job}
+    busy = {w.process.pipe: w for w in workers if w.job}
     if not busy:
         return
     for pipe in wait(list(busy), timeout=min(w.left for w in busy.values())):
@@ -259,7 +259,7 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
         elif isinstance(said, Answer):
             worker.job = None
             if said.tainted:
-                worker.worker.end()
+                worker.process.end()
             done: Done = said.content
             yield job, done.content, done.as_met
     for worker in busy.values():
@@ -275,17 +275,17 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
 
 def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> Verdict:
     """End a worker whose time is up; it is still taking steps, or is not."""
-    worker.worker.end()
+    worker.process.end()
     worker.job = None
     text = NOT_STARTED if worker.starts else "no end within {:g} s"
     if status is Status.UNFINISHED:
         text = STILL_STEPPING
-    where = worker.worker.last_words()
+    where = worker.process.last_words()
     text = text.format(limit_s) + (f", {where}" if where else "")
     return job.verdict(status, text, time.monotonic() - worker.since)
 
 
 def _end_of(worker: _Worker, job: Job) -> Verdict:
     """A worker that went away in the middle of a job."""
-    text = worker.worker.how_it_ended()
+    text = worker.process.how_it_ended()
     return job.verdict(Status.CRASHED, text, time.monotonic() - worker.since)

@@ -62,7 +62,6 @@ def perform_together(do: Perform, runs: Sequence[Run], certify: bool) -> list[Re
         finally:
             for worker in workers:
                 worker.end()
-                worker.pipe.close()
     # Each process has a device of its own; the runs are those that were asked for.
     return [replace(result, run=run) for result, run in zip(results, runs, strict=True)]
 

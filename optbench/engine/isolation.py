@@ -195,9 +195,9 @@ class Cell:
         try:
             answer = channel.answer(alive)
         except Gone as error:
-            raise self._lost(channel.worker, unit, others) from error
+            raise self._lost(channel.process, unit, others) from error
         if answer is None:
-            raise self._late(channel.worker, unit, timeout_s)
+            raise self._late(channel.process, unit, timeout_s)
         if answer.tainted:
             with self._guard:
                 self._end()
@@ -209,7 +209,7 @@ class Cell:
         with self._guard:
             if self.closed:
                 raise Stopped
-            if self._channel is not None and self._channel.worker.process.is_alive():
+            if self._channel is not None and self._channel.process.alive:
                 return self._channel
             self._end()
             worker = WorkerProcess.begin(serve, Path(self._folder.name) / "trail", self.memory)
@@ -252,8 +252,7 @@ class Cell:
 
     def _end(self) -> None:
         if self._channel is not None:
-            self._channel.worker.end()
-            self._channel.worker.pipe.close()
+            self._channel.process.end()
             self._channel = None
 
 

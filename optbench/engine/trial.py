@@ -123,7 +123,6 @@ def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
             answer = None
         finally:
             worker.end()
-            worker.pipe.close()
     return answer.content if answer is not None else None
 
 

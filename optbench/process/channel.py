@@ -72,7 +72,7 @@ class Channel:
 
     Parameters
     ----------
-    worker : WorkerProcess
+    process : WorkerProcess
 
     Attributes
     ----------
@@ -80,8 +80,8 @@ class Channel:
         Seconds that the question may take.
     """
 
-    def __init__(self, worker: WorkerProcess) -> None:
-        self.worker = worker
+    def __init__(self, process: WorkerProcess) -> None:
+        self.process = process
         self.limit_s = math.inf
         self._number = 0
         self._deadline = math.inf
@@ -91,7 +91,7 @@ class Channel:
         self._number += 1
         self.allow(limit_s)
         with contextlib.suppress(OSError):
-            self.worker.pipe.send((self._number, question))
+            self.process.pipe.send((self._number, question))
 
     def allow(self, limit_s: float) -> None:
         """Give the question so many seconds from now on."""
@@ -111,8 +111,8 @@ class Channel:
             `WorkerProcess.how_it_ended` tells how.
         """
         try:
-            with _patience_for(self.worker):
-                said = self.worker.pipe.recv()
+            with _patience_for(self.process):
+                said = self.process.pipe.recv()
         # The end of the process, a pipe that was closed here, or bytes that are none of ours.
         except Exception as error:
             raise Gone from error
@@ -140,7 +140,7 @@ class Channel:
 
     def _poll(self, seconds: float) -> bool:
         try:
-            return self.worker.pipe.poll(seconds)
+            return self.process.pipe.poll(seconds)
         except OSError as error:
             raise Gone from error
 

@@ -182,6 +182,12 @@ class WorkerProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
+        self.pipe.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return bool(self.process.is_alive())
 
     def end_late(self) -> str:
         """End one that does not answer; where it was at that moment, or the empty string."""

@@ -159,8 +159,8 @@ def test_long_work_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> Non
             pass
 
     class Worker:
-        pipe = Pipe()
-        process = SimpleNamespace(is_alive=lambda: True, kill=lambda: None)
+        pipe, alive = Pipe(), True
+        process = SimpleNamespace(kill=lambda: None)
 
         def end(self) -> None:
             pass
@@ -218,12 +218,12 @@ def test_a_process_that_is_killed_from_outside_costs_nothing(cell: Cell) -> None
     )
     cell.perform(Unit((run(0.001),)), 60.0)
     assert cell._channel is not None
-    first = cell._channel.worker.process.pid
+    first = cell._channel.process.process.pid
     killer = threading.Timer(0.3, os.kill, (first, signal.SIGKILL))
     killer.start()
     results = cell.perform(Unit(runs), 60.0)
     killer.join()
-    assert cell._channel.worker.process.pid != first
+    assert cell._channel.process.process.pid != first
     assert bits(results) == alone(*runs)
 
 
@@ -261,7 +261,7 @@ def test_a_closed_cell_answers_nobody_and_leaves_no_process() -> None:
     cell = Cell()
     cell.perform(Unit((run(0.001),)), 60.0)
     assert cell._channel is not None
-    process = psutil.Process(cell._channel.worker.process.pid)
+    process = psutil.Process(cell._channel.process.process.pid)
     closer = threading.Timer(1.0, cell.close)
     closer.start()
     with pytest.raises(Stopped):
@@ -280,4 +280,4 @@ def test_a_parcel_keeps_the_order_and_its_process() -> None:
     assert isolation._here.cell._channel is used
     isolation.close()
     with pytest.raises(psutil.NoSuchProcess):
-        psutil.Process(used.worker.process.pid)
+        psutil.Process(used.process.process.pid)

@@ -97,6 +97,6 @@ def test_one_that_ends_or_says_what_is_none_of_ours_is_gone(
 
 
 def test_there_is_all_the_time_in_the_world_until_a_limit_is_set(channel: Channel) -> None:
-    fresh = Channel(channel.worker)
+    fresh = Channel(channel.process)
     assert fresh.limit_s == math.inf
     assert fresh.left == 3600.0
