@@ -7,7 +7,7 @@ its parameters, so that a list computed from each commit's registry would mix up
 import json
 from pathlib import Path
 
-from optbench import tracking
+from optbench import asv
 
 RECORDED = json.loads(Path(__file__).with_name("definitions.json").read_text("utf-8"))
 """Problem to the version and definition that results stand for (`make definitions`)."""
@@ -19,10 +19,10 @@ OPTIMIZERS = (
 )
 
 
-class Convergence(tracking.Convergence):
+class Convergence(asv.Convergence):
     """Steps to target, misses, final gap."""
 
-    params = (OPTIMIZERS, tracking.PROBLEMS)
+    params = (OPTIMIZERS, asv.PROBLEMS)
     recorded = RECORDED
 
     def setup_cache(self):
@@ -30,7 +30,7 @@ class Convergence(tracking.Convergence):
         return self.train()
 
 
-class Sparse(tracking.Convergence):
+class Sparse(asv.Convergence):
     """The same where most gradients are zero."""
 
     params = (("sgd", "adam", "adagrad", "sparseadam"), ("sparse-logistic",))
@@ -41,7 +41,7 @@ class Sparse(tracking.Convergence):
         return self.train()
 
 
-class Mnist(tracking.Accuracy):
+class Mnist(asv.Accuracy):
     """Error rate on held-out digits."""
 
     params = (OPTIMIZERS, ("mnist-mlp",))

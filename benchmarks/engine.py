@@ -1,7 +1,7 @@
 """What the engine costs, by the loop that a person would write."""
 
-from optbench import tracking
+from optbench import asv
 
 
-class Lanes(tracking.Lanes):
+class Lanes(asv.Lanes):
     """A step of a lane by a step of the plain loop."""

@@ -1,6 +1,6 @@
 """Does a step still cost the same."""
 
-from optbench import tracking
+from optbench import asv
 
 IMPLEMENTATIONS = (
     *("adam", "adam[foreach]", "adam[fused]"),
@@ -11,17 +11,17 @@ IMPLEMENTATIONS = (
 OURS = ("lion", "signum", "muon", "adafactor", "adamw", "nadam", "rmsprop", "adagrad")
 
 
-class Step(tracking.Step):
+class Step(asv.Step):
     """Seconds, by implementation, size, and number of tensors."""
 
     params = (IMPLEMENTATIONS, (1_000, 100_000, 10_000_000), (1, 100))
 
 
-class RelativeStep(tracking.RelativeStep):
+class RelativeStep(asv.RelativeStep):
     """By a step of SGD: what the load of the machine moves least."""
 
     params = ((*IMPLEMENTATIONS, *OURS), (1_000, 1_000_000))
 
 
-class MemoryBound(tracking.MemoryBound):
+class MemoryBound(asv.MemoryBound):
     """Fused Adam's distance from what the memory's bandwidth allows."""

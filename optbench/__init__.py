@@ -16,13 +16,13 @@ from optbench.errors import OptbenchError
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
-    from optbench.conformance.convergence import assert_converges
+    from optbench.conformance.assert_converges import assert_converges
     from optbench.conformance.pytest_plugin import parametrize_with_checks
 
 __all__ = ["OptbenchError", "assert_converges", "load", "parametrize_with_checks"]
 
 _HOMES = {
-    "assert_converges": "optbench.conformance.convergence",
+    "assert_converges": "optbench.conformance.assert_converges",
     "parametrize_with_checks": "optbench.conformance.pytest_plugin",
 }
 

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
+from optbench import by_value
 from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, said, shown
 
@@ -101,9 +102,11 @@ class Registry(Generic[T]):
         if name in self._entries:
             return self._entries[name]
         if ":" in name:
-            if name not in self._adopted:
-                self._adopted[name] = self._made(import_attribute(name), name)
-            return self._adopted[name]
+            # A class of a notebook may be defined anew.
+            which = name + by_value.fingerprint(name)
+            if which not in self._adopted:
+                self._adopted[which] = self._made(import_attribute(name), name)
+            return self._adopted[which]
         raise UnknownName(self._unknown(name))
 
     def _made(self, obj: Any, name: str) -> T:
@@ -211,7 +214,14 @@ def import_attribute(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise UnknownName(f"{shown(path)} is not of the form package.module:Name")
-    found: Any = import_module(module_name, path)
+    try:
+        found: Any = by_value.find(path)
+    # Its code runs as it is loaded.
+    except (Exception, SystemExit) as error:
+        raise UnknownName(f"cannot load {shown(path)}: {said(error)}") from error
+    if found is not None:
+        return found
+    found = import_module(module_name, path)
     for part in attribute.split("."):
         try:
             found = getattr(found, part)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import statistics
 
+from optbench.asv.interleaved_timing import turns
+from optbench.asv.plain_loop import CASES, Contest, case
 from optbench.engine.lanes import one_thread
-from optbench.tracking.plain_loop import CASES, Contest, case
-from optbench.tracking.turns import turns
 
 WANTED = {"rosenbrock-2d": 50, "quadratic": 30, "mlp-64-32-10": 8, "mnist-mlp": 1.2}
 

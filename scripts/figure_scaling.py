@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from optbench.report import style
+from optbench.reporting import style
 
 NIGHTLY, MILLION, SEVERAL = style.BLUE, style.VERMILION, style.PURPLE
 

@@ -94,27 +94,27 @@ REFACTORINGS = (
 """Each a few replacements; one of them rounds otherwise."""
 
 BENCHMARKS = """
-from optbench import tracking
+from optbench import asv
 
 NAMES = ("tinyopt:Adam", "tinyopt:Momentum")
 
 
-class Convergence(tracking.Convergence):
+class Convergence(asv.Convergence):
     params = (NAMES, ("quadratic", "quadratic-ill-rotated", "rosenbrock-2d", "noisy-quadratic"))
 
     def setup_cache(self):
         return self.train()
 
 
-class RelativeStep(tracking.RelativeStep):
+class RelativeStep(asv.RelativeStep):
     params = (NAMES, (1_000, 1_000_000))
 
 
-class Step(tracking.Step):
+class Step(asv.Step):
     params = (NAMES, (1_000, 1_000_000), (10,))
 
 
-class Memory(tracking.Memory):
+class Memory(asv.Memory):
     params = (NAMES,)
 """
 
@@ -223,7 +223,8 @@ def main() -> None:
     (folder / "asv.log").write_text(told, "utf-8")
     print(command(folder, str(binaries / "optbench"), "history", "--all"))
     code = (
-        "import json, sys; from pathlib import Path; from optbench.tracking.past import past;"
+        "import json, sys; from pathlib import Path;"
+        "from optbench.tracking.repository_history import past;"
         "found = past(Path('.'), store=None, asv=Path('.asv/results')).history.changes;"
         "json.dump(sorted({(c.likely, str(c.kind)) for c in found}), sys.stdout)"
     )

@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from optbench.asv import defined
 from optbench.problems import CATALOGUE
-from optbench.tracking import defined
 
 TOP = Path(__file__).resolve().parents[1]
 

@@ -31,7 +31,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from optbench.analysis.change_points import SHORTEST, Step, change_points
+from optbench.tracking.change_points import SHORTEST, Step, change_points
 
 Floats = npt.NDArray[np.float64]
 

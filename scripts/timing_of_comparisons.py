@@ -16,13 +16,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from optbench.analysis.comparison import Maths, MathsVerdict, OptimizerComparison
-from optbench.compare.contest import Sides
-from optbench.compare.cost import compare_speed
-from optbench.compare.probes import Description
-from optbench.compare.requests import Meet
-from optbench.compare.sides import SideProcess
+from optbench.comparison.compare import Sides
+from optbench.comparison.cost import compare_speed
+from optbench.comparison.probes import Description
+from optbench.comparison.requests import Meet
+from optbench.comparison.sides import SideProcess
 from optbench.sources import Tree
+from optbench.verdicts.comparison import Maths, MathsVerdict, OptimizerComparison
 
 MODULE = """
 import time

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TINYOPT = Path(__file__).parent / "compare" / "tinyopt_repository"
+TINYOPT = Path(__file__).parent / "comparison" / "tinyopt_repository"
 
 
 @dataclass(frozen=True)

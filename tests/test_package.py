@@ -78,7 +78,7 @@ def test_what_the_package_offers() -> None:
 
 @pytest.mark.parametrize("name", ["py.typed", "problems/data/mnist_10k.npz",
                                   "problems/data/minima.json", "problems/data/LICENSE.mnist",
-                                  "report/templates/index.html.j2"])  # fmt: skip
+                                  "reporting/templates/index.html.j2"])  # fmt: skip
 def test_what_is_no_python_ships_with_it(name: str) -> None:
     spec = importlib.util.find_spec("optbench")
     assert spec is not None
@@ -156,7 +156,7 @@ def test_every_requirement_is_pinned(extra: str) -> None:
 @checkout
 def test_what_is_chosen_is_required_and_no_more() -> None:
     named = "torch numpy pandas matplotlib pillow scipy sqlalchemy typer rich jinja2 pydantic"
-    named += " packaging alembic filelock"
+    named += " packaging alembic filelock cloudpickle"
     assert names(project()[""]) == set(named.split())
     assert {"pytest", "hypothesis", "ruff", "mypy", "import-linter"} <= names(project()["test"])
     assert {"asv", "virtualenv"} <= names(project()["track"])

@@ -2,9 +2,9 @@
 
 from optbench.analysis.against import against, probability_of_improvement
 from optbench.analysis.attainment import areas, attainment, run_areas
+from optbench.analysis.bands import bands
 from optbench.analysis.common_ground import common_ground
 from optbench.analysis.comparable import Comparable, comparable
-from optbench.analysis.convergence import bands
 from optbench.analysis.leagues import League, default_league, tuned_league
 from optbench.analysis.profiles import algoperf_score, data_profile, performance_profile
 from optbench.analysis.ranks import CriticalDifference, critical_difference, ranks

@@ -67,8 +67,8 @@ def accept(
 def _require_known(asked: dict[str, str], top: Path) -> None:
     """Refuse a name that nothing has: it would accept nothing, and nobody would see it."""
     from optbench.cli.wrong_use import WrongUse
-    from optbench.compare.contest import RUNGS
-    from optbench.tracking.past import known
+    from optbench.comparison.compare import RUNGS
+    from optbench.tracking.repository_history import known
 
     store, asv = top / DEFAULT_STORE, top / ASV_RESULTS
     found = known(str(store) if store.exists() else None, asv if asv.is_dir() else None)

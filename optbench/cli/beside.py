@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from optbench.analysis import Results
-    from optbench.analysis.comparison import Comparison
     from optbench.problems import Problem
-    from optbench.report import Costs
-    from optbench.tracking.past import Past
+    from optbench.reporting import Costs
+    from optbench.tracking.repository_history import Past
+    from optbench.verdicts.comparison import Comparison
 
 Box = tuple[tuple[float, float], tuple[float, float]]
 
@@ -36,7 +36,7 @@ NOISE = "noisy-quadratic"
 
 SIZES = re.compile(r"parameters=(\d{1,15}), tensors=(\d{1,9})")
 BOUND_PARAMETERS = 10_000_000
-"""Of `optbench.tracking.MemoryBound`."""
+"""Of `optbench.asv.MemoryBound`."""
 
 
 def landscapes(results: Results) -> dict[str, pd.DataFrame]:
@@ -94,7 +94,7 @@ def costs(asv: Path) -> Costs | None:
     """Seconds a step of asv's last commit, and the memory's bound beside them."""
     import pandas as pd
 
-    from optbench.report import Costs
+    from optbench.reporting import Costs
     from optbench.tracking.asv_results import read_asv_results
 
     values = read_asv_results(asv).values
@@ -158,7 +158,7 @@ def past_of(repository: Path, results: Results, store: str, asv: Path | None) ->
     """
     from optbench.nightly.records import codes_of_nights
     from optbench.sources import SourceError
-    from optbench.tracking.past import NothingToTell, past
+    from optbench.tracking.repository_history import NothingToTell, past
 
     if asv is None and results.environments["commit"].nunique() < 2:
         return None
@@ -179,9 +179,9 @@ def comparisons(files: Sequence[Path]) -> list[Comparison]:
     WrongUse
         Where a file is none.
     """
-    from optbench.analysis.comparison_json import NotAComparison, read_comparison
     from optbench.cli.wrong_use import WrongUse
     from optbench.plain_text import words
+    from optbench.verdicts.comparison_json import NotAComparison, read_comparison
 
     found = []
     for file in files:

@@ -20,7 +20,7 @@ from optbench.cli.console import doing, say, tell
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
-    from optbench.compare.bisection import Tried
+    from optbench.comparison.bisection import Tried
 
 
 def bisect(
@@ -48,7 +48,7 @@ def bisect(
     """
     from optbench.cli.compare import read_wanted, write_json
     from optbench.cli.options import require_writable
-    from optbench.compare.bisection import bisect
+    from optbench.comparison.bisection import bisect
 
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")

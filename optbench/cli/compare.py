@@ -15,8 +15,8 @@ from optbench.cli.run import INTERRUPTED
 from optbench.cli.termination import end_politely
 
 if TYPE_CHECKING:
-    from optbench.analysis.comparison import Comparison
-    from optbench.compare.contest import Wanted
+    from optbench.comparison.compare import Wanted
+    from optbench.verdicts.comparison import Comparison
 
 FAIL_ON = ("regressed", "broken")
 
@@ -147,7 +147,7 @@ def compare(
     Both versions are imported, which runs their code. Exit status: 0, 1 something of --fail-on
     was found, 2 wrong use, or nothing that could be compared.
     """
-    from optbench.compare.contest import compare as contest
+    from optbench.comparison.compare import compare as contest
 
     wanted, words = read_wanted(
         base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds, problem
@@ -161,7 +161,7 @@ def compare(
         from optbench.cli.wrong_use import WrongUse
 
         raise WrongUse("only one of --json, --markdown and --html can go to the screen")
-    from optbench.report.comparison_text import Teller, sides, summary, told_apart
+    from optbench.reporting.comparison_text import Teller, sides, summary, told_apart
 
     quiet = any(str(file) == "-" for file in files)
     end_politely()
@@ -206,7 +206,7 @@ def read_wanted(
 ) -> tuple[Wanted, frozenset[str]]:
     """What was asked for, with what the repository's own table says where the user is silent."""
     from optbench.cli.wrong_use import WrongUse
-    from optbench.compare.contest import RUNGS, Wanted
+    from optbench.comparison.compare import RUNGS, Wanted
     from optbench.sources import parse
     from optbench.sources.configuration import Configuration, read_configuration
     from optbench.sources.git import top_level
@@ -246,7 +246,7 @@ def _problems(patterns: list[str]) -> tuple[str, ...]:
     if not patterns:
         return ()
     from optbench.cli.wrong_use import WrongUse
-    from optbench.compare.convergence import PROBLEMS_OF
+    from optbench.comparison.convergence import PROBLEMS_OF
     from optbench.registry import fits
 
     for pattern in patterns:
@@ -274,7 +274,7 @@ def _require_known(option: str, words: tuple[str, ...], known: tuple[str, ...]) 
 def _write(
     comparison: Comparison, json_file: Path | None, markdown: Path | None, html: Path | None
 ) -> None:
-    from optbench.report.comparison_page import as_markdown, page
+    from optbench.reporting.comparison_page import as_markdown, page
 
     if json_file is not None:
         write_json(json_file, comparison.as_json())
@@ -286,7 +286,7 @@ def _write(
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     """Write JSON that any reader takes: infinities are the text ``inf``."""
-    from optbench.report.comparison_text import without_infinities
+    from optbench.reporting.comparison_text import without_infinities
 
     _put(file, json.dumps(without_infinities(content), indent=2, allow_nan=False))
 

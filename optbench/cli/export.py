@@ -34,7 +34,7 @@ def export(
 ) -> None:
     """Write every run of a store: a tidy frame, one row a run, whatever its status."""
     from optbench.cli.wrong_use import WrongUse
-    from optbench.report.tables import csv_text
+    from optbench.reporting.tables import csv_text
     from optbench.store import Store
     from optbench.store.sound import sound
 

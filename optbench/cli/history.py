@@ -72,10 +72,10 @@ def history(
     """
     from optbench.nightly.records import codes_of_nights
     from optbench.registry import fits
-    from optbench.report.history_text import lines, summary
-    from optbench.report.tables import csv_text
+    from optbench.reporting.history_text import lines, summary
+    from optbench.reporting.tables import csv_text
     from optbench.sources import git
-    from optbench.tracking.past import past
+    from optbench.tracking.repository_history import past
 
     if csv is not None:
         require_writable(csv, "--csv")

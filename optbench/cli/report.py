@@ -17,8 +17,8 @@ from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
-    from optbench.report import Beside
-    from optbench.tracking.past import Past
+    from optbench.reporting import Beside
+    from optbench.tracking.repository_history import Past
 
 
 def report(
@@ -96,7 +96,7 @@ def write(
         results = load(store)
     from optbench.cli.beside import asv_of, past_of
     from optbench.cli.wrong_use import WrongUse
-    from optbench.report import write_report
+    from optbench.reporting import write_report
 
     options = [f"--baseline {shlex.quote(baseline)}"]
     options += [f"--compare {shlex.quote(str(file))}" for file in compare]
@@ -172,7 +172,7 @@ def beside(
         landscapes,
         stationary,
     )
-    from optbench.report import Beside
+    from optbench.reporting import Beside
 
     return Beside(
         landscapes=landscapes(results),

@@ -13,7 +13,7 @@ def write_side_by_side(older: str, newer: str, out: Path) -> Path:
     from optbench import load
     from optbench.cli.report import shown
     from optbench.cli.wrong_use import WrongUse
-    from optbench.report import write_side_by_side as write
+    from optbench.reporting import write_side_by_side as write
 
     here = Path.cwd()
     names = shown(older, here), shown(newer, here)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optbench.engine.cost import MOST_BYTES
 from optbench.engine.error_text import LONGEST_ERROR
 from optbench.engine.executors import Performed
 from optbench.engine.remote_work import DONE
 from optbench.engine.runs import Result, Trace
+from optbench.engine.step_cost import MOST_BYTES
 from optbench.engine.wire import NotOurs, decode
 from optbench.engine.work import Parcel
 from optbench.plain_text import LONGEST_SHOWN, on_a_line, printable

@@ -69,7 +69,7 @@ def same_random_numbers() -> None:
 SHARED = (
     *("torch", "torch.nn.functional", "torch.optim.optimizer", "time", "math", "json"),
     *("optbench.engine.lanes", "optbench.engine.routes", "optbench.engine.work"),
-    *("optbench.engine.outcome", "optbench.engine.cost", "optbench.problems.problem"),
+    *("optbench.engine.outcome", "optbench.engine.step_cost", "optbench.problems.problem"),
 )
 """Modules that every unit goes through."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from optbench import by_value
 from optbench.engine.runs import Run, canonical
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.builders import BASE, constructs, torch_names
@@ -97,9 +98,15 @@ def _rates_of(schedule: str, budget: int) -> str:
     return hashlib.sha256(rates.encode()).hexdigest()[:16]
 
 
-@functools.cache
 def code_of(optimizer: str) -> str:
     """The code of an optimizer by name: source hash, and versions of torch and its package."""
+    if of_value := by_value.fingerprint(optimizer):
+        return f"torch={torch.__version__} value={of_value}"
+    return _code_of(optimizer)
+
+
+@functools.cache
+def _code_of(optimizer: str) -> str:
     row = OPTIMIZERS[optimizer]
     parts = [f"torch={torch.__version__}"]
     digest = hashlib.sha256()

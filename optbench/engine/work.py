@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from optbench.engine import cost, outcome
+from optbench.engine import outcome, step_cost
 from optbench.engine.as_found import same_random_numbers, torch_as_found
 from optbench.engine.certify import fastest_route
 from optbench.engine.data_parallel import perform_together
@@ -148,7 +148,7 @@ def _certified(name: str) -> Optimizer:
 
 def _price(
     optimizer: Optimizer, problem: Problem, run: Run, dtype: torch.dtype, device: torch.device
-) -> cost.Cost | None:
+) -> step_cost.Cost | None:
     """What a step costs, at the default rate, which stays, and one seed.
 
     The same whoever shares the unit, in which runs with a schedule and without may stand.
@@ -157,6 +157,6 @@ def _price(
     """
     typical = {**without_schedule(run.settings), **optimizer.defaults_of("lr")}
     try:
-        return cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
+        return step_cost.single_lane_cost(optimizer, problem, typical, 0, dtype, device)
     except (Exception, SystemExit):  # noqa: BLE001
         return None

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optbench.errors import OptbenchError
 from optbench.plain_text import first_mistake
-from optbench.report.markdown import escaped
+from optbench.reporting.markdown import escaped
 from optbench.whole_files import read_whole
 
 MOST_ROWS = (50, 20, 8, 3, 1)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.analysis.history import Change, Kind
-from optbench.compare.contest import RUNGS
+from optbench.comparison.compare import RUNGS
 from optbench.optimizers import OPTIMIZERS
 from optbench.registry import NotAdoptable, UnknownName
-from optbench.report.history_text import sized
+from optbench.reporting.history_text import sized
+from optbench.tracking.history import Change, Kind
 
 ALL_WORDS = (
     "broken",

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from optbench.analysis import MissingColumns
-from optbench.compare.contest import NothingCompared, NotImportable, Wanted, compare
+from optbench.comparison.compare import NothingCompared, NotImportable, Wanted, compare
 from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
 from optbench.engine.executors import executor
@@ -21,21 +21,21 @@ from optbench.engine.identity import code_of
 from optbench.engine.plan import plan
 from optbench.engine.runs import Run
 from optbench.errors import OptbenchError
-from optbench.nightly import tracking
+from optbench.nightly import run_asv as tracking
 from optbench.nightly.kept_results import store_file
 from optbench.nightly.records import codes_of_nights, read_records
 from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
 from optbench.nightly.wanted import WantedNight, own_optimizers
-from optbench.report.comparison_page import page as page_of_comparison
-from optbench.report.comparison_text import without_infinities
-from optbench.report.tables import csv_text
+from optbench.reporting.comparison_page import page as page_of_comparison
+from optbench.reporting.comparison_text import without_infinities
+from optbench.reporting.tables import csv_text
 from optbench.runner import Progress, fill
 from optbench.sources import Source, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Store
 from optbench.tracking.accepted import covering, read_accepted
-from optbench.tracking.past import NothingToTell, Past, past
+from optbench.tracking.repository_history import NothingToTell, Past, past
 from optbench.whole_files import write_whole
 
 MISTAKES = (OptbenchError, MissingColumns, OSError)

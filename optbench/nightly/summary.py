@@ -8,8 +8,8 @@ from collections.abc import Callable
 from optbench.nightly.night import Night
 from optbench.nightly.regression import Regression
 from optbench.nightly.stage import State
-from optbench.report import markdown
-from optbench.report.history_text import commits_of
+from optbench.reporting import markdown
+from optbench.reporting.history_text import commits_of
 
 SHORT = 10
 

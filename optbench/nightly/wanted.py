@@ -10,7 +10,7 @@ from pathlib import Path
 from optbench.conformance.acquaintance import optimizer_classes
 from optbench.engine.isolation import Limits
 from optbench.engine.plan import Selection
-from optbench.nightly import tracking
+from optbench.nightly import run_asv as tracking
 from optbench.nightly.regression import FAIL_ON
 from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
 from optbench.registry import NotAdoptable, UnknownName, import_module
@@ -51,7 +51,7 @@ class WantedNight:
     again : bool
         Compare anew what is kept.
     path, install :
-        As in `optbench.compare.contest.Wanted`.
+        As in `optbench.comparison.compare.Wanted`.
     """
 
     repository: Path

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from optbench import by_value
 from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line
 from optbench.process.fork_servers import context as process_context
@@ -167,8 +168,11 @@ class WorkerProcess:
             # No daemon: the checks of distributed training begin processes of their own.
             process = context.Process(
                 target=_enter,
-                args=(name, theirs, str(trail), dict(os.environ), pickle.dumps(arguments)),
-            )
+                args=(
+                    name, theirs, str(trail), dict(os.environ), by_value.shared(),
+                    pickle.dumps(arguments),
+                ),
+            )  # fmt: skip
             with interrupts_held():
                 process.start()
         theirs.close()
@@ -250,10 +254,16 @@ class WorkerProcess:
 
 
 def _enter(
-    serve: str, pipe: Connection, trail: str, variables: dict[str, str], arguments: bytes
+    serve: str,
+    pipe: Connection,
+    trail: str,
+    variables: dict[str, str],
+    shared: dict[str, bytes],
+    arguments: bytes,
 ) -> None:
     """In the process itself: until `in_a_worker`, its trail holds what it says."""
     take_over(variables)
+    by_value.receive(shared)
     with Path(trail).open("w", encoding="utf-8") as file:
         print(STARTING, file=file, flush=True)
         os.dup2(file.fileno(), 2)

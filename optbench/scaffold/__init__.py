@@ -2,6 +2,6 @@
 
 from optbench.scaffold.changes import Change, write
 from optbench.scaffold.drafts import Draft, draft
-from optbench.scaffold.mistake import ScaffoldError
+from optbench.scaffold.errors import ScaffoldError
 
 __all__ = ["Change", "Draft", "ScaffoldError", "draft", "write"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from optbench.scaffold.mistake import ScaffoldError
+from optbench.scaffold.errors import ScaffoldError
 from optbench.whole_files import write_whole
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 
 from optbench.scaffold.changes import Change, read
-from optbench.scaffold.mistake import ScaffoldError
+from optbench.scaffold.errors import ScaffoldError
 from optbench.scaffold.optimizers import Optimizers, find_optimizers
 from optbench.scaffold.pins import matrix, optbench_requirement
 from optbench.scaffold.repository import ASV, PYPROJECT, Repository, look

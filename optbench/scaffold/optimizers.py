@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from optbench.compare.probes import Description
-from optbench.compare.requests import Failure, Find, Found, Meet
-from optbench.compare.sides import START_S, SideProcess
-from optbench.scaffold.mistake import ScaffoldError
+from optbench.comparison.probes import Description
+from optbench.comparison.requests import Failure, Find, Found, Meet
+from optbench.comparison.sides import START_S, SideProcess
+from optbench.scaffold.errors import ScaffoldError
 from optbench.scaffold.repository import Repository
 from optbench.sources import SourceError, prepare
 from optbench.sources.cache import run_folder

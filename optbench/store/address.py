@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from optbench.store.mistake import StoreError
+from optbench.store.errors import StoreError
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with (sqlite.org/fileformat.html, 1.3)."""

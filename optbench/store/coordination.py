@@ -19,7 +19,7 @@ from optbench.store import schema
 from optbench.store.attempts import attempts_of
 from optbench.store.batches import batches
 from optbench.store.database import Database
-from optbench.store.mistake import StoreError
+from optbench.store.errors import StoreError
 from optbench.store.presence import Presence, appear
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 
 from optbench.store.address import readable, shown
-from optbench.store.mistake import StoreError, reason
+from optbench.store.errors import StoreError, reason
 
 PATIENCE_S = 60.0
 """How long a server may be away, as when it is started anew."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from optbench.store import schema
 from optbench.store.database import BUSY_MS, Database
-from optbench.store.mistake import StoreError, reason
+from optbench.store.errors import StoreError, reason
 
 CHANGING = 0x6F7074626E6368
 """PostgreSQL's number for the lock of whoever makes or changes the tables."""

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.store.database import Database
-from optbench.store.mistake import StoreError
+from optbench.store.errors import StoreError
 
 Others = Mapping[int, Set[str | None]]
 """Coordinators by number, and on which servers they made their claims."""

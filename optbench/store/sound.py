@@ -15,7 +15,7 @@ import pandas as pd
 from optbench.engine.runs import Status
 from optbench.plain_text import shown, words
 from optbench.store import address
-from optbench.store.mistake import StoreError
+from optbench.store.errors import StoreError
 from optbench.store.store import Store
 
 FRAMES = ("runs", "targets", "traces", "problems", "environments")

@@ -22,7 +22,7 @@ from optbench.store.attempts import attempts_of
 from optbench.store.batches import batches
 from optbench.store.coordination import Coordinator, coordinate
 from optbench.store.database import PATIENCE_S, Database
-from optbench.store.mistake import StoreError, reason
+from optbench.store.errors import StoreError, reason
 from optbench.store.opening import Older, open_store
 
 if TYPE_CHECKING:

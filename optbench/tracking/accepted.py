@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from optbench.analysis.history import WORSE, Change, History
 from optbench.errors import OptbenchError
 from optbench.plain_text import first_mistake, shown, words
 from optbench.registry import fits
 from optbench.sources import git
+from optbench.tracking.history import WORSE, Change, History
 from optbench.whole_files import read_whole, write_whole
 
 FILE = "accepted.toml"

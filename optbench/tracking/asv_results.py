@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from optbench.analysis.history import COLUMNS
 from optbench.analysis.units import EXACT, UNITS
 from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, shown, words
+from optbench.tracking.history import COLUMNS
 from optbench.whole_files import read_whole
 
 FORMAT = 2
@@ -52,7 +52,7 @@ class AsvResults:
     Attributes
     ----------
     values : DataFrame
-        One row a value, with the columns of `optbench.analysis.history.COLUMNS`.
+        One row a value, with the columns of `optbench.tracking.history.COLUMNS`.
     skipped : tuple of (str, str)
         Files that were not read, each with the reason.
     """

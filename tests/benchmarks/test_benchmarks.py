@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from optbench import tracking
+from optbench import asv
+from optbench.asv import plain_loop
 from optbench.engine.suites import SLOW_LANES
 from optbench.optimizers import OPTIMIZERS
 from optbench.optimizers.catalogue import BASES
 from optbench.problems import PROBLEMS
-from optbench.tracking import plain_loop
 
 TOP = Path(__file__).resolve().parents[2]
 MODULES = ("convergence", "step", "memory", "engine", "imports")
@@ -67,16 +67,16 @@ def test_results_stand_for_the_definitions_that_are_frozen():
 def test_versions_come_from_the_definitions(benchmarks):
     kind = classes(benchmarks)["convergence.Convergence"]
     body = {"params": kind.params, "recorded": {**kind.recorded, "beale": "2-000000000000"}}
-    changed = type("Changed", (tracking.Convergence,), body)
+    changed = type("Changed", (asv.Convergence,), body)
     assert changed.version != kind.version
-    same = type("Same", (tracking.Convergence,), {"params": kind.params})
+    same = type("Same", (asv.Convergence,), {"params": kind.params})
     assert same.version == kind.version  # recorded as they are: nothing has slipped
 
 
 def test_each_class_trains_for_itself(benchmarks):
     # asv keeps what setup_cache gives by file and line: inherited, two would share it.
     for name, kind in classes(benchmarks).items():
-        if issubclass(kind, tracking.Convergence | tracking.Accuracy):
+        if issubclass(kind, asv.Convergence | asv.Accuracy):
             assert "setup_cache" in vars(kind), name
 
 
@@ -85,12 +85,12 @@ TRACK = re.compile("track_.+")
 
 FEW = {"convergence.Convergence": ("beale", "noisy-quadratic", "matrix-completion")}
 """Problems, of those that take longest; what a value may be does not depend on the problem
-(tests/analysis/test_tracked.py)."""
+(tests/tracking/test_tracked.py)."""
 
 
 def all_values(kind, monkeypatch):
     """Every value of a class, of a training and timings that are as short as can be."""
-    if issubclass(kind, tracking.Convergence | tracking.Accuracy):
+    if issubclass(kind, asv.Convergence | asv.Accuracy):
         monkeypatch.setattr(kind, "budget", 6)
         monkeypatch.setattr(kind, "tune", False)
         monkeypatch.setattr(kind, "seeds", 8)
@@ -132,8 +132,8 @@ def test_every_tracked_value_is_positive_and_finite(benchmarks, name, monkeypatc
         monkeypatch.setattr(kind, "recorded", {each: kind.recorded[each] for each in FEW[name]})
     if name == "convergence.Mnist":
         monkeypatch.setattr(kind, "params", (("adam", "muon", "sgd"), kind.params[1]))
-    monkeypatch.setattr(tracking.Memory, "parameters", 10_000)
-    monkeypatch.setattr(tracking.MemoryBound, "parameters", 10_000)
+    monkeypatch.setattr(asv.Memory, "parameters", 10_000)
+    monkeypatch.setattr(asv.MemoryBound, "parameters", 10_000)
     short = dict.fromkeys(plain_loop.CASES, (2, 3))
     monkeypatch.setattr(plain_loop, "CASES", short)
     count = 0

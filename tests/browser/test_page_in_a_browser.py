@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from pypdf import PdfReader
 from synthetic import grid, synthetic_results
 
-from optbench.report import write_report
-from optbench.report.files import slug
-from optbench.report.material import Beside
+from optbench.reporting import write_report
+from optbench.reporting.files import slug
+from optbench.reporting.material import Beside
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

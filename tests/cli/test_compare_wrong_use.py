@@ -11,7 +11,7 @@ import pytest
 
 from optbench.cli.compare import FAIL_ON, WORDS, read_wanted
 from optbench.cli.wrong_use import WrongUse
-from optbench.compare.contest import RUNGS, Wanted
+from optbench.comparison.compare import RUNGS, Wanted
 from optbench.sources.source import WORKING_TREE, Kind, SourceError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_words_come_one_by_one_or_with_commas(
 
 
 def test_every_word_is_one_that_a_verdict_can_be() -> None:
-    from optbench.analysis import comparison
+    from optbench.verdicts import comparison
 
     kinds = (
         comparison.MathsVerdict, comparison.ConvergenceVerdict, comparison.SpeedVerdict,

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from optbench.analysis.comparison import (
+from optbench.cli.beside import LANDSCAPES, costs, landscape
+from optbench.cli.report import shown
+from optbench.problems import PROBLEMS
+from optbench.reporting.comparison_text import without_infinities
+from optbench.verdicts.comparison import (
     Comparison,
     Maths,
     MathsVerdict,
     OptimizerComparison,
     SideOfComparison,
 )
-from optbench.cli.beside import LANDSCAPES, costs, landscape
-from optbench.cli.report import shown
-from optbench.problems import PROBLEMS
-from optbench.report.comparison_text import without_infinities
 
 if TYPE_CHECKING:
     from conftest import Optbench

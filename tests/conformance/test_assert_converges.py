@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import optbench
-from optbench.conformance import convergence
+from optbench.conformance import assert_converges as convergence
 from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.work import perform

@@ -7,8 +7,11 @@ import json
 import re
 from pathlib import Path
 
-from optbench.analysis import comparison
-from optbench.analysis.comparison import (
+from optbench.cli import compare as command
+from optbench.comparison.compare import RUNGS
+from optbench.sources.configuration import Configuration
+from optbench.verdicts import comparison
+from optbench.verdicts.comparison import (
     Comparison,
     ConvergenceVerdict,
     Maths,
@@ -16,9 +19,6 @@ from optbench.analysis.comparison import (
     OptimizerComparison,
     SideOfComparison,
 )
-from optbench.cli import compare as command
-from optbench.compare.contest import RUNGS
-from optbench.sources.configuration import Configuration
 
 PAGE = (Path(__file__).parents[2] / "docs" / "comparing.md").read_text("utf-8")
 

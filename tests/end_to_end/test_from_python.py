@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.proof
 
 FILL_AND_COMPARE = """
-from optbench.compare.contest import Wanted, compare
+from optbench.comparison.compare import Wanted, compare
 from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.sources import parse

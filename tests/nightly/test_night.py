@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 from repositories import Repository
 
-from optbench.analysis.comparison import (
-    Comparison,
-    Maths,
-    MathsVerdict,
-    OptimizerComparison,
-    SideOfComparison,
-    SpeedVerdict,
-)
-from optbench.compare.contest import NothingCompared, NotImportable
+from optbench.comparison.compare import NothingCompared, NotImportable
 from optbench.engine.plan import Selection
+from optbench.nightly import run_asv as tracking
 from optbench.nightly import stages as module
-from optbench.nightly import tracking
 from optbench.nightly.announcement import read_night
 from optbench.nightly.night import NightGoingOn, alone, night
 from optbench.nightly.records import read_records
@@ -28,6 +20,14 @@ from optbench.nightly.wanted import WantedNight
 from optbench.optimizers import OPTIMIZERS
 from optbench.store import Store
 from optbench.tracking.accepted import Accepted, add_accepted
+from optbench.verdicts.comparison import (
+    Comparison,
+    Maths,
+    MathsVerdict,
+    OptimizerComparison,
+    SideOfComparison,
+    SpeedVerdict,
+)
 
 SELECTION = Selection(
     optimizers=("adam", "sgd"), problems=("beale",), seeds=(0, 1, 2, 3), budget=20

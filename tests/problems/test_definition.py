@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from optbench.asv import defined
 from optbench.problems import CATALOGUE, PROBLEMS
 from optbench.problems.definition import definition
-from optbench.tracking import defined
 
 FROZEN = Path(__file__).with_name("definitions.json")
 

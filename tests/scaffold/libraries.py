@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TINYOPT = Path(__file__).parents[1] / "compare" / "tinyopt_repository"
+TINYOPT = Path(__file__).parents[1] / "comparison" / "tinyopt_repository"
 
 INIT = '"""Two optimizers."""\n\nfrom {name}.adam import Adam\nfrom {name}.sgd import SGD\n'
 

@@ -81,9 +81,9 @@ def test_asv_and_history_name_the_commit_that_broke_it(library: Library, tmp_pat
     # One problem at the default rate: the whole of it takes a minute a commit.
     benchmarks = library.root / "benchmarks" / "optimizers.py"
     text = benchmarks.read_text("utf-8")
-    assert text.count("tracking.PROBLEMS)") == 1
+    assert text.count("asv.PROBLEMS)") == 1
     less = '("rosenbrock-2d",))\n    tune, seeds, budget = False, 8, 300'
-    benchmarks.write_text(text.replace("tracking.PROBLEMS)", less), "utf-8")
+    benchmarks.write_text(text.replace("asv.PROBLEMS)", less), "utf-8")
 
     def asv(*arguments: str) -> None:
         said = call(*ASV, *arguments, folder=library.root, variables=variables)

@@ -14,10 +14,10 @@ from fuzzing import HOSTILE, damaged, fuzzed, texts, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.analysis.history import COLUMNS, history
 from optbench.cli.beside import costs
-from optbench.report.history_text import lines
+from optbench.reporting.history_text import lines
 from optbench.tracking.asv_results import read_asv_results
+from optbench.tracking.history import COLUMNS, history
 
 COMMIT = "a" * 40
 FIELDS = ("result", "params", "version", "samples")

@@ -1,0 +1,130 @@
+"""What a side can be asked, and what it answers: values that travel over its pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optbench.comparison.probes import Probe
+from optbench.conformance.subject import Wants
+
+
+@dataclass(frozen=True)
+class Find:
+    """Which optimizers do these patterns stand for? Without any: all that are exported."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Targets, and what could not be looked into: (pattern or module, reason)."""
+
+    targets: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Meet:
+    """Construct an optimizer and describe it: a `probes.Description`."""
+
+    target: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Lead an optimizer along a probe: what `probes.walk` gives."""
+
+    target: str
+    probe: Probe
+    wants: Wants
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Does an optimizer keep this promise of the contract? A `Kept`."""
+
+    target: str
+    promise: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of a promise: whether it is kept (None: it does not apply), and what broke."""
+
+    kept: bool | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Run an optimizer on a problem: a list of `Outcome`, one a lane.
+
+    Attributes
+    ----------
+    settings, seeds :
+        Of each lane; lanes of equal settings stand together.
+    budget : int
+        Gradient evaluations a lane.
+    """
+
+    target: str
+    problem: str
+    settings: tuple[Mapping[str, Any], ...]
+    seeds: tuple[int, ...]
+    budget: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one lane: the first step that reached each target of the problem (None: censored)."""
+
+    hits: tuple[int | None, ...]
+    status: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Make an optimizer over so many parameters, to be timed; gives seconds of a first step."""
+
+    target: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Time:
+    """Time so many steps of what was prepared: seconds of the quickest."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """State and temporaries of an optimizer: a `cost.Memory`."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """No answer to a request.
+
+    Attributes
+    ----------
+    kind : str
+        ``raised`` (the optimizer's exception), ``refused`` (there is no such optimizer),
+        ``timeout`` or ``crashed``.
+    text : str
+    where : str
+        The place in the code, where it is known; not part of what is compared.
+    """
+
+    kind: str
+    text: str
+    where: str = ""
+
+
+Request = Find | Meet | Walk | Hold | Train | Prepare | Time | Weigh

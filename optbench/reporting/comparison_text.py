@@ -1,0 +1,174 @@
+"""A comparison in words: lines for a terminal, and what any output says of one optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optbench.reporting.numerals import MISSING, significant
+from optbench.verdicts.comparison import (
+    Comparison,
+    OnProblem,
+    OptimizerComparison,
+    SideOfComparison,
+)
+
+QUIET = frozenset(("identical", "equivalent", "same"))
+"""Verdicts that ask for no attention."""
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Tells of optimizers as they are compared.
+
+    Attributes
+    ----------
+    verbose : bool
+        Details also of what is the same.
+    rungs : tuple of str
+        That are told of.
+    """
+
+    verbose: bool
+    rungs: tuple[str, ...]
+
+    def line(self, row: OptimizerComparison) -> str:
+        """One line an optimizer; below it, what asks for attention."""
+        words = "  ".join(f"{rung} {word:<12}" for rung, word in verdicts(row, self.rungs))
+        lines = [f"{row.name:<36}  {words}".rstrip()]
+        lines += [f"    {name}: {text}" for name, text in details(row, verbose=self.verbose)]
+        shown = row.problems if self.verbose else [p for p in row.problems if speaks(p)]
+        lines += [f"      {on_problem(each)}" for each in shown]
+        return "\n".join(lines)
+
+    def rest(self, comparison: Comparison) -> Iterator[str]:
+        """Whom there was nothing to compare with, who could not be constructed, and notes."""
+        for side, names in (
+            ("base", comparison.only_in_base),
+            ("head", comparison.only_in_head),
+        ):
+            if names:
+                yield f"only in the {side}: {', '.join(names)}"
+        for each in comparison.not_constructible:
+            yield f"not compared: {each.name}: {each.reason}"
+        yield from comparison.notes
+
+
+def speaks(each: OnProblem) -> bool:
+    """Whether it found a difference."""
+    return each.verdict.value in ("improved", "regressed")
+
+
+def verdicts(row: OptimizerComparison, rungs: Sequence[str]) -> list[tuple[str, str]]:
+    """Rung and word, for the rungs asked for; a dash where one was not climbed."""
+    words = {
+        "maths": row.maths.verdict.value,
+        "convergence": row.convergence.value if row.convergence else MISSING,
+        "speed": row.speed.value if row.speed else MISSING,
+        "memory": row.memory.value if row.memory else MISSING,
+    }
+    return [(rung, words[rung]) for rung in words if rung in rungs]
+
+
+def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[str, str]]:
+    """What is to be said about an optimizer beside its verdicts: (rung, text)."""
+    told = []
+    if row.maths.text:
+        told.append(("maths", row.maths.text))
+    if row.convergence_text:
+        told.append(("convergence", row.convergence_text))
+    loud = any(v and v.value not in QUIET for v in (row.speed, row.memory))
+    if (loud or verbose) and (text := cost_in_words(row)):
+        told.append(("cost", text))
+    return told
+
+
+def cost_in_words(row: OptimizerComparison) -> str:
+    """The ratio that decides, with its interval, and what else was seen."""
+    cost = row.cost
+    parts = []
+    # In a file of somebody else's there may be the one without the others.
+    if cost.step_ratio is not None and cost.low is not None and cost.high is not None:
+        parts.append(f"{cost.step_ratio:.2f}x [{cost.low:.2f}, {cost.high:.2f}] the time a step")
+        if row.speed is not None and row.speed.value == "inconclusive":
+            parts[-1] += " (the same is within 10 %)"
+    if cost.text:
+        parts.append(cost.text)
+    return " ".join(parts)
+
+
+def on_problem(each: OnProblem) -> str:
+    """A question and its answer: the ratio, its interval, the target, how many seeds were won."""
+    head = f"{each.problem}, {each.league}: {each.verdict.value}"
+    if each.ratio is None or each.low is None or each.high is None or each.target is None:
+        return f"{head}; {each.text}"
+    rates = "" if each.league.startswith("default") else f", lr {each.lr[0]:g} and {each.lr[1]:g}"
+    more = f"; {each.more_seeds:,} more seeds would settle it" if each.more_seeds else ""
+    return (
+        f"{head}, {times(each.ratio)} [{times(each.low)}, {times(each.high)}] the steps to a gap "
+        f"of {significant(each.target, 2)}, {each.won} of {each.seeds} seeds won{rates}{more}"
+    )
+
+
+def times(ratio: float | None) -> str:
+    """1.31, or a word for who does not arrive."""
+    if ratio is None:
+        return MISSING
+    return "∞" if math.isinf(ratio) else f"{ratio:.2f}"
+
+
+def summary(comparison: Comparison) -> str:
+    """``10 optimizers: maths 9 identical, 1 changed; ... in 41 s``."""
+    rows = comparison.optimizers
+    parts = []
+    for rung in comparison.rungs:
+        counts = Counter(dict(verdicts(row, (rung,)))[rung] for row in rows)
+        counts.pop(MISSING, None)
+        if counts:
+            parts.append(f"{rung} " + ", ".join(f"{n} {word}" for word, n in counts.items()))
+    s = "s" * (len(rows) != 1)
+    counted = ": ".join(filter(None, (f"{len(rows)} optimizer{s}", "; ".join(parts))))
+    return f"{counted}; in {comparison.seconds:.0f} s"
+
+
+def sides(comparison: Comparison) -> str:
+    """``base main 1a2b3c4d5e, head working tree 1a2b3c4d5e (2 uncommitted changes)``."""
+    base, head = comparison.base, comparison.head
+    text = f"base {_side(base)}, head {_side(head)}"
+    if base.commit and base.commit == head.commit and not head.note:
+        text += ": the same commit on both sides, with nothing uncommitted"
+    return text
+
+
+def short(version: str) -> str:
+    """A commit's first ten digits; a release's version as it is."""
+    return version[:10] if len(version) >= 40 else version
+
+
+def _side(side: SideOfComparison) -> str:
+    commit = short(side.commit)
+    shown = side.source if commit in side.source else f"{side.source} {commit}"
+    return f"{shown} ({side.note})" if side.note else shown
+
+
+def told_apart(comparison: Comparison) -> str:
+    """Who is not the same: ``changed: Adam, SGD; slower: Lion``; the empty string where all are."""
+    words: dict[str, list[str]] = {}
+    for row in comparison.optimizers:
+        for word in sorted(row.findings - QUIET - {"rounding", "inconclusive"}):
+            words.setdefault(word, []).append(row.name.partition(":")[2] or row.name)
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in sorted(words.items()))
+
+
+def without_infinities(value: Any) -> Any:
+    """The same, with infinite numbers as the text ``inf`` and NaN as null: JSON knows neither."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, dict):
+        return {key: without_infinities(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_infinities(each) for each in value]
+    return value
