@@ -1,9 +1,13 @@
 """A benchmark and regression suite for optimizers.
 
-``optbench.load(store)`` gives the frames of a store; the catalogues are
-``optbench.optimizers.OPTIMIZERS`` and ``optbench.problems.PROBLEMS``. For tests of optimizers
-there are ``optbench.parametrize_with_checks`` and ``optbench.assert_converges``. Importing the
-package by itself loads neither torch nor pandas nor pytest.
+``list_optimizers`` and ``list_problems`` say what is there; ``run`` runs optimizers on problems
+and gives `Results`, whose figures `plot` draws; ``check`` tests one against the contract;
+``compare`` compares two versions of a package, ``bisect`` finds the commit that changed one, and
+``history`` looks back over commits; ``report`` writes a page. For test suites there are
+``parametrize_with_checks`` and ``assert_converges``.
+
+Everything is loaded when it is first asked for: importing the package loads neither torch nor
+pandas.
 """
 
 from __future__ import annotations
@@ -16,41 +20,97 @@ from optbench.errors import OptbenchError
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
+    from optbench.api import plot
+    from optbench.api.catalogues import (
+        list_optimizers,
+        list_problems,
+        list_schedules,
+        list_suites,
+    )
+    from optbench.api.check import check
+    from optbench.api.compare import bisect, compare
+    from optbench.api.history import history
+    from optbench.api.report import compare_stores, report
+    from optbench.api.run import run
     from optbench.conformance.assert_converges import assert_converges
     from optbench.conformance.pytest_plugin import parametrize_with_checks
 
-__all__ = ["OptbenchError", "assert_converges", "load", "parametrize_with_checks"]
+    __version__: str
+
+__all__ = [
+    "OptbenchError",
+    "Results",
+    "__version__",
+    "assert_converges",
+    "bisect",
+    "check",
+    "compare",
+    "compare_stores",
+    "history",
+    "list_optimizers",
+    "list_problems",
+    "list_schedules",
+    "list_suites",
+    "load",
+    "parametrize_with_checks",
+    "plot",
+    "report",
+    "run",
+]
 
 _HOMES = {
+    "Results": "optbench.analysis",
     "assert_converges": "optbench.conformance.assert_converges",
+    "bisect": "optbench.api.compare",
+    "check": "optbench.api.check",
+    "compare": "optbench.api.compare",
+    "compare_stores": "optbench.api.report",
+    "history": "optbench.api.history",
+    "list_optimizers": "optbench.api.catalogues",
+    "list_problems": "optbench.api.catalogues",
+    "list_schedules": "optbench.api.catalogues",
+    "list_suites": "optbench.api.catalogues",
     "parametrize_with_checks": "optbench.conformance.pytest_plugin",
+    "report": "optbench.api.report",
+    "run": "optbench.api.run",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch or pytest, imported when it is asked for."""
+    """Load what is asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("optbench")
+    if name == "plot":
+        return importlib.import_module("optbench.api.plot")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})
 
 
 def load(store: str = DEFAULT_STORE) -> Results:
-    """The frames of a store (a path or a SQLAlchemy URL): runs, targets, traces, and where.
+    """Return the frames of a store: runs, targets, traces, problems, environments.
+
+    Parameters
+    ----------
+    store : str
+        Path of a SQLite file, or SQLAlchemy URL.
 
     Raises
     ------
     optbench.store.StoreError
-        Where it cannot be opened, is no store of ours, or holds what nothing of ours has written.
+        If the store cannot be opened, is not an optbench store, or contains invalid values.
     """
     from optbench.store import Store
     from optbench.store.sound import FRAMES, sound
 
-    with Store(store) as opened:
-        # Of a store that cannot be opened one hears at once.
+    with Store(str(store)) as opened:
+        # Here, so that a store that cannot be opened is refused at once.
         from optbench.analysis import Results
 
         return Results(**{name: sound(opened, name) for name in FRAMES})

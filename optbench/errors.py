@@ -1,4 +1,4 @@
-"""The one exception above all that optbench raises for what a user can mend."""
+"""The exceptions above all that optbench raises for what a user can mend."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class OptbenchError(Exception):
 
     All exceptions of optbench's own that a caller may want to catch descend from it.
     """
+
+
+class WrongUse(OptbenchError, ValueError):
+    """An argument or an option that makes no sense; the text says what would."""

@@ -224,8 +224,8 @@ def main() -> None:
     print(command(folder, str(binaries / "optbench"), "history", "--all"))
     code = (
         "import json, sys; from pathlib import Path;"
-        "from optbench.tracking.repository_history import past;"
-        "found = past(Path('.'), store=None, asv=Path('.asv/results')).history.changes;"
+        "from optbench.tracking.repository_history import load_history;"
+        "found = load_history(Path('.'), store=None, asv=Path('.asv/results')).history.changes;"
         "json.dump(sorted({(c.likely, str(c.kind)) for c in found}), sys.stdout)"
     )
     named = json.loads(command(folder, sys.executable, "-c", code))

@@ -33,7 +33,7 @@ ALLOWED = {
     ("conformance/session.py", "torch.load"): "weights only, of what this process has saved",
     ("process/worker.py", "import_module"): "what the coordinator has it serve: ours, too",
     ("process/worker.py", "pickle"): "what the process that began it gave it, as Python's own does",
-    ("nightly/wanted.py", "import_module"): "the repository's own optimizers, as it names them",
+    ("nightly/config.py", "import_module"): "the repository's own optimizers, as it names them",
     ("problems/mnist.py", "np.load"): "without pickles, and the arrays' sha256 are known",
     ("problems/mnist.py", "allow_pickle"): "set to False, where it stands",
     ("registry.py", "import_module"): "package.module:Name is imported: SECURITY.md says so",

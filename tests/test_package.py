@@ -37,7 +37,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    assert loaded_by("import optbench; optbench.load; dir(optbench)") == set()
+    assert loaded_by("import optbench; optbench.load, optbench.__version__; dir(optbench)") == set()
 
 
 def test_what_outsiders_test_with_is_loaded_when_it_is_asked_for() -> None:
@@ -47,8 +47,8 @@ def test_what_outsiders_test_with_is_loaded_when_it_is_asked_for() -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'optbench' has no attribute 'run'"):
-        _ = optbench.run
+    with pytest.raises(AttributeError, match="module 'optbench' has no attribute 'runs'"):
+        _ = optbench.runs
 
 
 def test_the_listing_of_what_is_loaded_is_to_be_trusted() -> None:
@@ -69,11 +69,11 @@ def test_help_does_not_wait_for_torch(arguments: tuple[str, ...]) -> None:
 
 
 def test_what_the_package_offers() -> None:
-    assert optbench.__all__ == [
-        *("OptbenchError", "assert_converges", "load", "parametrize_with_checks")
-    ]
     assert set(optbench.__all__) <= set(dir(optbench))
-    assert all(callable(getattr(optbench, name)) for name in optbench.__all__)
+    values = {name: getattr(optbench, name) for name in optbench.__all__}
+    assert values.pop("__version__") == metadata.version("optbench")
+    assert [name for name, value in values.items() if not callable(value)] == ["plot"]
+    assert all(value.__doc__ for value in values.values())
 
 
 @pytest.mark.parametrize("name", ["py.typed", "problems/data/mnist_10k.npz",

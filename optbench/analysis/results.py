@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from html import escape
 
 import pandas as pd
+
+from optbench.registry import fits
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": (
@@ -86,3 +90,66 @@ class Results:
                     f"the frame {field.name!r} lacks {', '.join(missing)}; "
                     f"it needs {', '.join(COLUMNS[field.name])}"
                 )
+
+    def of_runs(self, ids: Iterable[int]) -> Results:
+        """Return the rows of these runs (``run`` of `runs`), and what they refer to."""
+        wanted = frozenset(ids)
+        runs = self.runs[self.runs["run"].isin(wanted)].reset_index(drop=True)
+        which = ["problem", "problem_version", "data"]
+        problems = self.problems.merge(runs[which].drop_duplicates(), on=which)
+        places = self.environments["environment"].isin(runs["environment"])
+        return Results(
+            runs,
+            self.targets[self.targets["run"].isin(wanted)].reset_index(drop=True),
+            self.traces[self.traces["run"].isin(wanted)].reset_index(drop=True),
+            problems,
+            self.environments[places].reset_index(drop=True),
+        )
+
+    def filter(
+        self, optimizers: str | Iterable[str] = "*", problems: str | Iterable[str] = "*"
+    ) -> Results:
+        """Return the rows of these optimizers and problems, by name or glob.
+
+        A bracket is part of a variant's name: ``adam[fused]``.
+        """
+        keep = _fit(self.runs["optimizer"], optimizers) & _fit(self.runs["problem"], problems)
+        return self.of_runs(self.runs.loc[keep, "run"])
+
+    def __repr__(self) -> str:
+        return f"<Results: {self._counted()}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: a row an optimizer and problem."""
+        runs = self.runs
+        reached = runs["steps_to_target"].notna()
+        table = (
+            runs.assign(runs=1, reached=reached)
+            .groupby(["optimizer", "problem"], observed=True)
+            .agg(
+                runs=("runs", "sum"),
+                reached_target=("reached", "sum"),
+                median_steps_to_target=("steps_to_target", "median"),
+                median_final_gap=("final_gap", "median"),
+            )
+        )
+        # Of runs of which half do not arrive the median of those that do says nothing.
+        few = table["reached_target"] * 2 < table["runs"]
+        table.loc[few, "median_steps_to_target"] = float("nan")
+        return f"<p>{escape(self._counted())}</p>{table.to_html(max_rows=60)}"
+
+    def _counted(self) -> str:
+        counts = self.runs["status"].value_counts()
+        said = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+        numbers = (
+            (len(self.runs), "run"),
+            (self.runs["optimizer"].nunique(), "optimizer"),
+            (self.runs["problem"].nunique(), "problem"),
+        )
+        runs, optimizers, problems = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in numbers)
+        return f"{runs} of {optimizers} on {problems}" + (f" ({said})" if said else "")
+
+
+def _fit(names: pd.Series, patterns: str | Iterable[str]) -> pd.Series[bool]:
+    wanted = [patterns] if isinstance(patterns, str) else [*patterns]
+    return names.map(lambda name: any(fits(name, each) for each in wanted)).astype(bool)

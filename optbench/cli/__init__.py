@@ -8,23 +8,23 @@ from pathlib import Path
 
 import typer
 
+from optbench.api.console import say
 from optbench.cli import (
     accept,
     announce,
     bisect,
-    catalogues,
     check,
     compare,
     data,
     export,
     history,
     init,
+    list_command,
     nightly,
     report,
     results,
     run,
 )
-from optbench.cli.console import say
 
 app = typer.Typer(
     name="optbench",
@@ -34,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(catalogues.app, name="list")
+app.add_typer(list_command.app, name="list")
 app.command(name="run")(run.run)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from optbench.api.console import say
 from optbench.cli.compare import RepoOption
-from optbench.cli.console import say
 from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 
@@ -38,7 +38,7 @@ def accept(
 
     It holds for this commit and for all before it; what comes after fails the night again.
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
     from optbench.sources import git
     from optbench.tracking.accepted import FILE, Accepted, add_accepted
     from optbench.tracking.commits import first_parents
@@ -66,12 +66,14 @@ def accept(
 
 def _require_known(asked: dict[str, str], top: Path) -> None:
     """Refuse a name that nothing has: it would accept nothing, and nobody would see it."""
-    from optbench.cli.wrong_use import WrongUse
-    from optbench.comparison.compare import RUNGS
+    from optbench import load
+    from optbench.errors import WrongUse
     from optbench.tracking.repository_history import known
+    from optbench.verdicts.comparison import RUNGS
 
     store, asv = top / DEFAULT_STORE, top / ASV_RESULTS
-    found = known(str(store) if store.exists() else None, asv if asv.is_dir() else None)
+    results = load(str(store)) if store.exists() else None
+    found = known(results, asv if asv.is_dir() else None)
     for what, name in asked.items():
         names = found[what] | (set(RUNGS) if what == "metric" else set())
         if any(each in name for each in "*?") or not found[what] or name in names:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from optbench.cli.console import say, tell
+from optbench.api.console import say
+from optbench.cli.console import tell
 
 DEFAULT_LABEL = "optbench-regression"
 

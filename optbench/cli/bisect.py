@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optbench.api.console import say
 from optbench.cli.compare import (
     InstallOption,
     LimitOption,
@@ -16,7 +17,7 @@ from optbench.cli.compare import (
     SeedsOption,
     TargetOption,
 )
-from optbench.cli.console import doing, say, tell
+from optbench.cli.console import tell
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -46,26 +47,30 @@ def bisect(
     Commits that do not import are passed over. Exit status: 0 the commit was found, 1 those that
     could not be tried stand in the way, 2 wrong use, or there is no such change.
     """
-    from optbench.cli.compare import read_wanted, write_json
+    from optbench.api.compare import bisect as search
+    from optbench.cli.compare import write_json
     from optbench.cli.options import require_writable
-    from optbench.comparison.bisection import bisect
 
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
-    wanted, _ = read_wanted(
-        good, bad, optimizer, repo, path, install, [on], None, None, limit, seeds, problem
-    )
     quiet = str(json_file) == "-"
-    with doing("starting") as show:
-        try:
-            found = bisect(
-                good, bad, wanted, on=on,
-                done=lambda tried: None if quiet else tell(_line(tried)),
-                tell=show,
-            )  # fmt: skip
-        except KeyboardInterrupt as interrupt:
-            say("interrupted: nothing was found")
-            raise typer.Exit(INTERRUPTED) from interrupt
+    try:
+        found = search(
+            good,
+            bad,
+            optimizers=optimizer or (),
+            on=on,
+            repository=repo,
+            path=path,
+            install=install,
+            problems=problem or (),
+            seeds=seeds,
+            timeout=limit,
+            done=lambda tried: None if quiet else tell(_line(tried)),
+        )
+    except KeyboardInterrupt as interrupt:
+        say("interrupted: nothing was found")
+        raise typer.Exit(INTERRUPTED) from interrupt
     if json_file is not None:
         write_json(json_file, found.as_json())
     compared = sum(each.judgement != "skip" for each in found.tried)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optbench.cli.console import doing, say, tell
+from optbench.api.console import say
+from optbench.cli.console import tell
 from optbench.cli.options import JobsOption, parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
+    from optbench.api.check import CheckConfig
     from optbench.conformance.promise import Check
     from optbench.conformance.verdict import Verdict
 
@@ -95,83 +98,39 @@ def check(
     wrong use, or nothing that could be checked. Known defects of other people's code and advice
     are shown and fail nobody; --strict makes advice fail.
     """
-    from optbench.cli.wrong_use import WrongUse
-    from optbench.conformance.contract import choose
-    from optbench.conformance.verdict import options
+    from optbench.api.check import carry_out, configure
 
-    checks = choose(only or (), skip or ())
     if list_checks:
-        _list(checks)
-        return
-    if not target:
-        raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
-    if not checks:
-        raise WrongUse("no check is left: see --only and --skip")
-    settings = parse_settings(setting or [])
-    if reference:
-        from optbench.optimizers import OPTIMIZERS
+        from optbench.conformance.contract import choose
 
-        _ = OPTIMIZERS[reference]  # a wrong name is said before the work, not after
+        _list(choose(only or (), skip or ()))
+        return
+    config = configure(
+        target or (),
+        reference=reference,
+        settings=parse_settings(setting or []),
+        only=only or (),
+        skip=skip or (),
+        timeout=limit,
+        jobs=jobs,
+        compiled=compiled,
+    )
     to_screen = str(json_file) == "-"
     if json_file is not None and not to_screen:
         require_writable(json_file, "--json")
-    given = options(reference, settings)
+    printer = _Printer(verbose, config.options)
     begun = time.monotonic()
     try:
-        verdicts = _examine(target, checks, reference, settings, limit, jobs, compiled,
-                            None if to_screen else _Printer(verbose, given))  # fmt: skip
+        verdicts = carry_out(
+            config, lambda name, rows: None if to_screen else printer.tell(name, rows)
+        )
     except KeyboardInterrupt as interrupt:
         say("interrupted: what is above is whole; --only and a shorter list of targets take less")
         raise typer.Exit(INTERRUPTED) from interrupt
     seconds = time.monotonic() - begun
     if json_file is not None:
-        _write(json_file, verdicts, seconds, reference, given)
-    raise typer.Exit(_conclude(target, verdicts, seconds, strict=strict))
-
-
-def _examine(
-    targets: list[str],
-    checks: tuple[Check, ...],
-    reference: str,
-    settings: dict[str, Any],
-    limit: float,
-    jobs: int | None,
-    compiled: bool,
-    printer: _Printer | None,
-) -> list[Verdict]:
-    """Every verdict, in the order of the targets and the contract; told as optimizers end."""
-    from optbench.conformance.worker_process import Question
-    from optbench.conformance.workers import Members, examine_all
-    from optbench.engine.executors import default_jobs
-
-    given = tuple(settings.items())
-    questions = [Question(target, reference, given) for target in targets]
-    order = {each.name: place for place, each in enumerate(checks)}
-    names: dict[str, tuple[str, ...]] = {}
-    by_target: dict[str, list[Verdict]] = {}
-    told: set[str] = set()
-    with doing("starting") as show:
-        for said in examine_all(
-            questions,
-            checks,
-            jobs=jobs or default_jobs(),
-            limit_s=limit,
-            compiled=compiled,
-        ):
-            if isinstance(said, Members):
-                names[said.target] = said.names
-                continue
-            rows = by_target.setdefault(said.target, [])
-            rows.append(said)
-            if len(rows) == len(checks) or not said.check:
-                told.add(said.target)
-                rows.sort(key=lambda v: order.get(v.check, -1))
-                if printer is not None:
-                    printer.tell(said.target, rows)
-            known, count = (sum(map(len, each.values())) for each in (names, by_target))
-            show(f"{len(told)} of {known} optimizers, {count:,} checks; now {said.target}")
-    ordered = [name for target in targets for name in names.get(target, (target,))]
-    return [v for name in dict.fromkeys(ordered) for v in by_target.get(name, ())]
+        _write(json_file, verdicts, seconds, config)
+    raise typer.Exit(_conclude(config.targets, verdicts, seconds, strict=strict))
 
 
 class _Printer:
@@ -238,7 +197,9 @@ def counted(verdicts: list[Verdict]) -> str:
     return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status])
 
 
-def _conclude(targets: list[str], verdicts: list[Verdict], seconds: float, *, strict: bool) -> int:
+def _conclude(
+    targets: Sequence[str], verdicts: list[Verdict], seconds: float, *, strict: bool
+) -> int:
     """Say what it comes to; gives the exit status."""
     from optbench.conformance.verdict import BAD, UNCHECKED, Status
 
@@ -272,9 +233,7 @@ def _list(checks: tuple[Check, ...]) -> None:
         tell(f"{each.name:<{names}}  {each.severity:<{severities}}  {each.summary}")
 
 
-def _write(
-    path: Path, verdicts: list[Verdict], seconds: float, reference: str, options: str
-) -> None:
+def _write(path: Path, verdicts: list[Verdict], seconds: float, config: CheckConfig) -> None:
     from dataclasses import asdict
 
     from optbench.engine.environment import environment
@@ -282,9 +241,9 @@ def _write(
     content = {
         "schema": SCHEMA,
         "environment": asdict(environment()),
-        "reference": reference,
+        "reference": config.reference,
         "seconds": round(seconds, 2),
-        "verdicts": [v.as_row(options) for v in verdicts],
+        "verdicts": [v.as_row(config.options) for v in verdicts],
     }
     text = json.dumps(content, indent=2)
     if str(path) == "-":

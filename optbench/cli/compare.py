@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optbench.cli.console import doing, say, tell
+from optbench.api.compare import WORDS
+from optbench.api.console import say
+from optbench.cli.console import tell
 from optbench.cli.options import parse_settings, require_writable
 from optbench.cli.run import INTERRUPTED
 from optbench.cli.termination import end_politely
+from optbench.errors import WrongUse
 
 if TYPE_CHECKING:
-    from optbench.comparison.compare import Wanted
     from optbench.verdicts.comparison import Comparison
-
-FAIL_ON = ("regressed", "broken")
-
-WORDS = (
-    *("rounding", "changed", "broken", "regressed", "improved", "inconclusive"),
-    *("slower", "faster", "more", "less", "leak", "none"),
-)
 
 TargetOption = Annotated[
     list[str] | None,
@@ -147,31 +141,35 @@ def compare(
     Both versions are imported, which runs their code. Exit status: 0, 1 something of --fail-on
     was found, 2 wrong use, or nothing that could be compared.
     """
-    from optbench.comparison.compare import compare as contest
+    from optbench.api.compare import carry_out, configure, failing
 
-    wanted, words = read_wanted(
-        base, head, optimizer, repo, path, install, rung, setting, fail_on, limit, seeds, problem
+    config = configure(
+        base,
+        head,
+        optimizers=optimizer or (),
+        repository=repo,
+        path=path,
+        install=install,
+        rungs=rung or (),
+        settings=parse_settings(setting or []),
+        problems=problem or (),
+        seeds=seeds,
+        timeout=limit,
+        compiled=compiled,
     )
-    wanted = replace(wanted, compiled=compiled)
+    words = failing(fail_on or (), repo, config)
     files = (json_file, markdown_file, html_file)
     for option, file in zip(("--json", "--markdown", "--html"), files, strict=True):
         if file is not None and str(file) != "-":
             require_writable(file, option)
     if sum(str(file) == "-" for file in files) > 1:
-        from optbench.cli.wrong_use import WrongUse
-
         raise WrongUse("only one of --json, --markdown and --html can go to the screen")
     from optbench.reporting.comparison_text import Teller, sides, summary, told_apart
 
     quiet = any(str(file) == "-" for file in files)
     end_politely()
-    teller = Teller(verbose=verbose, rungs=wanted.rungs)
-    with doing("starting") as show:
-        comparison = contest(
-            wanted,
-            done=lambda row: None if quiet else tell(teller.line(row)),
-            tell=show,
-        )
+    teller = Teller(verbose=verbose, rungs=config.rungs)
+    comparison = carry_out(config, lambda row: None if quiet else tell(teller.line(row)))
     if not quiet:
         for line in teller.rest(comparison):
             tell(line)
@@ -188,87 +186,6 @@ def compare(
         raise typer.Exit(1)
     if apart := told_apart(comparison):
         say(f"{apart} (none of it in --fail-on {','.join(sorted(words)) or 'none'}: exit status 0)")
-
-
-def read_wanted(
-    base: str,
-    head: str | None,
-    targets: list[str] | None,
-    repo: Path | None,
-    path: str | None,
-    install: bool | None,
-    rungs: list[str] | None,
-    settings: list[str] | None,
-    fail_on: list[str] | None,
-    limit: float,
-    seeds: int,
-    problems: list[str] | None = None,
-) -> tuple[Wanted, frozenset[str]]:
-    """What was asked for, with what the repository's own table says where the user is silent."""
-    from optbench.cli.wrong_use import WrongUse
-    from optbench.comparison.compare import RUNGS, Wanted
-    from optbench.sources import parse
-    from optbench.sources.configuration import Configuration, read_configuration
-    from optbench.sources.git import top_level
-    from optbench.sources.source import WITHOUT_GIT, WORKING_TREE, Kind
-
-    sources = (parse(base), parse(head) if head is not None else WORKING_TREE)
-    here = repo or Path.cwd()
-    of_git = [each for each in sources if each.kind in (Kind.REVISION, Kind.WORKING_TREE)]
-    configuration = Configuration()
-    if of_git:
-        configuration = read_configuration(top_level(here, otherwise=WITHOUT_GIT))
-    chosen = tuple(_listed(rungs)) or RUNGS
-    _require_known("--rung", chosen, RUNGS)
-    # A rung stands on the one below it.
-    climbed = tuple(each for each in RUNGS if each in chosen or each == "maths")
-    words = tuple(_listed(fail_on)) or configuration.fail_on or FAIL_ON
-    _require_known("--fail-on", words, WORDS)
-    if "none" in words and len(words) > 1:
-        raise WrongUse("--fail-on none goes alone")
-    wanted = Wanted(
-        *sources,
-        targets=tuple(targets or configuration.optimizers),
-        repository=here,
-        path=path if path is not None else configuration.path,
-        install=configuration.install if install is None else install,
-        rungs=climbed,
-        settings=parse_settings(settings or []),
-        limit_s=limit,
-        seeds=seeds,
-        problems=_problems(problems or []),
-    )
-    return wanted, frozenset(words) - {"none"}
-
-
-def _problems(patterns: list[str]) -> tuple[str, ...]:
-    """The names of problems that the patterns fit."""
-    if not patterns:
-        return ()
-    from optbench.cli.wrong_use import WrongUse
-    from optbench.comparison.convergence import PROBLEMS_OF
-    from optbench.registry import fits
-
-    for pattern in patterns:
-        if not any(fits(name, pattern) for name in PROBLEMS_OF):
-            raise WrongUse(f"--problem {pattern}: comparisons train on {', '.join(PROBLEMS_OF)}")
-    return tuple(n for n in PROBLEMS_OF if any(fits(n, pattern) for pattern in patterns))
-
-
-def _listed(given: list[str] | None) -> list[str]:
-    return [word.strip() for each in given or () for word in each.split(",") if word.strip()]
-
-
-def _require_known(option: str, words: tuple[str, ...], known: tuple[str, ...]) -> None:
-    import difflib
-
-    from optbench.cli.wrong_use import WrongUse
-
-    for word in words:
-        if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise WrongUse(f"{option}: {word!r} is none of {', '.join(known)}{hint}")
 
 
 def _write(
@@ -295,8 +212,6 @@ def _put(file: Path, text: str) -> None:
     if str(file) == "-":
         typer.echo(text)
     else:
-        from optbench.cli.wrong_use import WrongUse
-
         try:
             file.write_text(text.rstrip("\n") + "\n", encoding="utf-8", errors="replace")
         except OSError as error:

@@ -1,32 +1,12 @@
-"""Where words for people go: standard error; standard output is for what was asked for."""
+"""What a command was asked for, on standard output; messages go to `optbench.api.console`."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from optbench.plain_text import on_a_line, printable
-
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def say(text: str) -> None:
-    """Print a line for people; names in it are data, never markup, emoji or a terminal's codes."""
-    errors.print(printable(text), markup=False, emoji=False)
+from optbench.plain_text import printable
 
 
 def tell(text: str) -> None:
-    """Print a part of what was asked for; as with `say`, what a terminal obeys is written out."""
+    """Print a line; control characters that a terminal would obey are escaped."""
     typer.echo(printable(text))
-
-
-@contextlib.contextmanager
-def doing(text: str) -> Iterator[Callable[[str], None]]:
-    """Show what is being done, while it lasts; gives the function that changes the words."""
-    # As text of rich's: a plain one is markup, and a commit's subject may hold a [/bracket].
-    with errors.status(Text(on_a_line(text))) as status:
-        yield lambda words: status.update(Text(on_a_line(words)))

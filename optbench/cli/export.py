@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from optbench.cli.console import doing, say
+from optbench.api.console import doing, say
 from optbench.cli.options import StoreOption
 from optbench.defaults import DEFAULT_STORE
 
@@ -33,7 +33,7 @@ def export(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write every run of a store: a tidy frame, one row a run, whatever its status."""
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
     from optbench.reporting.tables import csv_text
     from optbench.store import Store
     from optbench.store.sound import sound

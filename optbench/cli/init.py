@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optbench.api.console import doing, say
 from optbench.cli.compare import TargetOption
-from optbench.cli.console import doing, say, tell
+from optbench.cli.console import tell
 
 if TYPE_CHECKING:
     from optbench.scaffold import Change, Draft

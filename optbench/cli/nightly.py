@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from optbench.api.console import say
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
-from optbench.cli.console import say, tell
+from optbench.cli.console import tell
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -19,18 +19,12 @@ from optbench.cli.options import (
     RunJobsOption,
     StoreOption,
     TimeoutOption,
-    read_limits,
+    read_size,
     use_data,
 )
 from optbench.cli.run import INTERRUPTED
 from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
-
-if TYPE_CHECKING:
-    from optbench.engine.isolation import Limits
-    from optbench.nightly.wanted import WantedNight
-
-DEFAULT_OUT = Path("reports/nightly")
 
 EXIT = {"good": 0, "regressed": 1, "not measured": 2}
 
@@ -51,7 +45,7 @@ def nightly(
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for what is to be read.")
-    ] = DEFAULT_OUT,
+    ] = Path("reports/nightly"),
     optimizer: TargetOption = None,
     seeds: Annotated[
         str | None,
@@ -104,20 +98,38 @@ def nightly(
     Exit status: 0 nothing got worse; 1 something did, and nobody accepted it (optbench accept);
     2 wrong use, or a night that could not measure; 130 interrupted.
     """
-    from optbench.cli.progress import Watch
-    from optbench.cli.report import write
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.api.progress import Watch
+    from optbench.errors import WrongUse
+    from optbench.nightly.config import configure
     from optbench.nightly.night import night
     from optbench.nightly.summary import summary
     from optbench.plain_text import printable
 
     use_data(data)
-    wanted = _read(suite, store, base, out, optimizer, seeds, jobs, asv, machine, commits, fail_on,
-                   again, repo, path, install, read_limits(timeout, memory), dask)  # fmt: skip
+    config = configure(
+        suite=suite,
+        store=store,
+        base=base,
+        out=out,
+        optimizers=optimizer or (),
+        seeds=seeds,
+        jobs=jobs,
+        timeout=timeout,
+        memory=read_size(memory) if memory else None,
+        dask=dask,
+        asv=asv,
+        machine=machine,
+        commits=commits,
+        fail_on=fail_on or (),
+        again=again,
+        repository=repo,
+        path=path,
+        install=install,
+    )
     end_politely()
     try:
         with Watch() as watch:
-            ended = night(wanted, write, watch=watch, tell=say)
+            ended = night(config, watch=watch, tell=say)
     except OSError as error:
         raise WrongUse(f"the night cannot be kept: {error}") from error
     except KeyboardInterrupt:
@@ -126,9 +138,9 @@ def nightly(
     text = summary(ended)
     shown = summary(ended, escaped=lambda text: printable(" ".join(str(text).split())))
     try:
-        (wanted.out / "summary.md").write_text(text, encoding="utf-8")
+        (config.out / "summary.md").write_text(text, encoding="utf-8")
         content = json.dumps(ended.as_json(), indent=2, allow_nan=False)
-        (wanted.out / "night.json").write_text(content + "\n", encoding="utf-8")
+        (config.out / "night.json").write_text(content + "\n", encoding="utf-8")
         if of_job := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(of_job).open("a", encoding="utf-8") as file:
                 file.write(text)
@@ -137,62 +149,3 @@ def nightly(
         raise WrongUse(f"the summary cannot be written: {error}") from error
     tell(shown)
     raise typer.Exit(EXIT[ended.verdict])
-
-
-def _read(
-    suite: str,
-    store: str,
-    base: str | None,
-    out: Path,
-    targets: list[str] | None,
-    seeds: str | None,
-    jobs: int | None,
-    asv: bool,
-    machine: str | None,
-    commits: int,
-    fail_on: list[str] | None,
-    again: bool,
-    repo: Path | None,
-    path: str | None,
-    install: bool | None,
-    limits: Limits,
-    dask: str | None,
-) -> WantedNight:
-    """What was asked for, with what the repository's own table says where the user is silent."""
-    from optbench.cli.compare import read_wanted
-    from optbench.cli.run import selections
-    from optbench.nightly.regression import FAIL_ON
-    from optbench.nightly.wanted import WantedNight
-    from optbench.sources import git
-    from optbench.sources.configuration import read_configuration
-    from optbench.sources.tree import importable
-
-    top = git.top_level(repo or Path.cwd())
-    # Where the packages are goes first, here and in the workers, which begin with this path.
-    configured = read_configuration(top).path
-    sys.path.insert(0, str(importable(top, path if path is not None else configured)))
-    # A comparison's own reading of targets, paths and words: of them only the head is another.
-    compared, words = read_wanted(
-        "HEAD", "HEAD", targets, top, path, install, None, None,
-        fail_on or list(FAIL_ON), 60.0, 24,
-    )  # fmt: skip
-    chosen = selections(suite, None, None, None, False, None, seeds, None)
-    return WantedNight(
-        repository=top,
-        selections=tuple(chosen),
-        # Seen from the top, wherever one stands: a night elsewhere would begin with nothing.
-        store=str(top / store) if store == DEFAULT_STORE else store,
-        out=top / out if out == DEFAULT_OUT else out,
-        targets=compared.targets,
-        base=base,
-        asv=asv,
-        machine=machine,
-        commits=commits,
-        jobs=jobs,
-        limits=limits,
-        dask=dask,
-        fail_on=words,
-        path=compared.path,
-        install=compared.install,
-        again=again,
-    )

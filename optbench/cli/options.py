@@ -7,15 +7,12 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from optbench.defaults import DEFAULT_STORE
 from optbench.plain_text import shown
-
-if TYPE_CHECKING:
-    from optbench.engine.isolation import Limits
 
 StoreOption = Annotated[
     str,
@@ -100,7 +97,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     >>> parse_settings(["betas=0.9,0.99", "nesterov=true", "line_search_fn=strong_wolfe"])
     {'betas': (0.9, 0.99), 'nesterov': True, 'line_search_fn': 'strong_wolfe'}
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
 
     settings = {}
     for pair in pairs:
@@ -123,16 +120,6 @@ def _literal(text: str) -> Any:
         return text
 
 
-def read_limits(timeout: float | None, memory: str | None) -> Limits:
-    """What a unit may take, of ``--timeout`` and ``--memory``."""
-    from optbench.cli.wrong_use import WrongUse
-    from optbench.engine.isolation import Limits
-
-    if timeout is not None and not timeout >= 0:
-        raise WrongUse(f"--timeout takes seconds, or 0 for no limit, not {timeout}")
-    return Limits(math.inf if timeout == 0 else timeout, read_size(memory) if memory else None)
-
-
 SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 LEAST_MEMORY = 2**29
@@ -145,7 +132,7 @@ def read_size(text: str) -> int:
     >>> read_size("1.5G")
     1610612736
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
 
     found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(?:([KMGT])I?B?|B)?", text.strip().upper())
     if found is None:
@@ -158,7 +145,7 @@ def read_size(text: str) -> int:
 
 def require_writable(path: Path, option: str) -> None:
     """Refuse a file before minutes of work whose result could not be written."""
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
 
     was_there = path.exists()
     try:

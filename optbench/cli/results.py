@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optbench.cli.console import say
+from optbench.api.console import say
 from optbench.cli.options import StoreOption
 from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
@@ -57,7 +57,7 @@ def fetch(
     are written; one that is here and differs stays, and is named. Exit status: 0 done, also where
     there is no such branch yet; 2 the branch is damaged or cannot be had, and nothing was changed.
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
     from optbench.nightly import kept_results
 
     chosen, places = _chosen(branch, remote, store, asv, repo)
@@ -91,7 +91,7 @@ def push(
     not grow by that. Only what was fetched is replaced. Exit status: 0 done, 1 somebody else
     pushed since (fetch again, then push), 2 wrong use, or the remote cannot be written to.
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
     from optbench.nightly import kept_results
     from optbench.nightly.data_branch import LostRace
 
@@ -112,8 +112,8 @@ def _chosen(
 ) -> tuple[DataBranch, Places]:
     from optbench.nightly.data_branch import DataBranch
     from optbench.nightly.kept_results import Places, store_file
-    from optbench.nightly.records import folder_of
     from optbench.sources.git import top_level
+    from optbench.tracking.records import folder_of
 
     places = Places(store_file(store), folder_of(store, Path(DEFAULT_STORE).parent), asv)
     return DataBranch(top_level(repo), remote, branch), places

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from optbench.comparison.compare import NothingCompared, Sides, Wanted, compare_one, find
+from optbench.comparison.compare import CompareConfig, NothingCompared, Sides, compare_one, find
 from optbench.comparison.sides import SideProcess
 from optbench.errors import OptbenchError
 from optbench.sources import Source, SourceError, git
@@ -107,7 +107,7 @@ class Bisection:
 def bisect(
     good: str,
     bad: str,
-    wanted: Wanted,
+    wanted: CompareConfig,
     *,
     on: str = "maths",
     done: Callable[[Tried], None] = lambda _: None,
@@ -212,7 +212,7 @@ def _drive(folder: Path, *arguments: str) -> tuple[int, str]:
 def _try(
     base: SideProcess,
     commit: str,
-    wanted: Wanted,
+    wanted: CompareConfig,
     on: str,
     folder: Path,
     repository: Path,

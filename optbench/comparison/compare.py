@@ -20,6 +20,7 @@ from optbench.errors import OptbenchError
 from optbench.sources import Source, Tree, git, prepare
 from optbench.sources.cache import run_folder
 from optbench.verdicts.comparison import (
+    RUNGS,
     Comparison,
     Maths,
     MathsVerdict,
@@ -27,8 +28,6 @@ from optbench.verdicts.comparison import (
     Refusal,
     SideOfComparison,
 )
-
-RUNGS = ("maths", "convergence", "speed", "memory")
 
 
 class NothingCompared(OptbenchError):
@@ -40,7 +39,7 @@ class NotImportable(NothingCompared):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CompareConfig:
     """What to compare.
 
     Attributes
@@ -105,7 +104,7 @@ class Sides:
 
 
 @contextmanager
-def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iterator[Sides]:
+def opened(wanted: CompareConfig, tell: Callable[[str], None] = lambda _: None) -> Iterator[Sides]:
     """Prepare both trees and begin their processes; all of it is gone afterwards."""
     with run_folder() as folder:
         trees = []
@@ -131,7 +130,7 @@ def opened(wanted: Wanted, tell: Callable[[str], None] = lambda _: None) -> Iter
 
 
 def compare(
-    wanted: Wanted,
+    wanted: CompareConfig,
     *,
     done: Callable[[OptimizerComparison], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
@@ -234,7 +233,7 @@ def _reason(target: str, refused: Mapping[str, str]) -> str:
 
 
 def compare_one(
-    sides: Sides, target: str, wanted: Wanted, tell: Callable[[str], None]
+    sides: Sides, target: str, wanted: CompareConfig, tell: Callable[[str], None]
 ) -> OptimizerComparison | Refusal:
     """All rungs for one optimizer."""
     begun = time.monotonic()

@@ -16,13 +16,13 @@ from optbench.engine.environment import environment
 from optbench.engine.runs import canonical
 from optbench.errors import OptbenchError
 from optbench.nightly import stages
-from optbench.nightly.records import Record, add_record, folder_of, last_good, read_records
+from optbench.nightly.config import NightlyConfig
 from optbench.nightly.regression import Regression
 from optbench.nightly.stage import Stage, State
-from optbench.nightly.wanted import WantedNight
 from optbench.runner import Progress
 from optbench.sources import git
 from optbench.tracking.commits import first_parents
+from optbench.tracking.records import Record, add_record, folder_of, last_good, read_records
 
 SCHEMA = 1
 
@@ -76,8 +76,7 @@ class Night:
 
 
 def night(
-    wanted: WantedNight,
-    write_page: stages.WritePage,
+    wanted: NightlyConfig,
     *,
     watch: Callable[[Progress], None] = lambda _: None,
     tell: stages.Tell = lambda _: None,
@@ -114,7 +113,7 @@ def night(
             ("publish", lambda: stages.publish(work)),
             ("compare", lambda: stages.compare_with_base(work, tell)),
             ("history", lambda: stages.history(work)),
-            ("report", lambda: stages.report(work, write_page)),
+            ("report", lambda: stages.report(work)),
         ):
             tell(name)
             stage = Stage.of(name, do, stages.MISTAKES)
@@ -158,7 +157,7 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _base(wanted: WantedNight, folder: Path, places: dict[str, int]) -> str | None:
+def _base(wanted: NightlyConfig, folder: Path, places: dict[str, int]) -> str | None:
     if wanted.base is not None:
         return git.resolve(wanted.repository, wanted.base)
     return last_good(folder, places)

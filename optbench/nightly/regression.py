@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.comparison.compare import RUNGS
 from optbench.optimizers import OPTIMIZERS
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.reporting.history_text import sized
 from optbench.tracking.history import Change, Kind
+from optbench.verdicts.comparison import RUNGS
 
 ALL_WORDS = (
     "broken",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from optbench import load
 from optbench.analysis import MissingColumns
-from optbench.comparison.compare import NothingCompared, NotImportable, Wanted, compare
+from optbench.api.report import report as write_report
+from optbench.comparison.compare import CompareConfig, NothingCompared, NotImportable, compare
 from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
 from optbench.engine.executors import executor
@@ -21,12 +23,11 @@ from optbench.engine.identity import code_of
 from optbench.engine.plan import plan
 from optbench.engine.runs import Run
 from optbench.errors import OptbenchError
-from optbench.nightly import run_asv as tracking
+from optbench.nightly import run_asv
+from optbench.nightly.config import NightlyConfig, own_optimizers
 from optbench.nightly.kept_results import store_file
-from optbench.nightly.records import codes_of_nights, read_records
 from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
-from optbench.nightly.wanted import WantedNight, own_optimizers
 from optbench.reporting.comparison_page import page as page_of_comparison
 from optbench.reporting.comparison_text import without_infinities
 from optbench.reporting.tables import csv_text
@@ -35,7 +36,8 @@ from optbench.sources import Source, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Store
 from optbench.tracking.accepted import covering, read_accepted
-from optbench.tracking.repository_history import NothingToTell, Past, past
+from optbench.tracking.records import codes_of_nights, read_records
+from optbench.tracking.repository_history import NoHistory, RepositoryHistory, load_history
 from optbench.whole_files import write_whole
 
 MISTAKES = (OptbenchError, MissingColumns, OSError)
@@ -45,26 +47,11 @@ MISTAKES = (OptbenchError, MissingColumns, OSError)
 Tell = Callable[[str], None]
 
 
-class WritePage(Protocol):
-    """Writes the report of a store to a folder."""
-
-    def __call__(
-        self,
-        store: str,
-        out: Path,
-        *,
-        repository: Path,
-        compare: Sequence[Path],
-        told: Past | None,
-    ) -> object:
-        """With a repository's costs and history, and with comparisons that are kept as files."""
-
-
 @dataclass
 class Work:
     """What the stages share."""
 
-    wanted: WantedNight
+    wanted: NightlyConfig
     folder: Path
     commit: str
     base: str | None
@@ -75,7 +62,7 @@ class Work:
     accepted: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     compared: list[Path] = field(default_factory=list)
-    told: Past | None = None
+    told: RepositoryHistory | None = None
 
     @property
     def log(self) -> Path:
@@ -83,7 +70,7 @@ class Work:
         return self.wanted.out / "asv.log"
 
 
-def notes(wanted: WantedNight) -> tuple[str, ...]:
+def notes(wanted: NightlyConfig) -> tuple[str, ...]:
     """What a reader has to know of the checkout."""
     changed = git.git(wanted.repository, "status", "--porcelain", "--untracked-files=no")
     if changed:
@@ -132,7 +119,7 @@ def asv(work: Work) -> str:
     wanted = work.wanted
     measured = [each.commit for each in read_records(work.folder) if each.verdict != "not measured"]
     since = next((commit for commit in reversed(measured) if commit in work.places), None)
-    return tracking.run(
+    return run_asv.run(
         wanted.repository, work.commit, since, wanted.machine, wanted.commits, work.log
     )
 
@@ -141,7 +128,7 @@ def publish(work: Work) -> str:
     """asv's pages."""
     if not work.wanted.asv:
         raise LeftOut("not asked for")
-    return tracking.publish(work.wanted.repository, work.log)
+    return run_asv.publish(work.wanted.repository, work.log)
 
 
 def compare_with_base(work: Work, tell: Tell) -> str:
@@ -219,7 +206,7 @@ def _compared(
     wanted = work.wanted
     try:
         comparison = compare(
-            Wanted(
+            CompareConfig(
                 Source(KindOfSource.REVISION, base),
                 Source(KindOfSource.REVISION, work.commit),
                 targets=targets,
@@ -274,14 +261,14 @@ def history(work: Work) -> str:
     )
     nights = this if earlier is None else pd.concat([earlier, this])
     try:
-        told = past(
+        told = load_history(
             wanted.repository,
-            store=wanted.store,
+            store=load(wanted.store),
             asv=asv if asv.is_dir() else None,
             nights=nights,
             baseline=work.base,
         )
-    except NothingToTell as error:
+    except NoHistory as error:
         raise LeftOut(str(error).splitlines()[0]) from error
     work.told, found = told, told.history
     work.regressions += _told_apart(of_change(each, work.subjects) for each in found.regressions)
@@ -321,7 +308,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def report(work: Work, write_page: WritePage) -> str:
+def report(work: Work) -> str:
     """The page of the store, where it is older than what it shows."""
     page = work.wanted.out / "index.html"
     store = store_file(work.wanted.store)
@@ -331,12 +318,12 @@ def report(work: Work, write_page: WritePage) -> str:
     newest = max((file.stat().st_mtime for file in beside), default=0.0)
     if store is not None and store.exists() and drawn > max(_written(store), newest):
         raise NothingNew(f"{page} is newer than the store")
-    write_page(
+    write_report(
         work.wanted.store,
         work.wanted.out,
+        comparisons=compared,
         repository=work.wanted.repository,
-        compare=compared,
-        told=work.told,
+        history=work.told,
     )
     return str(page)
 

@@ -17,7 +17,9 @@ from optbench.reporting.style import Looks
 WIDTH, HEIGHT, LEFT, RIGHT, HEAD, FOOT = 10.0, 4.8, 0.62, 1.75, 0.16, 0.48
 
 
-def attainment(curves: pd.DataFrame, highlight: Sequence[str], looks: Looks) -> Figure:
+def draw_attainment(
+    curves: pd.DataFrame, highlight: Sequence[str], looks: Looks, ax: Axes | None = None
+) -> Figure:
     """One axes with a curve an optimizer, banded where it is in colour, a cross at its end.
 
     Parameters
@@ -29,15 +31,20 @@ def attainment(curves: pd.DataFrame, highlight: Sequence[str], looks: Looks) -> 
         Optimizers in colour; the first is drawn on top.
     looks : mapping
         Of the highlighted.
+    ax : Axes or None
+        Axes of a figure, with room at their right; made without.
     """
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        ax = figure.add_axes(
-            (
-                *(LEFT / WIDTH, FOOT / HEIGHT),
-                *((WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - HEAD - FOOT) / HEIGHT),
+        if ax is None:
+            ax = Figure(figsize=(WIDTH, HEIGHT)).add_axes(
+                (
+                    *(LEFT / WIDTH, FOOT / HEIGHT),
+                    *((WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - HEAD - FOOT) / HEIGHT),
+                )
             )
-        )
+        figure = ax.get_figure(root=True)
+        if figure is None:
+            raise ValueError("the axes is in no figure")
         ax.set_xlabel("share of the problem's budget of gradient evaluations")
         ax.set_ylabel("share of targets reached")
         _curves(ax, curves, highlight, looks)

@@ -1,4 +1,4 @@
-"""What the sections of a report draw on: the frames of a store, scored, and what is laid beside."""
+"""What the sections of a report draw on: scored frames of a store, and other inputs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What a caller may lay beside the frames of a store; each is optional.
+class ReportInputs:
+    """What a report draws that is not in a store; each is optional.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Material:
     baseline : str
     looks : mapping
         Of every optimizer.
-    beside : Beside
+    inputs : ReportInputs
     """
 
     stored: Results
@@ -92,7 +92,7 @@ class Material:
     empty: Sequence[League]
     baseline: str
     looks: Mapping[str, Look]
-    beside: Beside
+    inputs: ReportInputs
 
     @property
     def results(self) -> Results:

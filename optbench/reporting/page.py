@@ -13,7 +13,7 @@ from optbench.reporting import render, tables
 from optbench.reporting.errors import NothingToReport, UnknownBaseline
 from optbench.reporting.files import Folder
 from optbench.reporting.headline import verdict
-from optbench.reporting.material import Beside, Material
+from optbench.reporting.material import Material, ReportInputs
 from optbench.reporting.section import Fold, Part, Section
 from optbench.reporting.sections import SECTIONS, WITHOUT_A_LEAGUE
 from optbench.reporting.standings import leagues, looks_of
@@ -29,7 +29,7 @@ def write_report(
     out: Path,
     *,
     baseline: str = "adam",
-    beside: Beside | None = None,
+    inputs: ReportInputs | None = None,
     data: bool = True,
     progress: Progress | None = None,
 ) -> Path:
@@ -46,7 +46,7 @@ def write_report(
         A folder; made if need be.
     baseline : str
         The optimizer that the others are compared with.
-    beside : Beside
+    inputs : ReportInputs
         What is drawn and does not come from the store.
     data : bool
         Write tables and SVG files too; without, the page and the Markdown with its pictures.
@@ -67,7 +67,7 @@ def write_report(
     if baseline not in present:
         raise UnknownBaseline(baseline, present)
     say("comparing runs")
-    material = gather(results, baseline, beside or Beside())
+    material = gather(results, baseline, inputs or ReportInputs())
     left = {str(name) for name in material.results.runs["optimizer"]}
     if baseline not in left:
         raise UnknownBaseline(baseline, left)
@@ -92,12 +92,12 @@ def write_report(
     )
 
 
-def gather(results: Results, baseline: str, beside: Beside) -> Material:
+def gather(results: Results, baseline: str, inputs: ReportInputs) -> Material:
     """Keep what can be compared, and score it."""
     chosen = comparable(results, baseline)
     standings, empty = leagues(chosen.results, baseline)
     looks = looks_of(chosen.results.runs)
-    return Material(results, chosen, standings, empty, baseline, looks, beside)
+    return Material(results, chosen, standings, empty, baseline, looks, inputs)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,30 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def public(store: str, top: Path) -> str:
+    """Return a store's address without what a URL may hold of users, passwords and options.
+
+    Of a path within ``top`` the rest, of any other the file's name.
+    """
+    if "://" in store:
+        try:
+            url = make_url(store)
+            bare = url._replace(username=None, password=None, query={}, host=_host(url))  # type: ignore[arg-type]
+            return bare.render_as_string()
+        # A port that is no number, a lone surrogate.
+        except (ArgumentError, ValueError):
+            return "a store"
+    file = Path(store)
+    if not file.is_absolute():
+        return store
+    return str(file.relative_to(top)) if file.is_relative_to(top) else file.name
+
+
+def _host(url: URL) -> str | None:
+    """Return the host without what stands before an @ that belongs to a password."""
+    return url.host.rpartition("@")[2] if url.host else url.host
+
+
 def _hidden(url: str) -> str:
     return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url).partition("?")[0]
 

@@ -121,6 +121,20 @@ class Store:
             wanted.pop(found, None)  # a damaged file may name one twice
         return list(wanted.values())
 
+    def ids(self, runs: Sequence[Run]) -> list[int]:
+        """The numbers (``run`` in the frames) of those of the runs that are here."""
+        from optbench.engine.identity import keys
+
+        r = schema.runs.c
+        wanted = sorted(keys(runs))
+        return self._database.read(
+            lambda connection: [
+                number
+                for some in batches(wanted)
+                for number in connection.execute(select(r.id).where(r.key.in_(some))).scalars()
+            ]
+        )
+
     def attempts(self, keys: Iterable[str]) -> dict[str, int]:
         """How often each run that is here was done, by key; what was never done is left out."""
         keys = list(keys)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 import pandas as pd
 
-import optbench
 from optbench.analysis import Results
 from optbench.errors import OptbenchError
 from optbench.sources import git
@@ -20,13 +20,13 @@ from optbench.tracking.history import COLUMNS, History, history
 from optbench.tracking.store_history import store_values
 
 
-class NothingToTell(OptbenchError, ValueError):
+class NoHistory(OptbenchError, ValueError):
     """No results of any commit of the line; the text says what was looked at."""
 
 
 @dataclass(frozen=True)
-class Past:
-    """What is known of a repository's past.
+class RepositoryHistory:
+    """Metrics of a repository over its commits, and the changes in them.
 
     Attributes
     ----------
@@ -42,6 +42,29 @@ class Past:
     commits: pd.DataFrame
     accepted: tuple[Accepted, ...]
     skipped: tuple[tuple[str, str], ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the values, a row a metric and commit, in the order of the commits."""
+        return self.history.values
+
+    def __repr__(self) -> str:
+        values, changes = self.history.values, self.history.changes
+        commits = values["commit"].nunique()
+        counted = f"{len(values):,} values of {commits} commits, {len(changes)} changes"
+        return f"<RepositoryHistory: {counted}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: a row a change."""
+        rows = [
+            {
+                **{"commit": each.commit[:10], "metric": each.metric},
+                **{"optimizer": each.optimizer, "problem": each.problem, "kind": str(each.kind)},
+            }
+            for each in self.history.changes
+        ]
+        columns = ["commit", "metric", "optimizer", "problem", "kind"]
+        table = pd.DataFrame(rows, columns=columns).to_html(index=False, max_rows=60)
+        return f"<p>{escape(repr(self))}</p>{table}"
 
     @property
     def unknown(self) -> int:
@@ -62,23 +85,23 @@ Chosen = Callable[[pd.DataFrame], pd.Series]
 """Which rows of a frame of values are wanted."""
 
 
-def past(
+def load_history(
     repository: Path,
     *,
-    store: str | Results | None,
+    store: Results | None,
     asv: Path | None,
     nights: pd.DataFrame | None = None,
     baseline: str | None = None,
     chosen: Chosen | None = None,
-) -> Past:
+) -> RepositoryHistory:
     """Read, put in the order of commits, and look for changes.
 
     Parameters
     ----------
     repository : Path
         Any folder of it.
-    store : str, Results or None
-        URL or path of a store, or what is in it.
+    store : Results or None
+        What is in a store.
     asv : Path or None
         asv's results folder.
     nights : DataFrame or None
@@ -90,7 +113,7 @@ def past(
 
     Raises
     ------
-    NothingToTell
+    NoHistory
         Where there is no value of the line.
     SourceError, StoreError, NoResults, WrongAcceptance
         As their texts say.
@@ -104,20 +127,20 @@ def past(
         values = values[chosen(values)]
     found = history(values, list(commits["commit"]), baseline)
     if found.values.empty:
-        raise NothingToTell(_nothing(of_all, len(values), found, skipped, len(commits)))
-    told = Past(found, commits, accepted, skipped)
+        raise NoHistory(_nothing(of_all, len(values), found, skipped, len(commits)))
+    loaded = RepositoryHistory(found, commits, accepted, skipped)
     known_at = functools.cache(functools.partial(accepted_at, top))
-    return replace(told, history=with_accepted(found, accepted, told.places, known_at))
+    return replace(loaded, history=with_accepted(found, accepted, loaded.places, known_at))
 
 
-def known(store: str | None, asv: Path | None) -> dict[str, frozenset[str]]:
+def known(store: Results | None, asv: Path | None) -> dict[str, frozenset[str]]:
     """The metrics, optimizers and problems that there are results of."""
     values, _ = _read(store, asv, None)
     return {name: frozenset(values[name]) - {""} for name in NAMES}
 
 
 def _read(
-    store: str | Results | None, asv: Path | None, nights: pd.DataFrame | None
+    store: Results | None, asv: Path | None, nights: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
     """The values of both, and asv's files that were not read."""
     frames = [pd.DataFrame(columns=list(COLUMNS))]
@@ -127,8 +150,7 @@ def _read(
         frames.append(read.values)
         skipped = read.skipped
     if store is not None:
-        results = optbench.load(store) if isinstance(store, str) else store
-        frames.append(store_values(results, nights))
+        frames.append(store_values(store, nights))
     filled = [frame for frame in frames if len(frame)]
     return (pd.concat(filled, ignore_index=True) if filled else frames[0]), skipped
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
+
+RUNGS = ("maths", "convergence", "speed", "memory")
+"""The questions of a comparison; each stands on the one before."""
 
 
 class MathsVerdict(enum.StrEnum):
@@ -245,7 +252,7 @@ class SideOfComparison:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Two versions of some optimizers.
 
@@ -273,6 +280,24 @@ class Comparison:
     environment: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     complete: bool = True
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row an optimizer: the verdict of each rung, None where it was not asked for."""
+        import pandas as pd
+
+        columns = ["name", *RUNGS, "maths_text", "convergence_text", "cost_text"]
+        rows = [{**each.as_row(), "cost_text": each.cost.text} for each in self.optimizers]
+        return pd.DataFrame(rows, columns=columns)
+
+    def __repr__(self) -> str:
+        count = len(self.optimizers)
+        optimizers = f"{count} optimizer{'s' * (count != 1)}"
+        ended = "" if self.complete else ", interrupted"
+        return f"<Comparison of {optimizers}: {self.base.source} and {self.head.source}{ended}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False, max_rows=60)}"
 
     def as_json(self) -> dict[str, Any]:
         """The file that ``--json`` writes, before infinities are put into words."""

@@ -21,7 +21,7 @@ from synthetic import grid, synthetic_results
 
 from optbench.reporting import write_report
 from optbench.reporting.files import slug
-from optbench.reporting.material import Beside
+from optbench.reporting.material import ReportInputs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -49,8 +49,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = synthetic_results(OPTIMIZERS, PROBLEMS)
-    beside = Beside(landscapes={"rosenbrock-2d": grid(30)}, command="optbench run --suite quick")
-    return write_report(results, tmp_path_factory.mktemp("report"), beside=beside)
+    inputs = ReportInputs(
+        landscapes={"rosenbrock-2d": grid(30)}, command="optbench run --suite quick"
+    )
+    return write_report(results, tmp_path_factory.mktemp("report"), inputs=inputs)
 
 
 @pytest.fixture

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from optbench.cli.compare import FAIL_ON, WORDS, read_wanted
-from optbench.cli.wrong_use import WrongUse
-from optbench.comparison.compare import RUNGS, Wanted
+from optbench.api.compare import FAIL_ON, WORDS, configure, failing
+from optbench.cli.options import parse_settings
+from optbench.comparison.compare import CompareConfig
+from optbench.errors import WrongUse
 from optbench.sources.source import WORKING_TREE, Kind, SourceError
+from optbench.verdicts.comparison import RUNGS
 
 if TYPE_CHECKING:
     from conftest import Optbench
@@ -25,13 +26,19 @@ def repository(workplace: Path) -> Path:
     return workplace
 
 
-def read(base: str = "main", head: str | None = None, **given: Any) -> tuple[Wanted, frozenset]:
+def read(
+    base: str = "main", head: str | None = None, *, repo: Path | None = None, **given: Any
+) -> tuple[CompareConfig, frozenset]:
     """As the command does, whatever is not given left out."""
-    silent = dict.fromkeys(list(inspect.signature(read_wanted).parameters)[2:])
-    return read_wanted(base, head, **{**silent, **given})
+    fail_on = given.pop("fail_on", ())
+    settings = parse_settings(given.pop("settings", []))
+    config = configure(
+        base, head, optimizers=given.pop("targets", ()), repository=repo, settings=settings, **given
+    )
+    return config, failing(fail_on, repo, config)
 
 
-def configure(repository: Path, table: str) -> None:
+def set_table(repository: Path, table: str) -> None:
     (repository / "pyproject.toml").write_text(f"[tool.optbench]\n{table}\n", "utf-8")
 
 
@@ -93,7 +100,7 @@ def test_every_word_is_one_that_a_verdict_can_be() -> None:
 
 
 def test_the_repository_s_table_speaks_where_the_user_is_silent(repository: Path) -> None:
-    configure(
+    set_table(
         repository,
         'optimizers = ["a:B", "a:C"]\npath = "lib"\ninstall = true\nfail-on = ["slower"]',
     )
@@ -106,7 +113,7 @@ def test_the_repository_s_table_speaks_where_the_user_is_silent(repository: Path
 
 
 def test_the_table_is_that_of_the_checkout_and_not_of_a_folder_in_it(repository: Path) -> None:
-    configure(repository, 'fail-on = ["slower"]')
+    set_table(repository, 'fail-on = ["slower"]')
     inner = repository / "src" / "deep"
     inner.mkdir(parents=True)
     wanted, words = read(repo=inner)
@@ -126,7 +133,7 @@ def test_folders_and_releases_need_no_repository(workplace: Path) -> None:
 
 
 def test_limits_are_handed_on(repository: Path) -> None:
-    wanted, _ = read(limit=7.5, seeds=48)
+    wanted, _ = read(timeout=7.5, seeds=48)
     assert (wanted.limit_s, wanted.seeds) == (7.5, 48)
 
 
@@ -139,7 +146,7 @@ def test_settings_are_literals(repository: Path) -> None:
 def test_a_wrong_word_of_the_table_is_refused_as_one_of_the_user_s(
     repository: Path, word: str
 ) -> None:
-    configure(repository, f'fail-on = ["{word}"]')
+    set_table(repository, f'fail-on = ["{word}"]')
     with pytest.raises(WrongUse, match="--fail-on: "):
         read()
     # Who names words of their own is not held up by it.
@@ -167,11 +174,11 @@ def refusal(optbench: Optbench, *arguments: object) -> str:
 CASES: dict[str, tuple[tuple[object, ...], str]] = {
     "no base": ((), "Missing argument 'BASE'"),
     "three sources": (("a", "b", "c"), "unexpected extra argument"),
-    "rung": (("main", "--rung", "speeed"), "--rung: 'speeed' is none of maths, convergence"),
+    "rung": (("main", "--rung", "speeed"), "rung: 'speeed' is none of maths, convergence"),
     "rung, nearly": (("main", "--rung", "speeed"), "did you mean speed?"),
     "rung in capitals": (("main", "--rung", "Maths"), "did you mean maths?"),
-    "one of two rungs": (("main", "--rung", "maths,time"), "--rung: 'time' is none of maths"),
-    "problem": (("main", "-p", "quadratik"), "--problem quadratik: comparisons train on quadratic"),
+    "one of two rungs": (("main", "--rung", "maths,time"), "rung: 'time' is none of maths"),
+    "problem": (("main", "-p", "quadratik"), "problem quadratik: comparisons train on quadratic"),
     "word": (("main", "--fail-on", "regresed"), "did you mean regressed?"),
     "word like no other": (("main", "--fail-on", "qqq"), "--fail-on: 'qqq' is none of rounding"),
     "quiet word": (("main", "--fail-on", "identical"), "--fail-on: 'identical' is none of"),
@@ -224,7 +231,7 @@ def test_outside_of_a_repository_the_other_ways_are_named(optbench: Optbench) ->
 def test_a_wrong_table_is_refused_with_the_place(
     optbench: Optbench, repository: Path, table: str, expected: str
 ) -> None:
-    configure(repository, table)
+    set_table(repository, table)
     assert expected in refusal(optbench, "main")
 
 

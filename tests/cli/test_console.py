@@ -8,8 +8,9 @@ import pytest
 from fuzzing import HOSTILE
 from rich.console import Console
 
-from optbench.cli import console
-from optbench.cli.console import doing, say, tell
+from optbench.api import console
+from optbench.api.console import doing, say
+from optbench.cli.console import tell
 
 MARKUP = ("[bold]x[/bold]", "[/red]", "[link=file:///etc/passwd]x[/link]", ":smile:", "[")
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from optbench.cli.beside import LANDSCAPES, costs, landscape
-from optbench.cli.report import shown
+from optbench.api.report_inputs import LANDSCAPES, costs, landscape
 from optbench.problems import PROBLEMS
 from optbench.reporting.comparison_text import without_infinities
+from optbench.store.address import public
 from optbench.verdicts.comparison import (
     Comparison,
     Maths,
@@ -89,7 +89,7 @@ def test_what_is_no_comparison_is_refused(
     Path("odd.json").write_text(text)
     code, out, err = optbench("report", "--compare", "odd.json")
     assert (code, out) == (2, "")
-    assert "--compare odd.json: no comparison of optbench compare --json: " in err
+    assert "odd.json: no comparison of optbench compare --json: " in err
     assert said in " ".join(err.split())
     assert not Path("reports").exists()
 
@@ -201,7 +201,7 @@ def test_costs_are_those_of_the_fewest_tensors_and_the_bound_is_fused_adams(
     ],
 )
 def test_a_store_is_shown_without_what_is_nobodys_business(store: str, said: str) -> None:
-    assert shown(store, Path("/work/here")) == said
+    assert public(store, Path("/work/here")) == said
 
 
 def test_two_stores_without_a_run_in_common_are_refused(optbench: Optbench, store: Path) -> None:

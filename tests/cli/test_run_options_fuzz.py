@@ -10,8 +10,8 @@ from fuzzing import HOSTILE, fuzzed, texts, values, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from optbench.api.run import configure
 from optbench.cli.options import parse_settings
-from optbench.cli.run import selections
 from optbench.engine.identity import key
 from optbench.engine.plan import MOST_SEEDS, Selection, parse_seeds, plan
 
@@ -26,10 +26,11 @@ pairs = st.tuples(names, st.sampled_from(["=", "==", " = ", ""]), literals).map(
 def planned(**changes: Any) -> None:
     """What `optbench run` does before the first run is begun."""
     options: dict[str, Any] = {
-        **{"suite": None, "optimizers": ["adam"], "problems": ["beale"], "rates": None},
-        **{"tune": False, "settings": None, "seeds": "1", "budget": 5},
+        **{"optimizers": ["adam"], "problems": ["beale"], "seeds": "1", "budget": 5},
+        **changes,
     }
-    made = plan(selections(**{**options, **changes}))
+    options["settings"] = parse_settings(options.pop("settings", []))
+    made = plan(configure(**options).selections)
     for run in made.runs:
         assert len(key(run)) == 32
 
@@ -65,7 +66,7 @@ def test_any_seeds(text: str) -> None:
 
 @fuzzed(80)
 @given(
-    rates=st.lists(st.floats(), min_size=1, max_size=3) | st.none(),
+    lr=st.lists(st.floats(), min_size=1, max_size=3) | st.none(),
     budget=st.integers() | st.none(),
     schedules=st.lists(texts | st.sampled_from(["cosine", "*", "step"]), max_size=2),
     optimizers=st.lists(st.sampled_from(["adam", "sgd", "*[fused]", "no"]), max_size=2),

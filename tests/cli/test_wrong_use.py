@@ -112,13 +112,13 @@ CASES = {
     "set of no name": ((*SGD, "--set", "a-b=1"), "--set takes key=value"),
     "lr twice": (
         (*SGD, "--set", "lr=0.1", "--lr", 0.2),
-        "--set lr=... and --lr name the same: leave out one of both",
+        "lr is given twice, by itself and among the settings",
     ),
     "processes twice": (
         (*SGD, "--set", "ddp=2", "--ddp", 2),
-        "--set ddp=... and --ddp name the same: leave out one of both",
+        "ddp is given twice, by itself and among the settings",
     ),
-    "lr and tune": ((*SGD, "--lr", 1, "--tune"), "--lr and --tune exclude each other"),
+    "lr and tune": ((*SGD, "--lr", 1, "--tune"), "lr and tune exclude each other"),
     # how many
     "seeds are a word": ((*SGD, "--seeds", "x"), "seeds are a count (8), a list (3,5,8)"),
     "no seeds": ((*SGD, "--seeds", 0), "or a range (10-19), not '0'"),
@@ -134,7 +134,7 @@ CASES = {
     "dtype": ((*SGD, "--dtype", "float16"), "'float16' is not one of 'float32', 'float64'"),
     "one process": ((*SGD, "--ddp", 1), "ddp: Input should be greater than or equal to 2 (got 1)"),
     "indivisible": ((*SGD, "--ddp", 2), "its loss cannot be divided among processes"),
-    "suite and names": ((*SGD, "--suite", "quick"), "--suite names its optimizers and problems"),
+    "suite and names": ((*SGD, "--suite", "quick"), "a suite names its optimizers and problems"),
     "nothing to run": (
         ("-o", "muon", "-p", "rosenbrock-2d"),
         "nothing to run: muon on rosenbrock-2d: no parameter of it is a matrix",

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 from optbench.cli import compare as command
-from optbench.comparison.compare import RUNGS
 from optbench.sources.configuration import Configuration
 from optbench.verdicts import comparison
 from optbench.verdicts.comparison import (
+    RUNGS,
     Comparison,
     ConvergenceVerdict,
     Maths,

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.proof
 
 FILL_AND_COMPARE = """
-from optbench.comparison.compare import Wanted, compare
+from optbench.comparison.compare import CompareConfig, compare
 from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.sources import parse
@@ -28,7 +28,7 @@ for place, where in enumerate(({"jobs": 2}, {"dask": "local:1"})):
     with Store("results.sqlite", create=True) as store, executor(**where) as workers:
         progress = fill(store, plan([selection]).runs, executor=workers)
         print("filled:", progress.done, *store.runs()["status"])
-found = compare(Wanted(parse("dir:A"), parse("dir:B"), rungs=("maths",)))
+found = compare(CompareConfig(parse("dir:A"), parse("dir:B"), rungs=("maths",)))
 print("compared:", *(f"{row.name} {row.maths.verdict}" for row in found.optimizers))
 """
 

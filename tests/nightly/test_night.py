@@ -13,13 +13,13 @@ from optbench.engine.plan import Selection
 from optbench.nightly import run_asv as tracking
 from optbench.nightly import stages as module
 from optbench.nightly.announcement import read_night
+from optbench.nightly.config import NightlyConfig
 from optbench.nightly.night import NightGoingOn, alone, night
-from optbench.nightly.records import read_records
 from optbench.nightly.summary import summary
-from optbench.nightly.wanted import WantedNight
 from optbench.optimizers import OPTIMIZERS
 from optbench.store import Store
 from optbench.tracking.accepted import Accepted, add_accepted
+from optbench.tracking.records import read_records
 from optbench.verdicts.comparison import (
     Comparison,
     Maths,
@@ -47,15 +47,17 @@ def repository(tmp_path, monkeypatch):
 def wanted(repository):
     root = repository.root
     store = str(root / ".optbench" / "s.sqlite")
-    return WantedNight(root, (SELECTION,), store, root / "out", asv=False)
+    return NightlyConfig(root, (SELECTION,), store, root / "out", asv=False)
 
 
-def write_page(store, out, **beside):
+def write_page(store, out, **inputs):
     (out / "index.html").write_text("a page")
 
 
-def run(wanted, **more):
-    return night(wanted, write_page, **more)
+def run(wanted, write=write_page, **more):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "write_report", write)
+        return night(wanted, **more)
 
 
 def stages(ended):
@@ -194,10 +196,10 @@ def test_a_night_that_measured_nothing_is_none(wanted, monkeypatch):
 
 
 def test_a_stage_that_fails_keeps_no_other_from_its_work(wanted):
-    def broken(store, out, **beside):
+    def broken(store, out, **inputs):
         raise OSError("the disk is full")
 
-    ended = night(wanted, broken)
+    ended = run(wanted, broken)
     assert ended.verdict == "not measured"
     assert stages(ended)["report"] == "failed"
     assert stages(ended)["history"] == "done"

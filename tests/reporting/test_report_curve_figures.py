@@ -10,7 +10,7 @@ from synthetic import synthetic_results
 
 from optbench import analysis
 from optbench.reporting import style
-from optbench.reporting.figure_attainment import attainment
+from optbench.reporting.figure_attainment import draw_attainment
 from optbench.reporting.figure_cost import cost
 from optbench.reporting.figure_noise import noise
 from optbench.reporting.figure_profiles import profiles
@@ -40,7 +40,7 @@ def names(figure: Figure, axes: int = 0) -> set[str]:
 
 def test_attainment_draws_values_bands_and_the_end_of_the_budget() -> None:
     curves = analysis.attainment(RUNS, RESULTS.targets)
-    figure = attainment(curves, FIRST, LOOK)
+    figure = draw_attainment(curves, FIRST, LOOK)
     (ax,) = figure.axes
     mine = curves[curves["optimizer"] == "adam"]
     (line,) = lines(ax, ADAM)
@@ -57,7 +57,7 @@ def test_attainment_draws_values_bands_and_the_end_of_the_budget() -> None:
 
 def test_an_attainment_without_bands_is_drawn_without() -> None:
     curves = analysis.attainment(RUNS, RESULTS.targets).assign(low=np.nan, high=np.nan)
-    (ax,) = attainment(curves, FIRST, LOOK).axes
+    (ax,) = draw_attainment(curves, FIRST, LOOK).axes
     assert np.isfinite(ax.get_ylim()).all()
     assert len(lines(ax, ADAM)) == 1
 

@@ -16,7 +16,7 @@ from synthetic import OPTIMIZERS, grid, synthetic_results
 
 from optbench import analysis
 from optbench.reporting import style
-from optbench.reporting.figure_attainment import attainment
+from optbench.reporting.figure_attainment import draw_attainment
 from optbench.reporting.figure_convergence import convergence
 from optbench.reporting.figure_cost import cost
 from optbench.reporting.figure_curves import curves
@@ -60,7 +60,7 @@ def drawn_curves() -> Figure:
 
 
 def drawn_attainment() -> Figure:
-    return attainment(analysis.attainment(RUNS, RESULTS.targets), FIRST, LOOK)
+    return draw_attainment(analysis.attainment(RUNS, RESULTS.targets), FIRST, LOOK)
 
 
 def drawn_forest() -> Figure:

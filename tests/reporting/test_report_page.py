@@ -13,7 +13,7 @@ import pytest
 from synthetic import grid, synthetic_results
 
 from optbench.analysis import Results
-from optbench.reporting import Beside, NothingToReport, UnknownBaseline, page, write_report
+from optbench.reporting import NothingToReport, ReportInputs, UnknownBaseline, page, write_report
 
 NASTY = [
     "adam",
@@ -55,8 +55,8 @@ class Tags(HTMLParser):
 
 
 def report(results: Results, out: Path, *, command: str = "", **options: Any) -> str:
-    beside = Beside(landscapes={"rosenbrock-2d": grid(30)}, command=command)
-    return write_report(results, out, beside=beside, **options).read_text("utf-8")
+    inputs = ReportInputs(landscapes={"rosenbrock-2d": grid(30)}, command=command)
+    return write_report(results, out, inputs=inputs, **options).read_text("utf-8")
 
 
 def everything(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from synthetic import OPTIMIZERS, synthetic_results
 from optbench.analysis import Results
 from optbench.analysis.claims import Evidence, judged
 from optbench.reporting.headline import verdict
-from optbench.reporting.material import Beside, Material
+from optbench.reporting.material import Material, ReportInputs
 from optbench.reporting.page import gather
 from optbench.reporting.sections import SECTIONS
 
@@ -32,7 +32,7 @@ EVERY = synthetic_results([*OPTIMIZERS, "aaa", "mmm", "zzz"], seeds=6)
 
 
 def gathered(results: Results) -> Material:
-    return gather(results, "adam", Beside())
+    return gather(results, "adam", ReportInputs())
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from fuzzing import HOSTILE, fuzzed, texts, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.cli.report import shown
 from optbench.nightly.kept_results import store_file
 from optbench.store import Store
+from optbench.store.address import public
 
 # No name of a host: nothing is to be asked for elsewhere.
 urls = st.tuples(
@@ -52,7 +52,7 @@ def test_any_url(tmp_path_factory: pytest.TempPathFactory, url: str) -> None:
             file.unlink()
         assert not made or "file:" in url or "uri=" in url  # SQLite's own URIs say it themselves
         works_or_is_refused(lambda: store_file(url))
-        assert "secret" not in shown(url, folder)
+        assert "secret" not in public(url, folder)
     finally:
         os.chdir(here)
 

@@ -14,7 +14,7 @@ from fuzzing import HOSTILE, damaged, fuzzed, texts, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.cli.beside import costs
+from optbench.api.report_inputs import costs
 from optbench.reporting.history_text import lines
 from optbench.tracking.asv_results import read_asv_results
 from optbench.tracking.history import COLUMNS, history

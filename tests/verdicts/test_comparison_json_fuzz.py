@@ -12,7 +12,7 @@ from fuzzing import HOSTILE, damaged, fuzzed, texts, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.cli.beside import comparisons
+from optbench.api.report_inputs import read_comparisons
 from optbench.reporting.comparison_page import as_markdown, page
 from optbench.reporting.comparison_text import Teller, sides, summary, told_apart
 from optbench.verdicts.comparison_json import read_comparison
@@ -74,11 +74,11 @@ def all_of(comparison: Any) -> tuple[str, str]:
 def test_any_file(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "comparison.json"
     file.write_bytes(content)
-    refusal = works_or_is_refused(lambda: comparisons([file]))
+    refusal = works_or_is_refused(lambda: read_comparisons([file]))
     if refusal:
         assert str(file) in refusal
     else:
-        for comparison in comparisons([file]):
+        for comparison in read_comparisons([file]):
             all_of(comparison)
 
 
@@ -94,4 +94,6 @@ def test_a_hostile_comparison_makes_no_element(text: str) -> None:
 
 def test_a_file_that_never_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.json").symlink_to("/dev/zero")
-    assert "it is no plain file" in works_or_is_refused(lambda: comparisons([tmp_path / "c.json"]))
+    assert "it is no plain file" in works_or_is_refused(
+        lambda: read_comparisons([tmp_path / "c.json"])
+    )

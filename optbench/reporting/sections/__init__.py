@@ -13,9 +13,9 @@ from optbench.reporting.sections.comparisons import comparisons
 from optbench.reporting.sections.convergence import convergence
 from optbench.reporting.sections.cost import cost
 from optbench.reporting.sections.ending import failures, methods, problems
+from optbench.reporting.sections.history import history
 from optbench.reporting.sections.networks import networks
 from optbench.reporting.sections.noise import noise
-from optbench.reporting.sections.past import past
 from optbench.reporting.sections.profiles import profiles
 from optbench.reporting.sections.ranking import ranking
 from optbench.reporting.sections.ranks import ranks
@@ -41,7 +41,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     networks,
     noise,
     cost,
-    past,
+    history,
     comparisons,
     failures,
     problems,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from optbench.reporting.figure_attainment import attainment
+from optbench.reporting.figure_attainment import draw_attainment
 from optbench.reporting.material import Material
 from optbench.reporting.numerals import interval
 from optbench.reporting.rows import rows
@@ -46,7 +46,7 @@ def attained(material: Material) -> Section | None:
                 _shows(one, comparable, material.baseline),
                 f"Share of attained targets against share of the budget for {len(comparable)} "
                 f"optimizers, {one.name} league.",
-                attainment(curves, colored, material.looks),
+                draw_attainment(curves, colored, material.looks),
                 curves,
             )
         )

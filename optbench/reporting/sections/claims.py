@@ -19,7 +19,7 @@ MARKS = {Verdict.SUPPORTED: "good", Verdict.REFUTED: "bad", Verdict.INCONCLUSIVE
 def claims(material: Material) -> Section:
     """A row a claim, a figure of those that have a ratio, and how each is decided."""
     results = material.results
-    answers = material.beside.answers
+    answers = material.inputs.answers
     found = judged(
         Evidence(
             results,

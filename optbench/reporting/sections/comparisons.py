@@ -15,7 +15,7 @@ from optbench.verdicts.comparison import Comparison
 def comparisons(material: Material) -> Section | None:
     """A table each."""
     parts: list[Part] = []
-    for number, each in enumerate(material.beside.comparisons, 1):
+    for number, each in enumerate(material.inputs.comparisons, 1):
         parts += [Heading(_sentence(sides(each))), Text(_sentence(summary(each)) + ".")]
         parts.append(_table(each, f"comparison-{number}"))
     return Section("compare", "Compared versions", tuple(parts), "Compared") if parts else None

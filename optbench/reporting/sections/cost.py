@@ -10,7 +10,7 @@ from optbench.reporting.section import Code, Plot, Section, Text
 
 def cost(material: Material) -> Section | None:
     """Measured by asv; without it the section says how."""
-    costs = material.beside.costs
+    costs = material.inputs.costs
     if costs is None or costs.steps.empty:
         return Section(
             "cost",
@@ -44,7 +44,7 @@ def cost(material: Material) -> Section | None:
 
 
 def _shows(material: Material) -> str:
-    costs = material.beside.costs
+    costs = material.inputs.costs
     assert costs is not None
     largest = costs.steps[costs.steps["parameters"] == costs.steps["parameters"].max()]
     ordered = largest.sort_values(["seconds", "optimizer"])

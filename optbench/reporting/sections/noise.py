@@ -23,7 +23,7 @@ SHOWN = ("rmsprop", "adagrad")
 
 def noise(material: Material) -> Section | None:
     """Measured stationary gap by rate, with the theory of those that have one."""
-    theory = material.beside.stationary
+    theory = material.inputs.stationary
     if theory is None or theory.empty:
         return None
     parts: list[Part] = []

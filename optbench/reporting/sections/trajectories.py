@@ -17,7 +17,7 @@ FEW = ("sgd", "momentum", "rmsprop", "adagrad", "lion")
 def trajectories(material: Material) -> Section | None:
     """A figure a landscape."""
     known = set(material.results.problems["problem"])
-    grids = material.beside.landscapes
+    grids = material.inputs.landscapes
     plots = [_plot(material, name, grids[name]) for name in sorted(grids) if name in known]
     drawn = tuple(plot for plot in plots if plot is not None)
     return Section("trajectories", "Trajectories", drawn) if drawn else None

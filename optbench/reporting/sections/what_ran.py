@@ -106,6 +106,6 @@ def environments(used: pd.DataFrame, file: str) -> Table:
 
 
 def _command(material: Material) -> list[Part]:
-    if not material.beside.command:
+    if not material.inputs.command:
         return []
-    return [Text("This page was drawn by:"), Code(material.beside.command)]
+    return [Text("This page was drawn by:"), Code(material.inputs.command)]

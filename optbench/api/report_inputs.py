@@ -1,4 +1,4 @@
-"""What a report draws beside the frames of a store: landscapes, theory, costs, the past."""
+"""What a report draws that is not in a store: contours, theory, costs, history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optbench.analysis import Results
     from optbench.problems import Problem
     from optbench.reporting import Costs
-    from optbench.tracking.repository_history import Past
+    from optbench.tracking.repository_history import RepositoryHistory
     from optbench.verdicts.comparison import Comparison
 
 Box = tuple[tuple[float, float], tuple[float, float]]
@@ -151,45 +151,45 @@ def asv_of(repository: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def past_of(repository: Path, results: Results, store: str, asv: Path | None) -> Past | None:
-    """The history of a repository.
-
-    None where there is no repository, or nothing of two of its commits.
-    """
-    from optbench.nightly.records import codes_of_nights
+def history_of(
+    repository: Path, results: Results, store: str | None, asv: Path | None
+) -> RepositoryHistory | None:
+    """Return the history of a repository; None where there is none of two of its commits."""
     from optbench.sources import SourceError
-    from optbench.tracking.repository_history import NothingToTell, past
+    from optbench.tracking.records import codes_of_nights
+    from optbench.tracking.repository_history import NoHistory, load_history
 
     if asv is None and results.environments["commit"].nunique() < 2:
         return None
     try:
-        told = past(repository, store=results, asv=asv, nights=codes_of_nights(store))
-    except (SourceError, NothingToTell):
+        found = load_history(repository, store=results, asv=asv, nights=codes_of_nights(store))
+    except (SourceError, NoHistory):
         return None
-    if told.history.values["commit"].nunique() < 2:
-        return None
-    return told
+    return found if found.history.values["commit"].nunique() >= 2 else None
 
 
-def comparisons(files: Sequence[Path]) -> list[Comparison]:
-    """What ``optbench compare --json`` wrote.
+def read_comparisons(given: Sequence[Comparison | str | Path]) -> list[Comparison]:
+    """Return comparisons as they are, and read those that ``optbench compare --json`` wrote.
 
     Raises
     ------
     WrongUse
         Where a file is none.
     """
-    from optbench.cli.wrong_use import WrongUse
+    from optbench.errors import WrongUse
     from optbench.plain_text import words
     from optbench.verdicts.comparison_json import NotAComparison, read_comparison
 
     found = []
-    for file in files:
+    for each in given:
+        if not isinstance(each, str | Path):
+            found.append(each)
+            continue
         try:
-            found.append(read_comparison(_json(file)))
+            found.append(read_comparison(_json(Path(each))))
         except (OSError, ValueError, RecursionError, NotAComparison) as error:
             raise WrongUse(
-                f"--compare {file}: no comparison of optbench compare --json: {words(error)}"
+                f"{each}: no comparison of optbench compare --json: {words(error)}"
             ) from error
     return found
 

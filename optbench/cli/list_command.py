@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from optbench.cli.console import say, tell
+from optbench.api.catalogues import optimizer_rows, problem_rows, schedule_rows, suite_rows
+from optbench.api.console import say
+from optbench.cli.console import tell
 
 app = typer.Typer(help="List optimizers, problems, schedules or suites.", no_args_is_help=True)
 
@@ -20,20 +22,7 @@ def optimizers(as_json: JsonOption = False) -> None:
     """List the optimizers: default hyperparameters, route, source."""
     from optbench.optimizers import OPTIMIZERS
 
-    rows = [
-        {
-            "name": row.name,
-            "base": row.base,
-            "variant": row.variant,
-            "defaults": dict(row.defaults),
-            "space": {name: list(values) for name, values in row.space.items()},
-            "route": row.route.value,
-            "needs": sorted(row.needs),
-            "cite": row.cite,
-        }
-        for row in OPTIMIZERS
-    ]
-    _print(rows, as_json, ("name", "defaults", "route", "needs", "cite"))
+    _print(optimizer_rows(), as_json, ("name", "defaults", "route", "needs", "cite"))
     _say_broken(OPTIMIZERS.broken)
 
 
@@ -42,26 +31,8 @@ def problems(as_json: JsonOption = False) -> None:
     """List the problems: family, dimension, target, budget, source."""
     from optbench.problems import PROBLEMS
 
-    rows = [
-        {
-            "name": row.name,
-            "family": row.family,
-            "version": row.version,
-            "dimension": row.dimension,
-            "minimum": row.minimum,
-            "minimum_is_bound": row.minimum_is_bound,
-            "target": row.target,
-            "targets": list(row.targets),
-            "budget": row.budget,
-            "data": row.data,
-            "traits": sorted(row.traits),
-            "settings": row.settings,
-            "cite": row.cite,
-            "summary": row.summary,
-        }
-        for row in PROBLEMS
-    ]
-    _print(rows, as_json, ("name", "family", "dimension", "target", "budget", "summary"))
+    columns = ("name", "family", "dimension", "target", "budget", "summary")
+    _print(problem_rows(), as_json, columns)
     _say_broken(PROBLEMS.broken)
 
 
@@ -70,26 +41,14 @@ def schedules(as_json: JsonOption = False) -> None:
     """List the learning-rate schedules: what they do, source."""
     from optbench.optimizers import SCHEDULES
 
-    rows = [{"name": row.name, "summary": row.summary, "cite": row.cite} for row in SCHEDULES]
-    _print(rows, as_json, ("name", "summary", "cite"))
+    _print(schedule_rows(), as_json, ("name", "summary", "cite"))
     _say_broken(SCHEDULES.broken)
 
 
 @app.command()
 def suites(as_json: JsonOption = False) -> None:
     """List the suites and how many runs each takes."""
-    from optbench.engine.plan import plan
-    from optbench.engine.suites import SUITES
-
-    rows = [
-        {
-            "name": suite.name,
-            "runs": len(plan(suite.selections).runs),
-            "summary": suite.summary,
-        }
-        for suite in SUITES
-    ]
-    _print(rows, as_json, ("name", "runs", "summary"))
+    _print(suite_rows(), as_json, ("name", "runs", "summary"))
 
 
 def _print(rows: Sequence[dict[str, Any]], as_json: bool, columns: Sequence[str]) -> None:

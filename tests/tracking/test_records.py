@@ -1,6 +1,6 @@
 """The nights that there were: appended, whole lines only."""
 
-from optbench.nightly.records import FILE, Record, add_record, codes_of_nights, read_records
+from optbench.tracking.records import FILE, Record, add_record, codes_of_nights, read_records
 
 
 def record(commit="a" * 40, verdict="good", **more):

@@ -15,7 +15,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from optbench.cli.console import errors, say
+from optbench.api.console import errors, say
 from optbench.runner import Progress
 
 QUIET_SECONDS = 15.0
@@ -23,9 +23,16 @@ QUIET_SECONDS = 15.0
 
 
 class Watch:
-    """Shows a `Progress`; the last one it saw is kept in ``progress``."""
+    """Shows a `Progress`; the last one it saw is kept in ``progress``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    lines : bool
+        Print a line now and then where neither a terminal nor a notebook can show a bar.
+    """
+
+    def __init__(self, *, lines: bool = True) -> None:
+        self._lines = lines
         self.progress: Progress | None = None
         self._bar: Bar | None = None
         self._begun = self._said = time.monotonic()
@@ -48,9 +55,9 @@ class Watch:
         self.progress = progress
         if not progress.to_do:
             return
-        if errors.is_terminal:
+        if errors.is_terminal or errors.is_jupyter:
             self._draw(progress)
-        else:
+        elif self._lines:
             self._tell(progress)
 
     def _draw(self, progress: Progress) -> None:

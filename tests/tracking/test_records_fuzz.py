@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optbench.nightly.announcement import body, quoted, read_night, steps, title
-from optbench.nightly.records import FILE, codes_of_nights, last_good, read_records
+from optbench.tracking.records import FILE, codes_of_nights, last_good, read_records
 
 COMMIT = "a" * 40
 

@@ -16,9 +16,9 @@ MOST = 40
 """Changes in the page's table; the data has all of them."""
 
 
-def past(material: Material) -> Section | None:
+def history(material: Material) -> Section | None:
     """Changes in a table, the series with the largest in a figure; of two commits or more."""
-    found = material.beside.history
+    found = material.inputs.history
     commits = 0 if found is None else found.values["commit"].nunique()
     if found is None or commits < 2:
         return None
@@ -91,7 +91,7 @@ def _table(found: History, ordered: list[Change], material: Material) -> Table:
         lines.append(
             [
                 name(c.likely[:SHORT]),
-                name(material.beside.subjects.get(c.likely, "")),
+                name(material.inputs.subjects.get(c.likely, "")),
                 name(str(c.kind), "bad" if bad else ""),
                 name(c.metric),
                 name(c.optimizer, optimizer=c.optimizer),

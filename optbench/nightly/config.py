@@ -1,23 +1,32 @@
-"""What a night is to do."""
+"""The configuration of a nightly run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from optbench.api import compare, run
 from optbench.conformance.acquaintance import optimizer_classes
+from optbench.defaults import DEFAULT_STORE
 from optbench.engine.isolation import Limits
 from optbench.engine.plan import Selection
-from optbench.nightly import run_asv as tracking
+from optbench.nightly import run_asv
 from optbench.nightly.regression import FAIL_ON
 from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
 from optbench.registry import NotAdoptable, UnknownName, import_module
+from optbench.sources import git
+from optbench.sources.configuration import read_configuration
+from optbench.sources.tree import importable
+
+DEFAULT_OUT = Path("reports/nightly")
+"""Folder for the summary and the report, seen from the top of the repository."""
 
 
 @dataclass(frozen=True)
-class WantedNight:
+class NightlyConfig:
     """What a night is to do.
 
     Attributes
@@ -51,7 +60,7 @@ class WantedNight:
     again : bool
         Compare anew what is kept.
     path, install :
-        As in `optbench.comparison.compare.Wanted`.
+        As in `optbench.comparison.compare.CompareConfig`.
     """
 
     repository: Path
@@ -62,7 +71,7 @@ class WantedNight:
     base: str | None = None
     asv: bool = True
     machine: str | None = None
-    commits: int = tracking.COMMITS
+    commits: int = run_asv.COMMITS
     jobs: int | None = 0
     dask: str | None = None
     limits: Limits | None = None
@@ -70,6 +79,67 @@ class WantedNight:
     path: str | None = None
     install: bool = False
     again: bool = False
+
+
+def configure(
+    *,
+    suite: str = "nightly",
+    store: str = DEFAULT_STORE,
+    base: str | None = None,
+    out: str | Path = DEFAULT_OUT,
+    optimizers: Iterable[str] = (),
+    seeds: int | str | Iterable[int] | None = None,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    dask: str | None = None,
+    asv: bool = True,
+    machine: str | None = None,
+    commits: int = run_asv.COMMITS,
+    fail_on: Iterable[str] = (),
+    again: bool = False,
+    repository: str | Path | None = None,
+    path: str | None = None,
+    install: bool | None = None,
+) -> NightlyConfig:
+    """Return a configuration; ``[tool.optbench]`` of the repository fills in the rest.
+
+    The repository's packages become importable, here and in worker processes.
+
+    Raises
+    ------
+    OptbenchError
+        `WrongUse`, `SourceError`, as their texts say.
+    """
+    top = git.top_level(Path(repository or Path.cwd()))
+    # Where the packages are goes first, here and in the workers, which begin with this path.
+    own_path = read_configuration(top).path
+    sys.path.insert(0, str(importable(top, path if path is not None else own_path)))
+    compared = compare.configure(
+        "HEAD", "HEAD", optimizers=optimizers, repository=top, path=path, install=install
+    )
+    runs = run.configure(
+        suite=suite, seeds=seeds, jobs=jobs, timeout=timeout, memory=memory, dask=dask
+    )
+    return NightlyConfig(
+        repository=top,
+        selections=runs.selections,
+        # Seen from the top, wherever one stands: a nightly run elsewhere would begin with nothing.
+        store=str(top / store) if store == DEFAULT_STORE else store,
+        out=top / out if Path(out) == DEFAULT_OUT else Path(out),
+        targets=compared.targets,
+        base=base,
+        asv=asv,
+        machine=machine,
+        commits=commits,
+        jobs=jobs,
+        limits=runs.limits,
+        dask=dask,
+        fail_on=compare.failing([*fail_on] or FAIL_ON, top, compared),
+        path=compared.path,
+        install=compared.install,
+        again=again,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,222 @@
+"""Check optimizers against the contract."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from optbench.errors import OptbenchError, WrongUse
+
+if TYPE_CHECKING:
+    from optbench.conformance.promise import Check
+    from optbench.conformance.targets import Target
+    from optbench.conformance.verdict import Verdict
+
+
+class CheckFailed(OptbenchError, AssertionError):
+    """An optimizer failed a check, or could not be checked; the text says which and how."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What is checked, and how.
+
+    Attributes
+    ----------
+    targets : tuple of str
+        Registered names or globs, ``package.module:Class``, ``package.module:*``.
+    checks : tuple of Check
+    reference : str
+        An optimizer that the steps have to agree with; empty for none.
+    settings : mapping
+        Arguments of the constructor.
+    timeout : float
+        Seconds that a check may take.
+    jobs : int or None
+        Worker processes; None: one a processor.
+    compiled : bool
+        Leave torch.compile on.
+    """
+
+    targets: tuple[str, ...]
+    checks: tuple[Check, ...]
+    reference: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float = 60.0
+    jobs: int | None = None
+    compiled: bool = False
+
+    @property
+    def options(self) -> str:
+        """The options that, behind ``optbench check NAME``, check the same."""
+        from optbench.conformance.verdict import options
+
+        return options(self.reference, self.settings)
+
+
+def configure(
+    targets: Target | Iterable[Target],
+    *,
+    reference: str = "",
+    settings: Mapping[str, Any] | None = None,
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    timeout: float = 60.0,
+    jobs: int | None = None,
+    compiled: bool = False,
+) -> CheckConfig:
+    """Read the arguments of `check`.
+
+    Raises
+    ------
+    WrongUse
+        Where nothing, or no check, is left.
+    UnknownName
+        A check or reference that there is none of.
+    """
+    from optbench.api.run import names_of
+    from optbench.conformance.contract import choose
+
+    names = names_of(targets)
+    checks = choose(_listed(only), _listed(skip))
+    if not names:
+        raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
+    if not checks:
+        raise WrongUse("no check is left: see --only and --skip")
+    if reference:
+        from optbench.optimizers import OPTIMIZERS
+
+        _ = OPTIMIZERS[reference]  # a wrong name is refused before the work, not after
+    return CheckConfig(
+        tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled
+    )
+
+
+def check(
+    optimizers: Target | Iterable[Target],
+    *,
+    reference: str = "",
+    settings: Mapping[str, Any] | None = None,
+    only: str | Iterable[str] = (),
+    skip: str | Iterable[str] = (),
+    strict: bool = False,
+    compiled: bool = False,
+    timeout: float = 60.0,
+    jobs: int | None = None,
+    on_fail: Literal["raise", "warn"] | None = "raise",
+) -> list[Verdict]:
+    """Check optimizers against the contract: parity, groups, checkpoints, convergence, ...
+
+    Checks run in worker processes, so that one that hangs or crashes is one result.
+
+    Parameters
+    ----------
+    optimizers : str, class or Optimizer, or several of them
+        Registered names or globs, ``package.module:Class``, ``package.module:*``, or classes,
+        also those of a notebook.
+    reference : str
+        Demand the same steps as this optimizer, such as ``"textbook-adam"``.
+    settings : mapping
+        Arguments of the constructor.
+    only, skip : str or iterable of str
+        Names or globs of checks.
+    strict : bool
+        Advice fails, too.
+    compiled : bool
+        Leave torch.compile on; without, steps run uncompiled.
+    timeout : float
+        Seconds that a check may take.
+    jobs : int or None
+        Worker processes; one a processor without.
+    on_fail : "raise", "warn" or None
+        What to do where a check failed or an optimizer could not be checked.
+
+    Returns
+    -------
+    list of Verdict
+        One for each optimizer and check, in the order of the contract.
+
+    Raises
+    ------
+    CheckFailed
+        With ``on_fail="raise"``.
+    OptbenchError
+        `WrongUse`, `UnknownName`, as their texts say.
+
+    Examples
+    --------
+    >>> import optbench
+    >>> results = optbench.check("sgd", only="state_dict_*")
+    >>> {str(each.status) for each in results} <= {"kept", "not applicable"}
+    True
+    """
+    if on_fail not in ("raise", "warn", None):
+        raise WrongUse(f"on_fail is 'raise', 'warn' or None, not {on_fail!r}")
+    config = configure(
+        optimizers, reference=reference, settings=settings, only=only, skip=skip,
+        timeout=timeout, jobs=jobs, compiled=compiled,
+    )  # fmt: skip
+    results = carry_out(config)
+    found = failures(results, strict=strict)
+    if found and on_fail is not None:
+        text = "\n".join(
+            f"{each.target} {each.check}: {each.status}: {each.text}\n"
+            f"    {each.reproduce}{config.options}"
+            for each in found
+        )
+        if on_fail == "raise":
+            raise CheckFailed(text)
+        warnings.warn(text, stacklevel=2)
+    return results
+
+
+def failures(results: Iterable[Verdict], *, strict: bool = False) -> list[Verdict]:
+    """Return the results that fail an optimizer; with ``strict`` advice is among them."""
+    from optbench.conformance.verdict import BAD, UNCHECKED, Status
+
+    failing = {*BAD, *UNCHECKED, *([Status.ADVICE] if strict else ())}
+    return [each for each in results if each.status in failing]
+
+
+def carry_out(
+    config: CheckConfig, done: Callable[[str, list[Verdict]], None] = lambda target, rows: None
+) -> list[Verdict]:
+    """Check what a configuration says; ``done`` is called with each optimizer's results."""
+    from optbench.api.console import doing
+    from optbench.conformance.worker_process import Question
+    from optbench.conformance.workers import Members, examine_all
+    from optbench.engine.executors import default_jobs
+
+    given = tuple(config.settings.items())
+    questions = [Question(target, config.reference, given) for target in config.targets]
+    order = {each.name: place for place, each in enumerate(config.checks)}
+    names: dict[str, tuple[str, ...]] = {}
+    by_target: dict[str, list[Verdict]] = {}
+    ended: set[str] = set()
+    with doing("starting") as show:
+        for each in examine_all(
+            questions,
+            config.checks,
+            jobs=config.jobs or default_jobs(),
+            limit_s=config.timeout,
+            compiled=config.compiled,
+        ):
+            if isinstance(each, Members):
+                names[each.target] = each.names
+                continue
+            rows = by_target.setdefault(each.target, [])
+            rows.append(each)
+            if len(rows) == len(config.checks) or not each.check:
+                ended.add(each.target)
+                rows.sort(key=lambda row: order.get(row.check, -1))
+                done(each.target, rows)
+            known, count = (sum(map(len, some.values())) for some in (names, by_target))
+            show(f"{len(ended)} of {known} optimizers, {count:,} checks; now {each.target}")
+    ordered = [name for target in config.targets for name in names.get(target, (target,))]
+    return [row for name in dict.fromkeys(ordered) for row in by_target.get(name, ())]
+
+
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else [*names]
