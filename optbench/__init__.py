@@ -47,10 +47,10 @@ def load(store: str = DEFAULT_STORE) -> Results:
         Where it cannot be opened, is no store of ours, or holds what nothing of ours has written.
     """
     from optbench.store import Store
-    from optbench.store.sound import FRAMES, sound
 
     with Store(store) as opened:
         # Of a store that cannot be opened one hears at once.
         from optbench.analysis import Results
+        from optbench.store.sound import FRAMES, sound
 
         return Results(**{name: sound(opened, name) for name in FRAMES})

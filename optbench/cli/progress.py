@@ -48,7 +48,7 @@ class Watch:
         self.progress = progress
         if not progress.to_do:
             return
-        if errors.is_terminal:
+        if errors().is_terminal:
             self._draw(progress)
         else:
             self._tell(progress)
@@ -64,7 +64,7 @@ class Watch:
                 TextColumn("left"),
                 # The last minute's speed would swing with the size of the units.
                 TimeRemainingColumn(elapsed_when_finished=True),
-                console=errors,
+                console=errors(),
             )
             self._bar.add_task(
                 "", total=progress.work, done=0, to_do=progress.to_do, failed=0, awaited=""
