@@ -17,7 +17,6 @@ from optbench.analysis.comparison import (
     Refusal,
     SideOfComparison,
 )
-from optbench.compare.convergence import MOST_SEEDS, compare_convergence
 from optbench.compare.cost import compare_memory, compare_speed
 from optbench.compare.maths import compare_maths
 from optbench.compare.probes import Description
@@ -29,6 +28,9 @@ from optbench.sources import Source, Tree, git, prepare
 from optbench.sources.cache import run_folder
 
 RUNGS = ("maths", "convergence", "speed", "memory")
+
+MOST_SEEDS = 24
+"""Pairs of runs on a problem at the last look, unless more are asked for."""
 
 
 class NothingCompared(OptbenchError):
@@ -177,7 +179,7 @@ def compare(
             only_in_head=found.only_in_head,
             not_constructible=tuple(refusals),
             notes=_not_looked_at(rows, trees),
-            environment=asdict(environment()),
+            environment=asdict(environment(torch_version=found.torch)),
             seconds=time.monotonic() - begun,
             complete=complete,
         )
@@ -191,6 +193,7 @@ class Matched:
     only_in_base: tuple[str, ...]
     only_in_head: tuple[str, ...]
     refused: tuple[Refusal, ...]
+    torch: str
 
 
 def find(sides: Sides, patterns: Sequence[str]) -> Matched:
@@ -223,6 +226,7 @@ def find(sides: Sides, patterns: Sequence[str]) -> Matched:
         tuple(each for each in gone if each not in lost),
         tuple(each for each in head if each not in base),
         tuple(reasons),
+        answers[1].torch,
     )
 
 
@@ -264,6 +268,9 @@ def compare_one(
         maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
     )
     if "convergence" in wanted.rungs and trainable:
+        # Its problems import torch, without which everything else can be judged.
+        from optbench.compare.convergence import compare_convergence
+
         row = compare_convergence(sides, row, base, head, tell, wanted.seeds, wanted.problems)
     if maths.verdict is not MathsVerdict.BROKEN:
         if "speed" in wanted.rungs:

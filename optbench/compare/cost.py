@@ -16,9 +16,8 @@ from optbench.analysis.comparison import (
 )
 from optbench.analysis.timings import judge_times
 from optbench.compare.probes import Description
-from optbench.compare.requests import Failure, Prepare, Time, Weigh
+from optbench.compare.requests import Failure, Memory, Prepare, Time, Weigh
 from optbench.compare.sides import both
-from optbench.compare.weighing import Memory
 
 if TYPE_CHECKING:
     from optbench.compare.contest import Sides

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from optbench.analysis.comparison import Difference, Maths, MathsVerdict
 from optbench.compare.probes import Description, Probe, Way, plan
 from optbench.compare.requests import Failure, Hold, Kept, Request, Walk
 from optbench.compare.sides import SideProcess, both
-from optbench.conformance.agreement import FLOAT32, departure
 
 ROUNDING = 1e-9
 """Of the way: what another order of the same operations stays under.
@@ -119,6 +117,16 @@ def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -
         )
     if same(base, head):
         return Seen(probe, "same")
+    return _apart(probe, base, head)
+
+
+def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
+    """What a probe shows of two that differ: by rounding, or from which step on and how far."""
+    # Not before: where nothing differs the coordinator does without torch.
+    import torch
+
+    from optbench.conformance.agreement import FLOAT32, departure
+
     length = min(len(base), len(head))
     ours, theirs = (torch.from_numpy(each[:length, :-1]) for each in (head, base))
     if base.shape == head.shape and np.array_equal(base[:, -1], head[:, -1]):
