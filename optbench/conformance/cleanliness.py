@@ -40,14 +40,14 @@ def zero_gradients_give_no_nan(subject: Subject) -> str:
     course = subject.course(20)
     zeros = course.times(0.0)
     for settings in ({}, *subject.variants):
-        ordinary = Session(subject, course, settings).advance(15)
+        ordinary = Session(subject, course, settings).spend(15)
         if settings and not ordinary.position().isfinite().all():
             continue  # no setting for any gradients
-        session = Session(subject, zeros, settings).advance(5)
+        session = Session(subject, zeros, settings).spend(5)
         _require_finite(session, f"zero gradients from the start, {shown(settings)}")
-        session.meet(course).advance(5)
+        session.meet(course).spend(5)
         _require_finite(session, f"gradients after zero ones, {shown(settings)}")
-        session.meet(zeros).advance(5)
+        session.meet(zeros).spend(5)
         _require_finite(session, f"zero gradients after others, {shown(settings)}")
     return "at the defaults and with every hyperparameter disturbed"
 
