@@ -107,10 +107,10 @@ def load(store: str = DEFAULT_STORE) -> Results:
         If the store cannot be opened, is not an optbench store, or contains invalid values.
     """
     from optbench.store import Store
-    from optbench.store.sound import FRAMES, sound
 
     with Store(str(store)) as opened:
         # Here, so that a store that cannot be opened is refused at once.
         from optbench.analysis import Results
+        from optbench.store.sound import FRAMES, sound
 
         return Results(**{name: sound(opened, name) for name in FRAMES})

@@ -51,7 +51,12 @@ def find(path: str) -> Any:
     if shared is None:
         return None
     if not shared.loaded:
-        shared.loaded.append(pickle.loads(shared.content))
+        obj = pickle.loads(shared.content)
+        module, _, name = path.partition(":")
+        if module == "__main__":
+            # Where its own pickles look for it.
+            setattr(sys.modules[module], name, obj)
+        shared.loaded.append(obj)
     return shared.loaded[0]
 
 

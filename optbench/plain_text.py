@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import traceback
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 LONGEST_SHOWN = 200
 """Characters of a value that a message shows."""

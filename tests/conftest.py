@@ -13,6 +13,9 @@ from postgres_server import postgres  # noqa: F401 - a fixture
 
 VARIABLES = ("OPTBENCH_STORE", "OPTBENCH_DATA", "OPTBENCH_MIRROR")
 
+LONGEST = ("conformance", "end_to_end", "mutants", "scaffold", "workflows")
+"""Folders of the proofs that take minutes a file."""
+
 
 class Outcome(NamedTuple):
     """What a command left: exit status, standard output, standard error."""
@@ -26,9 +29,9 @@ Optbench = Callable[..., Outcome]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with proofs first: of those that end a run, none is long and alone on its core."""
+    """Files with proofs first, of these the longest: none ends a run, alone on its core."""
     long = {item.path for item in items if item.get_closest_marker("proof")}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path not in long, item.path.parent.name not in LONGEST))
 
 
 @pytest.fixture

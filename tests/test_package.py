@@ -64,8 +64,13 @@ def test_help_does_not_wait_for_torch(arguments: tuple[str, ...]) -> None:
     # Only `list` without a catalogue is an error, and it shows its help as well.
     code = "import sys; from optbench.cli import main\ntry: main()\nexcept SystemExit: pass"
     loaded = loaded_by(f"exec({code!r})", *arguments)
-    # pydantic comes with Typer, NumPy with the annotations of `report`; neither takes long.
-    assert loaded <= {"numpy", "pydantic"}
+    # pydantic comes with Typer, and does not take long.
+    assert loaded <= {"pydantic"}
+
+
+def test_who_leads_a_comparison_waits_for_torch_only_where_something_differs() -> None:
+    code = "import optbench.comparison.compare, optbench.comparison.bisection"
+    assert "torch" not in loaded_by(f"{code}, optbench.reporting.comparison_text")
 
 
 def test_what_the_package_offers() -> None:

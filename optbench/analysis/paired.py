@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.special import bdtr, ndtri
 
 MARGIN = 0.05
 """What counts as the same: ratios within 5 %."""
@@ -59,9 +59,9 @@ def median_ratio(ratios: Sequence[float], alpha: float) -> MedianRatio:
     if math.isnan(median):
         median = 1.0  # half of the pairs censored on either side: neither is ahead
     # The k-th value from either end: P(fewer than k of n on one side of the median) <= alpha / 2.
-    k = int(binom.ppf(alpha / 2, n, 0.5))
-    while k > 0 and binom.cdf(k - 1, n, 0.5) > alpha / 2:
-        k -= 1
+    k = 0
+    while bdtr(k, n, 0.5) < alpha / 2:
+        k += 1
     if k < 1:
         return MedianRatio(median, 0.0, math.inf, n)
     return MedianRatio(median, float(ordered[k - 1]), float(ordered[n - k]), n)
@@ -80,6 +80,6 @@ def pairs_needed(ratios: Sequence[float], alpha: float, margin: float = MARGIN) 
     spread = float(np.subtract(*np.percentile(logs, [75, 25]))) / 1.349 or float(np.std(logs))
     effect, room = abs(float(np.median(logs))), math.log1p(margin)
     distance = max(effect, room - effect, room / 10)
-    z = float(norm.ppf(1 - alpha / 2))
+    z = float(ndtri(1 - alpha / 2))
     least = 1 - math.log2(alpha)
     return math.ceil(max(least, math.pi / 2 * (z * spread / distance) ** 2))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
+import scipy  # scipy.stats is imported when it is asked for, which takes a second
 
 LEAST_PROBLEMS, LEAST_OPTIMIZERS = 12, 3
 """Below that a diagram of critical differences can tell nothing apart, or has nothing to tell."""
@@ -88,7 +88,7 @@ def ranks(scores: pd.DataFrame) -> pd.DataFrame:
     if not steps.size:
         return steps
     return pd.DataFrame(
-        rankdata(steps.to_numpy(), axis=1), index=steps.index, columns=steps.columns
+        scipy.stats.rankdata(steps.to_numpy(), axis=1), index=steps.index, columns=steps.columns
     )
 
 
@@ -114,11 +114,11 @@ def critical_difference(ranks: pd.DataFrame, alpha: float = 0.05) -> CriticalDif
     mean = ranks.mean().sort_index().sort_values(kind="stable")
     p = difference = np.nan
     if problems and count >= 2:
-        quantile = float(studentized_range.ppf(1 - alpha, count, np.inf)) / np.sqrt(2)
+        quantile = float(scipy.stats.studentized_range.ppf(1 - alpha, count, np.inf)) / np.sqrt(2)
         difference = float(quantile * np.sqrt(count * (count + 1) / (6 * problems)))
     # Where all share every rank the statistic is 0 by 0.
     if problems and count >= 3 and ranks.to_numpy().std() > 0:
-        p = float(friedmanchisquare(*ranks.to_numpy().T).pvalue)
+        p = float(scipy.stats.friedmanchisquare(*ranks.to_numpy().T).pvalue)
     return CriticalDifference(
         mean_ranks=mean,
         problems=problems,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from optbench.analysis.quantiles import Floats
 from optbench.analysis.resampling import LEVEL
@@ -67,7 +67,7 @@ def stationary_gap(runs: pd.DataFrame, traces: pd.DataFrame, problem: str) -> pd
     groups = each.groupby(SETTING, dropna=False)
     table = groups.agg(gap=("gap", "mean"), runs=("gap", "size"))
     spread = groups["gap"].std() / np.sqrt(table["runs"])
-    half = spread * student.ppf((1 + LEVEL) / 2, np.maximum(table["runs"] - 1, 1))
+    half = spread * stdtrit(np.maximum(table["runs"] - 1, 1), (1 + LEVEL) / 2)
     drift = (groups["late"].sum() / groups["early"].sum()).where(np.isfinite(table["gap"]))
     table = table.assign(low=table["gap"] - half, high=table["gap"] + half, drift=drift)
     return table.reset_index()[COLUMNS]

@@ -99,13 +99,13 @@ def schedule_rows() -> list[dict[str, Any]]:
 
 def suite_rows() -> list[dict[str, Any]]:
     """Return what `list_suites` gives, as plain values."""
-    from optbench.engine.plan import plan
+    from optbench.engine.plan import count
     from optbench.engine.suites import SUITES
 
     return [
         {
             "name": suite.name,
-            "runs": len(plan(suite.selections).runs),
+            "runs": count(suite.selections),
             "summary": suite.summary,
         }
         for suite in SUITES

@@ -27,12 +27,12 @@ class Watch:
 
     Parameters
     ----------
-    lines : bool
-        Print a line now and then where neither a terminal nor a notebook can show a bar.
+    quick : bool
+        Print nothing of what ends within `QUIET_SECONDS`, where no terminal shows a bar.
     """
 
-    def __init__(self, *, lines: bool = True) -> None:
-        self._lines = lines
+    def __init__(self, *, quick: bool = False) -> None:
+        self._quick = quick
         self.progress: Progress | None = None
         self._bar: Bar | None = None
         self._begun = self._said = time.monotonic()
@@ -55,9 +55,9 @@ class Watch:
         self.progress = progress
         if not progress.to_do:
             return
-        if errors.is_terminal or errors.is_jupyter:
+        if errors().is_terminal:
             self._draw(progress)
-        elif self._lines:
+        elif not self._quick or time.monotonic() - self._begun >= QUIET_SECONDS:
             self._tell(progress)
 
     def _draw(self, progress: Progress) -> None:
@@ -71,7 +71,7 @@ class Watch:
                 TextColumn("left"),
                 # The last minute's speed would swing with the size of the units.
                 TimeRemainingColumn(elapsed_when_finished=True),
-                console=errors,
+                console=errors(),
             )
             self._bar.add_task(
                 "", total=progress.work, done=0, to_do=progress.to_do, failed=0, awaited=""

@@ -15,7 +15,7 @@ from optbench.errors import WrongUse
 
 if TYPE_CHECKING:
     from optbench.analysis import Results
-    from optbench.reporting import ReportInputs
+    from optbench.reporting.material import ReportInputs
     from optbench.tracking.repository_history import RepositoryHistory
     from optbench.verdicts.comparison import Comparison
 
@@ -76,7 +76,7 @@ def report(
         with doing("reading the store"):
             results = load(store)
     from optbench.api.report_inputs import asv_of, history_of
-    from optbench.reporting import write_report
+    from optbench.reporting.page import write_report
 
     baseline = baseline or baseline_of(results)
     given = [*comparisons]
@@ -111,7 +111,7 @@ def compare_stores(older: str, newer: str, out: str | Path = "reports/latest") -
         be written to.
     """
     from optbench import load
-    from optbench.reporting import write_side_by_side
+    from optbench.reporting.compare_stores import write_side_by_side
     from optbench.store.address import public
 
     here = Path.cwd()
@@ -164,7 +164,7 @@ def _inputs(
     command: str,
 ) -> ReportInputs:
     from optbench.api.report_inputs import answers, costs, landscapes, read_comparisons, stationary
-    from optbench.reporting import ReportInputs
+    from optbench.reporting.material import ReportInputs
 
     return ReportInputs(
         landscapes=landscapes(results),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from optbench.analysis import Results
     from optbench.problems import Problem
-    from optbench.reporting import Costs
+    from optbench.reporting.material import Costs
     from optbench.tracking.repository_history import RepositoryHistory
     from optbench.verdicts.comparison import Comparison
 
@@ -94,7 +94,7 @@ def costs(asv: Path) -> Costs | None:
     """Seconds a step of asv's last commit, and the memory's bound beside them."""
     import pandas as pd
 
-    from optbench.reporting import Costs
+    from optbench.reporting.material import Costs
     from optbench.tracking.asv_results import read_asv_results
 
     values = read_asv_results(asv).values

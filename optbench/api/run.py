@@ -246,7 +246,7 @@ def run(
     plan = config.plan()
     for text in left_out(plan, names_of(optimizers), _listed(problems)):
         warnings.warn(text, stacklevel=2)
-    with Watch(lines=False) as watch:
+    with Watch(quick=True) as watch:
         progress = config.fill(plan, watch=watch)
     for text in failed(progress):
         warnings.warn(text, stacklevel=2)

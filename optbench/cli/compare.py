@@ -191,13 +191,15 @@ def compare(
 def _write(
     comparison: Comparison, json_file: Path | None, markdown: Path | None, html: Path | None
 ) -> None:
-    from optbench.reporting.comparison_page import as_markdown, page
-
     if json_file is not None:
         write_json(json_file, comparison.as_json())
     if markdown is not None:
+        from optbench.reporting.comparison_page import as_markdown
+
         _put(markdown, as_markdown(comparison))
     if html is not None:
+        from optbench.reporting.comparison_page import page
+
         _put(html, page(comparison))
 
 

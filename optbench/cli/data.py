@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -54,6 +52,9 @@ def mnist(
 
 
 def _download_with_bars(to: Path, mirror: str) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
     from optbench.problems.download import download
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

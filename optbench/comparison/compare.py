@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from optbench.comparison.convergence import MOST_SEEDS, compare_convergence
 from optbench.comparison.cost import compare_memory, compare_speed
 from optbench.comparison.maths import compare_maths
 from optbench.comparison.probes import Description
@@ -28,6 +27,9 @@ from optbench.verdicts.comparison import (
     Refusal,
     SideOfComparison,
 )
+
+MOST_SEEDS = 24
+"""Pairs of runs on a problem at the last look, unless more are asked for."""
 
 
 class NothingCompared(OptbenchError):
@@ -176,7 +178,7 @@ def compare(
             only_in_head=found.only_in_head,
             not_constructible=tuple(refusals),
             notes=_not_looked_at(rows, trees),
-            environment=asdict(environment()),
+            environment=asdict(environment(torch_version=found.torch)),
             seconds=time.monotonic() - begun,
             complete=complete,
         )
@@ -190,6 +192,7 @@ class Matched:
     only_in_base: tuple[str, ...]
     only_in_head: tuple[str, ...]
     refused: tuple[Refusal, ...]
+    torch: str
 
 
 def find(sides: Sides, patterns: Sequence[str]) -> Matched:
@@ -222,6 +225,7 @@ def find(sides: Sides, patterns: Sequence[str]) -> Matched:
         tuple(each for each in gone if each not in lost),
         tuple(each for each in head if each not in base),
         tuple(reasons),
+        answers[1].torch,
     )
 
 
@@ -263,6 +267,9 @@ def compare_one(
         maths.verdict is MathsVerdict.BROKEN and maths.at_defaults
     )
     if "convergence" in wanted.rungs and trainable:
+        # Its problems import torch, without which everything else can be judged.
+        from optbench.comparison.convergence import compare_convergence
+
         row = compare_convergence(sides, row, base, head, tell, wanted.seeds, wanted.problems)
     if maths.verdict is not MathsVerdict.BROKEN:
         if "speed" in wanted.rungs:

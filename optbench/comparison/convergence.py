@@ -42,9 +42,6 @@ FIRST_SEEDS = 12
 """Pairs at the first look, which doubles while the answer is open: the fewest that can tell
 anything at the level of twenty questions and a few looks."""
 
-MOST_SEEDS = 24
-"""Pairs at the last look, unless more are asked for."""
-
 TUNING_SEEDS = (1000, 1001)
 """Apart from those that are scored: the best of nine noisy numbers is too good."""
 
@@ -74,7 +71,7 @@ def compare_convergence(
     base: Description,
     head: Description,
     tell: Callable[[str], None],
-    most_seeds: int = MOST_SEEDS,
+    most_seeds: int,
     problems: Sequence[str] = (),
 ) -> OptimizerComparison:
     """The row with its verdict on convergence; on all problems that fit unless some are named."""

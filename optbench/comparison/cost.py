@@ -6,9 +6,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from optbench.comparison.memory_probe import Memory
 from optbench.comparison.probes import Description
-from optbench.comparison.requests import Failure, Prepare, Time, Weigh
+from optbench.comparison.requests import Failure, Memory, Prepare, Time, Weigh
 from optbench.comparison.sides import both
 from optbench.verdicts.comparison import (
     AtSize,

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from optbench.comparison.probes import Description, Probe, Way, plan
 from optbench.comparison.requests import Failure, Hold, Kept, Request, Walk
 from optbench.comparison.sides import SideProcess, both
-from optbench.conformance.agreement import FLOAT32, departure
 from optbench.verdicts.comparison import Difference, Maths, MathsVerdict
 
 ROUNDING = 1e-9
@@ -119,6 +117,16 @@ def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -
         )
     if same(base, head):
         return Seen(probe, "same")
+    return _apart(probe, base, head)
+
+
+def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
+    """What a probe shows of two that differ: by rounding, or from which step on and how far."""
+    # Not before: where nothing differs the coordinator does without torch.
+    import torch
+
+    from optbench.conformance.agreement import FLOAT32, departure
+
     length = min(len(base), len(head))
     ours, theirs = (torch.from_numpy(each[:length, :-1]) for each in (head, base))
     if base.shape == head.shape and np.array_equal(base[:, -1], head[:, -1]):

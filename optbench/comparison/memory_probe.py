@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import gc
 import sys
-from dataclasses import dataclass
 from itertools import chain, compress
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from optbench.comparison.requests import Memory
 from optbench.conformance.counted_work import cheapest_step, temporaries
 from optbench.conformance.course import course
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.state import state_bytes
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What an optimizer holds, and the work that it does; all counted, nothing timed.
-
-    Attributes
-    ----------
-    state_bytes : float
-        Of the optimizer's tensors, for each parameter.
-    temporary_bytes : float
-        The most that a step allocates at once, for each parameter.
-    growth_bytes : float
-        By which everything alive grows with each step, after the first 150.
-    operations : int
-        Tensor operations of a step.
-    operations_after_loading : int
-        Of a step after ``load_state_dict``; 0 where it cannot be loaded.
-    """
-
-    state_bytes: float
-    temporary_bytes: float
-    growth_bytes: float
-    operations: int
-    operations_after_loading: int
 
 
 def weigh(subject: Subject) -> Memory:

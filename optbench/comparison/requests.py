@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optbench.comparison.probes import Probe
-from optbench.conformance.subject import Wants
+from optbench.conformance.wants import Wants
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,11 @@ class Find:
 
 @dataclass(frozen=True)
 class Found:
-    """Targets, and what could not be looked into: (pattern or module, reason)."""
+    """Targets, what could not be looked into (pattern or module, reason), and torch's version."""
 
     targets: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    torch: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,34 @@ class Time:
 
 @dataclass(frozen=True)
 class Weigh:
-    """State and temporaries of an optimizer: a `cost.Memory`."""
+    """State and temporaries of an optimizer: a `Memory`."""
 
     target: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an optimizer holds, and the work that it does; all counted, nothing timed.
+
+    Attributes
+    ----------
+    state_bytes : float
+        Of the optimizer's tensors, for each parameter.
+    temporary_bytes : float
+        The most that a step allocates at once, for each parameter.
+    growth_bytes : float
+        By which everything alive grows with each step, after the first 150.
+    operations : int
+        Tensor operations of a step.
+    operations_after_loading : int
+        Of a step after ``load_state_dict``; 0 where it cannot be loaded.
+    """
+
+    state_bytes: float
+    temporary_bytes: float
+    growth_bytes: float
+    operations: int
+    operations_after_loading: int
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
+
 from optbench.comparison import probes, training
 from optbench.comparison.imports import Importer
 from optbench.comparison.memory_probe import weigh
@@ -28,6 +30,7 @@ from optbench.comparison.requests import (
     Walk,
     Weigh,
 )
+from optbench.comparison.walks import walk
 from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.promise import Broken, NotApplicable
@@ -98,7 +101,7 @@ class Side:
     def _find(self, request: Find) -> Found:
         if not request.patterns:
             found, refused = self.imports.exported()
-            return Found(tuple(found), tuple(refused))
+            return Found(tuple(found), tuple(refused), torch.__version__)
         targets: list[str] = []
         refusals: list[tuple[str, str]] = []
         everything: list[str] | None = None
@@ -115,7 +118,7 @@ class Side:
                 # Where modules did not import, it may well have been in one of those.
                 reasons = [f"{name} does not import: {text}" for name, text in broken]
                 refusals.append((pattern, "; ".join((str(error.args[0]), *reasons[:3]))))
-        return Found(tuple(dict.fromkeys(targets)), tuple(refusals))
+        return Found(tuple(dict.fromkeys(targets)), tuple(refusals), torch.__version__)
 
     def _meet(self, request: Meet) -> probes.Description:
         cls = self.imports.attribute(request.target)
@@ -145,7 +148,7 @@ class Side:
         )
 
     def _walk(self, request: Walk) -> Any:
-        return probes.walk(replace(self._met[request.target], wants=request.wants), request.probe)
+        return walk(replace(self._met[request.target], wants=request.wants), request.probe)
 
     def _hold(self, request: Hold) -> Kept:
         (check,) = choose([request.promise], ())

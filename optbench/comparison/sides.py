@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from optbench.comparison.requests import Failure, Meet, Request
-from optbench.comparison.side import serve
-from optbench.conformance.workers import NOT_STARTED
+from optbench.conformance.verdict import NOT_STARTED
 from optbench.process.channel import Channel, Gone
 from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree
+
+SERVE = "optbench.comparison.side:serve"
+"""What a side's process does; named, for the coordinator does not import torch."""
 
 START_S = 120.0
 """Seconds to begin: to import torch, on a machine that does other things."""
@@ -101,7 +103,7 @@ class SideProcess:
     def _begin(self) -> None:
         self._begun += 1
         trail = self.folder / f"{os.getpid()}-{id(self)}-{self._begun}"
-        worker = WorkerProcess.begin(serve, trail, self.tree, self.compiled, environment=PINNED)
+        worker = WorkerProcess.begin(SERVE, trail, self.tree, self.compiled, environment=PINNED)
         self._channel = Channel(worker)
 
     def refresh(self) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, Wants
+from optbench.conformance.subject import Subject
+from optbench.conformance.wants import Wants
 from optbench.engine.error_text import describe
 from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer

@@ -38,16 +38,18 @@ def a_parameter_without_a_gradient_is_untouched(subject: Subject) -> str:
 def zero_gradients_give_no_nan(subject: Subject) -> str:
     """Zero gradients, from the first step on and after others, leave finite parameters."""
     course = subject.course(20)
+    # A step of a closure method is up to twenty evaluations.
+    few, more = (2, 2) if subject.wants.closure else (5, 15)
     zeros = course.times(0.0)
     for settings in ({}, *subject.variants):
-        ordinary = Session(subject, course, settings).advance(15)
+        ordinary = Session(subject, course, settings).advance(more)
         if settings and not ordinary.position().isfinite().all():
             continue  # no setting for any gradients
-        session = Session(subject, zeros, settings).advance(5)
+        session = Session(subject, zeros, settings).advance(few)
         _require_finite(session, f"zero gradients from the start, {shown(settings)}")
-        session.meet(course).advance(5)
+        session.meet(course).advance(few)
         _require_finite(session, f"gradients after zero ones, {shown(settings)}")
-        session.meet(zeros).advance(5)
+        session.meet(zeros).advance(few)
         _require_finite(session, f"zero gradients after others, {shown(settings)}")
     return "at the defaults and with every hyperparameter disturbed"
 

@@ -65,8 +65,9 @@ def every_hyperparameter_matters(subject: Subject) -> str:
     untried: list[str] = []
     silent: list[str] = []
     by_name: list[str] = []
+    paths: dict[tuple[str, int], Tensor | None] = {}
     for name, options in candidates.items():
-        answer = _matters(subject, name, options)
+        answer = _matters(subject, name, options, paths)
         if answer is None:
             untried.append(name)
         elif answer:
@@ -140,12 +141,21 @@ def _some_parameters(subject: Subject) -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.ones(shape)) for shape in subject.shapes]
 
 
-def _matters(subject: Subject, name: str, options: list[Any]) -> bool | None:
-    """Whether any of the values changes the path; None where every one is refused."""
+def _matters(
+    subject: Subject, name: str, options: list[Any], paths: dict[tuple[str, int], Tensor | None]
+) -> bool | None:
+    """Whether any of the values changes the path; None where every one is refused.
+
+    ``paths`` are those without it, by settings and steps: many hyperparameters are compared with
+    one of them.
+    """
     tried = False
     for steps in (STEPS, LONGER):
         for context in _contexts(subject, name):
-            base = _path(subject, context, steps)
+            key = repr(context), steps
+            if key not in paths:
+                paths[key] = _path(subject, context, steps)
+            base = paths[key]
             for value in options:
                 other = _path(subject, {**context, name: value}, steps)
                 if other is None:
@@ -283,7 +293,7 @@ def _warmed_up(session: Session) -> torch.Tensor:
     return session.position()
 
 
-def _path(subject: Subject, settings: dict[str, Any], steps: int) -> torch.Tensor | None:
+def _path(subject: Subject, settings: dict[str, Any], steps: int) -> Tensor | None:
     """The parameters on the way along shrinking gradients and, the second time, along tiny ones.
 
     Four decades of scales make clipping and thresholds show, gradients of 1e-7 an eps, and

@@ -14,40 +14,13 @@ from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinki
 from optbench.conformance.neighbours import disturbances
 from optbench.conformance.promise import NotApplicable
 from optbench.conformance.session import Session
+from optbench.conformance.wants import Wants
 from optbench.optimizers import Optimizer, builders
 from optbench.optimizers.recipe import Factory
 from optbench.problems import PROBLEMS
 
 IMPLEMENTATION = ("foreach", "fused", "differentiable", "capturable")
 """Arguments that choose how a step is computed, never what."""
-
-
-@dataclass(frozen=True)
-class Wants:
-    """How an optimizer has to be fed, as found by trying."""
-
-    closure: bool = False
-    sparse: bool = False
-    graph: bool = False
-    """Gradients that can be differentiated again."""
-    matrices: bool = False
-    """Two-dimensional parameters and no others."""
-    gradients_first: bool = False
-    """Gradients that are there before ``step(closure)``."""
-
-    @property
-    def evaluates_the_loss(self) -> bool:
-        """Whether it asks for losses or gradients itself, where others are handed a gradient."""
-        return self.closure or self.graph
-
-    def __str__(self) -> str:
-        words = {
-            "closure": "a closure",
-            "sparse": "sparse gradients",
-            "graph": "backward(create_graph=True)",
-            "matrices": "matrices only",
-        }
-        return ", ".join(text for name, text in words.items() if getattr(self, name))
 
 
 @dataclass

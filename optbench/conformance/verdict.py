@@ -38,6 +38,11 @@ BAD = frozenset({Status.BROKEN, Status.TIMEOUT, Status.CRASHED})
 
 UNCHECKED = frozenset({Status.NOT_CONSTRUCTIBLE, Status.NO_TARGET})
 
+NOT_STARTED = (
+    "did not start within {:g} s: to import the package, to construct the optimizer and its first "
+    "steps took longer, as they do where torch.compile is at work (--timeout gives it more)"
+)
+
 
 @dataclass(frozen=True)
 class Verdict:

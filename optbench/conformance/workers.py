@@ -23,7 +23,7 @@ from pathlib import Path
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.promise import Check
-from optbench.conformance.verdict import BAD, Status, Verdict
+from optbench.conformance.verdict import BAD, NOT_STARTED, Status, Verdict
 from optbench.conformance.worker_process import Content, Done, Job, Question, serve
 from optbench.process.channel import Answer, Channel, Gone, Sign
 from optbench.process.pulse import BEAT_S
@@ -37,11 +37,6 @@ START_S = 60.0
 longer limit of a check holds for the beginning, too."""
 
 STILL_STEPPING = "still taking steps after {:g} s; --timeout gives it more"
-
-NOT_STARTED = (
-    "did not start within {:g} s: to import the package, to construct the optimizer and its first "
-    "steps took longer, as they do where torch.compile is at work (--timeout gives it more)"
-)
 
 PATIENCE = 3
 """Checks of one optimizer that may run out of time; the rest of them is then not tried."""

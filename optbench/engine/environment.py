@@ -8,9 +8,9 @@ import subprocess
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from optbench.engine.runs import canonical
 
@@ -37,8 +37,11 @@ class Environment:
         return canonical(asdict(self))
 
 
-def environment(device: str = "cpu") -> Environment:
-    """The environment of this process; workers compute on one thread each."""
+def environment(device: str = "cpu", *, torch_version: str = "") -> Environment:
+    """The environment of this process; workers compute on one thread each.
+
+    Of a process that has imported no torch, ``torch_version`` is that of those which compute.
+    """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return Environment(
@@ -47,7 +50,7 @@ def environment(device: str = "cpu") -> Environment:
         threads=1,
         os=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=torch_version or _torch().__version__,
         numpy=np.__version__,
         optbench=version("optbench"),
         device=_device(device),
@@ -58,9 +61,15 @@ def environment(device: str = "cpu") -> Environment:
 
 def _device(device: str) -> str:
     """The model of a GPU; a coordinator of other machines' GPUs may have none."""
-    if device.startswith("cuda") and torch.cuda.is_available():
-        return torch.cuda.get_device_name(device)
+    if device.startswith("cuda") and _torch().cuda.is_available():
+        return str(_torch().cuda.get_device_name(device))
     return device
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
 
 
 def _cpu() -> str:

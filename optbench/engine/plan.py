@@ -133,10 +133,7 @@ def plan(
     device = device_name(device)
     runs: dict[Run, None] = {}
     left_out: dict[tuple[str, str], str] = {}
-    chosen = [
-        (each, OPTIMIZERS.select(*each.optimizers), PROBLEMS.select(*each.problems))
-        for each in selections
-    ]
+    chosen = _chosen(selections)
     _require_taken(chosen)
     for selection, optimizers, problems in chosen:
         for optimizer in optimizers:
@@ -181,6 +178,35 @@ def plan(
         reasons = [f"{o} on {p}: {why}" for (o, p), why in left_out.items()]
         raise NothingToRun("nothing to run: " + "; ".join(reasons[:3]))
     return Plan(tuple(runs), left_out)
+
+
+def count(selections: Iterable[Selection]) -> int:
+    """Number of runs in the `plan` of selections, without trying a setting out.
+
+    It differs only where a class that is named by its path turns out to need something of a run.
+    """
+    seeds: dict[tuple[Any, ...], set[int]] = {}
+    for selection, optimizers, problems in _chosen(selections):
+        for optimizer, problem in itertools.product(optimizers, problems):
+            if not optimizer.needs <= problem.traits:
+                continue
+            budget = selection.budget or problem.budget
+            for settings, _ in choices(optimizer, problem, selection):
+                if DDP in settings and _undivided(optimizer, problem, settings[DDP]):
+                    continue
+                of = optimizer.name, _hashable(optimizer, settings), problem.name, budget
+                seeds.setdefault(of, set()).update(selection.seeds)
+    return sum(map(len, seeds.values()))
+
+
+def _chosen(
+    selections: Iterable[Selection],
+) -> list[tuple[Selection, list[Optimizer], list[Problem]]]:
+    """Selections with the optimizers and problems that their names stand for."""
+    return [
+        (each, OPTIMIZERS.select(*each.optimizers), PROBLEMS.select(*each.problems))
+        for each in selections
+    ]
 
 
 def _require_taken(chosen: Sequence[tuple[Selection, list[Optimizer], list[Problem]]]) -> None:

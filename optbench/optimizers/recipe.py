@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -205,14 +206,14 @@ class Optimizer:
         """Whether the factory can be given parameter groups; a builder makes its own."""
         return not builders.is_builder(self.factory)
 
-    @property
+    @functools.cached_property
     def required(self) -> tuple[str, ...]:
         """Names of hyperparameters that have no default, neither here nor in the factory."""
         parameters = list(inspect.signature(self.factory).parameters.values())[1:]
         named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
         return tuple(p.name for p in named if p.default is p.empty and p.name not in self.defaults)
 
-    @property
+    @functools.cached_property
     def hyperparameters(self) -> tuple[str, ...]:
         """Names that the factory takes, but for what is to be optimized."""
         return tuple(inspect.signature(self.factory).parameters)[1:]

@@ -145,7 +145,7 @@ class WorkerProcess:
     @classmethod
     def begin(
         cls,
-        serve: Callable[..., None],
+        serve: Callable[..., None] | str,
         trail: Path,
         *arguments: Any,
         environment: Mapping[str, str] | None = None,
@@ -154,17 +154,18 @@ class WorkerProcess:
     ) -> Self:
         """Begin ``serve(pipe, trail, *arguments)`` with one thread and these variables.
 
-        ``may_use_gpu``: it is not forked where there is a GPU. ``preload``: modules that it will
-        import besides that of ``serve``.
+        ``serve`` may be its name, ``package.module:function``. ``may_use_gpu``: it is not forked
+        where there is a GPU. ``preload``: modules that it will import besides that of ``serve``.
         """
         # Of the process before this one.
         trail.unlink(missing_ok=True)
         variables = {**ONE_THREAD, **(environment or {})}
-        with main_left_out(), _environment(variables), of_environment(serve.__module__, *preload):
+        # By its name: to import it imports torch, and by then it can say what goes wrong.
+        name = serve if isinstance(serve, str) else f"{serve.__module__}:{serve.__qualname__}"
+        module = name.partition(":")[0]
+        with main_left_out(), _environment(variables), of_environment(module, *preload):
             context = process_context(may_use_gpu=may_use_gpu)
             ours, theirs = context.Pipe()
-            # By its name: to import it imports torch, and by then it can say what goes wrong.
-            name = f"{serve.__module__}:{serve.__qualname__}"
             # No daemon: the checks of distributed training begin processes of their own.
             process = context.Process(
                 target=_enter,

@@ -9,14 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.defaults import DEFAULT_STORE
 from optbench.engine.runs import Result, Run, Status
-from optbench.store import frames, schema
+from optbench.store import schema
 from optbench.store.address import parsed, prepare_file, shown
 from optbench.store.attempts import attempts_of
 from optbench.store.batches import batches
@@ -26,6 +25,8 @@ from optbench.store.errors import StoreError, reason
 from optbench.store.opening import Older, open_store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from optbench.engine.environment import Environment
 
 
@@ -252,23 +253,30 @@ class Store:
         ``seconds_per_step``, ``environment``, ``commit``, ``attempts`` (how often it was done),
         ``seconds`` (its share of the wall time of its tensor program; empty: not measured).
         """
-        return self._database.read(frames.runs)
+        return self._frame("runs")
 
     def targets(self) -> pd.DataFrame:
         """One row a run and target: ``run``, ``target``, ``step`` (empty where censored)."""
-        return self._database.read(frames.targets)
+        return self._frame("targets")
 
     def traces(self) -> pd.DataFrame:
         """One row a run, metric and logged step: ``run``, ``metric``, ``step``, ``value``."""
-        return self._database.read(frames.traces)
+        return self._frame("traces")
 
     def problems(self) -> pd.DataFrame:
         """One row a problem, version and data."""
-        return self._database.read(frames.problems)
+        return self._frame("problems")
 
     def environments(self) -> pd.DataFrame:
         """One row an environment."""
-        return self._database.read(frames.environments)
+        return self._frame("environments")
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        # Imported when it is asked for: who opens no store does not wait for pandas.
+        from optbench.store import frames
+
+        frame: pd.DataFrame = self._database.read(getattr(frames, name))
+        return frame
 
 
 def _remove(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

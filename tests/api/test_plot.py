@@ -8,7 +8,7 @@ from synthetic import synthetic_results
 
 from optbench.api import plot
 from optbench.api.plot import NothingToDraw
-from optbench.reporting import NothingToReport, UnknownBaseline
+from optbench.reporting.errors import NothingToReport, UnknownBaseline
 
 RESULTS = synthetic_results(("adam", "sgd", "lion"), ("rosenbrock-2d", "quadratic"))
 

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from pypdf import PdfReader
 from synthetic import grid, synthetic_results
 
-from optbench.reporting import write_report
 from optbench.reporting.files import slug
 from optbench.reporting.material import ReportInputs
+from optbench.reporting.page import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

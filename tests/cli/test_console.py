@@ -32,7 +32,7 @@ def test_what_is_being_done_is_text(monkeypatch: pytest.MonkeyPatch, text: str) 
     """A commit's subject with a closing tag ended `optbench bisect` with an exception of rich's."""
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=200, color_system=None)
-    monkeypatch.setattr(console, "errors", terminal)
+    monkeypatch.setattr(console, "errors", lambda: terminal)
     with doing(text) as show:
         show(f"<{text[:50]}>")
     assert "\x1b]" not in screen.getvalue()

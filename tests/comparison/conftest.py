@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from repositories import Repository
+
+from optbench.cli import main
 
 OPTBENCH = (sys.executable, "-m", "optbench")
 
@@ -54,20 +59,44 @@ def environment(cache: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def optbench(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """Run the command line in a folder; ``json=True`` reads what it writes."""
+    """Run the command line in a folder; ``json_file`` reads what it writes.
 
-    def run(*arguments: str, folder: Path, json_file: bool = True) -> Said:
+    In this process, which has imported torch, and whose sides are forked from one server;
+    ``process`` begins one as a shell does.
+    """
+
+    def run(*arguments: str, folder: Path, json_file: bool = True, process: bool = False) -> Said:
         file = tmp_path_factory.mktemp("said") / "said.json"
-        given = (*arguments, "--json", str(file)) if json_file else arguments
-        answer = subprocess.run(
-            [*OPTBENCH, *given], cwd=folder, env=environment, capture_output=True, text=True,
-            check=False, timeout=600,
-        )  # fmt: skip
+        given = [*arguments, *(("--json", str(file)) if json_file else ())]
+        code, out, errors = (_begun if process else _called)(given, folder, environment)
         content = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        assert "Traceback" not in answer.stderr, answer.stderr
-        return Said(answer.returncode, answer.stdout, answer.stderr, content)
+        assert "Traceback" not in errors, errors
+        return Said(code, out, errors, content)
 
     return run
+
+
+def _begun(given: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+    answer = subprocess.run(
+        [*OPTBENCH, *given], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False, timeout=600,
+    )  # fmt: skip
+    return answer.returncode, answer.stdout, answer.stderr
+
+
+def _called(given: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+    out, errors = io.StringIO(), io.StringIO()
+    terminated = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(errors):
+        here.chdir(folder)
+        here.setattr(sys, "path", list(sys.path))
+        here.setattr(sys, "argv", ["optbench", *given])
+        for name, value in environment.items():
+            here.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    signal.signal(signal.SIGTERM, terminated)
+    return int(ended.value.code or 0), out.getvalue(), errors.getvalue()
 
 
 @pytest.fixture

@@ -147,7 +147,9 @@ def test_nothing_is_taken_from_another_version_on_the_path(
     # As an editable install of the head would have it.
     environment["PYTHONPATH"] = str(tmp_path / "head")
     try:
-        said = optbench("compare", "dir:base", "dir:head", "--rung", "maths", folder=tmp_path)
+        said = optbench(
+            "compare", "dir:base", "dir:head", "--rung", "maths", folder=tmp_path, process=True
+        )
     finally:
         del environment["PYTHONPATH"]
     assert said.verdicts == {"Plain": "changed"}

@@ -13,9 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.comparison.probes import LONG, SAVED_AT, STEPS, Description, Probe, Way, plan, walk
+from optbench.comparison.probes import LONG, SAVED_AT, STEPS, Description, Probe, Way, plan
+from optbench.comparison.walks import walk
 from optbench.conformance.acquaintance import acquaint
-from optbench.conformance.subject import Subject, Wants
+from optbench.conformance.subject import Subject
+from optbench.conformance.wants import Wants
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
 

@@ -44,8 +44,10 @@ def test_the_working_tree_is_compared_as_it_is_and_left_as_it_was(
     busy: Repository, optbench: Command, cache: Path
 ) -> None:
     before = everything(busy)
-    said = optbench("compare", "HEAD", "--rung", "maths", folder=busy.root / "src")
+    chosen = [word for name in ("Adam", "Lion", "SGD") for word in ("-o", name)]
+    said = optbench("compare", "HEAD", *chosen, "--rung", "maths", folder=busy.root / "src")
     assert everything(busy) == before
+    assert len(said.verdicts) == 3
     changed = {name for name, verdict in said.verdicts.items() if verdict != "identical"}
     assert changed == {"Adam", "SGD"}
     assert "the default of momentum went from 0.9 to 0.8" in said.of("SGD")["maths_text"]
@@ -60,7 +62,7 @@ def test_one_that_is_ended_leaves_nothing_that_the_next_does_not_remove(
     before = everything(busy)
     # The first optimizer's line says that both sides are at work.
     running = subprocess.Popen(
-        [*OPTBENCH, "compare", "HEAD", "other"], cwd=busy.root, env=environment,
+        [*OPTBENCH, "compare", "HEAD", "other", "--rung", "maths"], cwd=busy.root, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert running.stdout is not None

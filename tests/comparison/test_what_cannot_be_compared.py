@@ -170,11 +170,11 @@ def test_the_table_says_which_are_compared_and_what_fails(
     repository: Repository, optbench: Command
 ) -> None:
     pyproject = repository.root / "pyproject.toml"
-    table = "\n[tool.optbench]\noptimizers = ['tinyopt:Ad*']\nfail-on = ['changed']\n"
+    table = "\n[tool.optbench]\noptimizers = ['tinyopt:Adam*']\nfail-on = ['changed']\n"
     pyproject.write_text(pyproject.read_text("utf-8") + table, "utf-8")
     repository.change("adam", ("eps=1e-8", "eps=1e-7"))
     said = optbench("compare", "HEAD", "--rung", "maths", folder=repository.root)
-    assert set(said.verdicts) == {"Adadelta", "Adagrad", "Adam", "AdamW", "Adamax"}
+    assert set(said.verdicts) == {"Adam", "AdamW", "Adamax"}
     assert said.code == 1
     assert "found: changed" in said.errors
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from optbench.engine.plan import NoSuchDevice, NothingToRun, Selection, parse_seeds, plan
+from optbench.engine.plan import NoSuchDevice, NothingToRun, Selection, count, parse_seeds, plan
 from optbench.engine.runs import Run, frozen
 from optbench.engine.suites import MNIST, NOT_RANDOM, SUITES, TRIED_SCHEDULES, Suite
 from optbench.optimizers import OPTIMIZERS, WrongHyperparameter
@@ -295,9 +295,19 @@ def test_quick_compares_14_optimizers_on_12_problems_of_all_families_default_and
     assert searched >= 14 * 12
 
 
+@pytest.mark.parametrize("selections", [
+    SUITES["smoke"].selections,
+    SUITES["quick"].selections,
+    (select(seeds=(0, 1)), select(seeds=(1, 2), schedules=("step",)), select(seeds=(5,), budget=3)),
+    (select("adam", "lbfgs", on=("quadratic", "mnist-mlp", "beale"), ddp=2),),
+])  # fmt: skip
+def test_runs_are_counted_as_they_are_planned(selections: tuple[Selection, ...]) -> None:
+    assert count(selections) == len(plan(selections).runs)
+
+
 def test_nightly_is_the_whole_catalogue_in_40_000_runs() -> None:
     made = plan(SUITES["nightly"].selections)
-    assert len(made.runs) >= 40_000
+    assert count(SUITES["nightly"].selections) == len(made.runs) >= 40_000
     # The transcriptions are what others are compared with, and too slow to compete.
     rows = [row for row in OPTIMIZERS if row not in TEXTBOOK]
     assert {r.optimizer for r in made.runs} == {row.name for row in rows}

@@ -13,7 +13,10 @@ import pytest
 from synthetic import grid, synthetic_results
 
 from optbench.analysis import Results
-from optbench.reporting import NothingToReport, ReportInputs, UnknownBaseline, page, write_report
+from optbench.reporting import page
+from optbench.reporting.errors import NothingToReport, UnknownBaseline
+from optbench.reporting.material import ReportInputs
+from optbench.reporting.page import write_report
 
 NASTY = [
     "adam",
