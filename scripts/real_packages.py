@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="targets whose name holds this")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    print("| package | named | check: kept, advice, broken, unfinished | "
+    print("| package | named | check: passed, advice, failed, unfinished | "
           + " | ".join(PROBLEMS) + " |\n|---|---|---|---|---|---|")  # fmt: skip
     for each in TRIED:
         if options.only in each.target:
@@ -90,7 +90,7 @@ def _row(tried: Tried, folder: Path) -> str:
                   "--store", str(store))  # fmt: skip
     counts = Counter(each["status"] for each in json.loads(checked.read_text())["verdicts"])
     verdicts = ", ".join(
-        str(counts[status]) for status in ("kept", "advice", "broken", "unfinished")
+        str(counts[status]) for status in ("passed", "advice", "failed", "unfinished")
     )
     named = " ".join([f"`{tried.target}`", *(f"`{each}`" for each in tried.settings)])
     cells = [_best(store, problem) for problem in PROBLEMS]

@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from optbench.errors import OptbenchError, WrongUse
+from optbench.errors import WrongUse
 
 if TYPE_CHECKING:
-    from optbench.conformance.promise import Check
+    from optbench.conformance.check import Check
+    from optbench.conformance.result import CheckResult
     from optbench.conformance.targets import Target
-    from optbench.conformance.verdict import Verdict
-
-
-class CheckFailed(OptbenchError, AssertionError):
-    """An optimizer failed a check, or could not be checked; the text says which and how."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class CheckConfig:
     @property
     def options(self) -> str:
         """The options that, behind ``optbench check NAME``, check the same."""
-        from optbench.conformance.verdict import options
+        from optbench.conformance.result import options
 
         return options(self.reference, self.settings)
 
@@ -106,7 +102,7 @@ def check(
     timeout: float = 60.0,
     jobs: int | None = None,
     on_fail: Literal["raise", "warn"] | None = "raise",
-) -> list[Verdict]:
+) -> list[CheckResult]:
     """Check optimizers against the contract: parity, groups, checkpoints, convergence, ...
 
     Checks run in worker processes, so that one that hangs or crashes is one result.
@@ -135,7 +131,7 @@ def check(
 
     Returns
     -------
-    list of Verdict
+    list of CheckResult
         One for each optimizer and check, in the order of the contract.
 
     Raises
@@ -149,7 +145,7 @@ def check(
     --------
     >>> import optbench
     >>> results = optbench.check("sgd", only="state_dict_*")
-    >>> {str(each.status) for each in results} <= {"kept", "not applicable"}
+    >>> {str(each.status) for each in results} <= {"passed", "not applicable"}
     True
     """
     if on_fail not in ("raise", "warn", None):
@@ -161,6 +157,8 @@ def check(
     results = carry_out(config)
     found = failures(results, strict=strict)
     if found and on_fail is not None:
+        from optbench.conformance.check import CheckFailed
+
         text = "\n".join(
             f"{each.target} {each.check}: {each.status}: {each.text}\n"
             f"    {each.reproduce}{config.options}"
@@ -172,17 +170,17 @@ def check(
     return results
 
 
-def failures(results: Iterable[Verdict], *, strict: bool = False) -> list[Verdict]:
+def failures(results: Iterable[CheckResult], *, strict: bool = False) -> list[CheckResult]:
     """Return the results that fail an optimizer; with ``strict`` advice is among them."""
-    from optbench.conformance.verdict import BAD, UNCHECKED, Status
+    from optbench.conformance.result import BAD, UNCHECKED, Status
 
     failing = {*BAD, *UNCHECKED, *([Status.ADVICE] if strict else ())}
     return [each for each in results if each.status in failing]
 
 
 def carry_out(
-    config: CheckConfig, done: Callable[[str, list[Verdict]], None] = lambda target, rows: None
-) -> list[Verdict]:
+    config: CheckConfig, done: Callable[[str, list[CheckResult]], None] = lambda target, rows: None
+) -> list[CheckResult]:
     """Check what a configuration says; ``done`` is called with each optimizer's results."""
     from optbench.api.console import doing
     from optbench.conformance.worker_process import Question
@@ -193,7 +191,7 @@ def carry_out(
     questions = [Question(target, config.reference, given) for target in config.targets]
     order = {each.name: place for place, each in enumerate(config.checks)}
     names: dict[str, tuple[str, ...]] = {}
-    by_target: dict[str, list[Verdict]] = {}
+    by_target: dict[str, list[CheckResult]] = {}
     ended: set[str] = set()
     with doing("starting") as show:
         for each in examine_all(

@@ -71,7 +71,7 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    Exit status: 0 done, 1 some runs failed or a promise is broken, 2 wrong use, 3 a defect of
+    Exit status: 0 done, 1 some runs or checks failed, 2 wrong use, 3 a defect of
     optbench's own, 130 interrupted.
     """
     # As `python -m` does, and pytest: `-o my_module:MyAdam` means the file in this folder.

@@ -18,10 +18,10 @@ from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from optbench.api.check import CheckConfig
-    from optbench.conformance.promise import Check
-    from optbench.conformance.verdict import Verdict
+    from optbench.conformance.check import Check
+    from optbench.conformance.result import CheckResult
 
-SCHEMA = 1
+SCHEMA = 2
 
 PARITY = ("follows_its_oracle", "follows_the_reference")
 
@@ -32,7 +32,7 @@ ROOTS = (
     *PARITY,
     "every_hyperparameter_matters",
 )
-"""What else is broken often follows from these, the first of them first."""
+"""Checks whose failure often explains the others', the most telling first."""
 
 
 def check(
@@ -68,11 +68,11 @@ def check(
         typer.Option("--skip", metavar="CHECK", help="Name or glob to leave out. Repeat."),
     ] = None,
     list_checks: Annotated[
-        bool, typer.Option("--list", help="List the checks and what they promise.")
+        bool, typer.Option("--list", help="List the checks and what each demands.")
     ] = False,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write every verdict there; - for the screen."),
+        typer.Option("--json", metavar="FILE", help="Write every result there; - for the screen."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Advice fails, too: exit status 1.")
@@ -82,7 +82,7 @@ def check(
         typer.Option("--compile", help="Leave torch.compile on; without, steps run uncompiled."),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what was kept, and what does not apply.")
+        bool, typer.Option("--verbose", "-v", help="Also what passed, and what does not apply.")
     ] = False,
     limit: Annotated[
         float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a check may take.")
@@ -94,9 +94,9 @@ def check(
     A class of your own is compared with a known rule by --reference: optbench check
     my_package:MyAdam --reference textbook-adam.
 
-    Importing a target runs its code. Exit status: 0 every promise kept, 1 a promise broken, 2
-    wrong use, or nothing that could be checked. Known defects of other people's code and advice
-    are shown and fail nobody; --strict makes advice fail.
+    Importing a target runs its code. Exit status: 0 no check failed, 1 a check failed, 2 wrong
+    use, or nothing that could be checked. Known defects (xfailed) and advice are shown and do not
+    count as failures; --strict counts advice.
     """
     from optbench.api.check import carry_out, configure
 
@@ -121,7 +121,7 @@ def check(
     printer = _Printer(verbose, config.options)
     begun = time.monotonic()
     try:
-        verdicts = carry_out(
+        results = carry_out(
             config, lambda name, rows: None if to_screen else printer.tell(name, rows)
         )
     except KeyboardInterrupt as interrupt:
@@ -129,29 +129,29 @@ def check(
         raise typer.Exit(INTERRUPTED) from interrupt
     seconds = time.monotonic() - begun
     if json_file is not None:
-        _write(json_file, verdicts, seconds, config)
-    raise typer.Exit(_conclude(config.targets, verdicts, seconds, strict=strict))
+        _write(json_file, results, seconds, config)
+    raise typer.Exit(_conclude(config.targets, results, seconds, strict=strict))
 
 
 class _Printer:
-    """A line for an optimizer, and one for each promise that asks for attention."""
+    """A line for an optimizer, and one for each check that asks for attention."""
 
     def __init__(self, verbose: bool, options: str) -> None:
         self.verbose, self.options = verbose, options
 
-    def tell(self, target: str, verdicts: list[Verdict]) -> None:
+    def tell(self, target: str, results: list[CheckResult]) -> None:
         """Print what was concluded about one optimizer."""
-        from optbench.conformance.verdict import BAD, UNCHECKED, Status
+        from optbench.conformance.result import BAD, UNCHECKED, Status
 
-        if verdicts[0].status in UNCHECKED or not verdicts[0].check:
-            tell(f"{target}: {verdicts[0].status}: {verdicts[0].text}")
+        if results[0].status in UNCHECKED or not results[0].check:
+            tell(f"{target}: {results[0].status}: {results[0].text}")
             return
-        tell(f"{target}: {counted(verdicts)}, {sum(v.seconds for v in verdicts):.1f} s")
-        broken = [v.check for v in verdicts if v.status in BAD]
-        if len(broken) > 3 and (roots := [name for name in ROOTS if name in broken]):
+        tell(f"{target}: {counted(results)}, {sum(v.seconds for v in results):.1f} s")
+        failed = [v.check for v in results if v.status in BAD]
+        if len(failed) > 3 and (roots := [name for name in ROOTS if name in failed]):
             tell(f"  begin with     {roots[0]}")
-        causes = by_cause(verdicts)
-        for each in verdicts:
+        causes = by_cause(results)
+        for each in results:
             same = causes.get(each.cause, ()) if each.status in BAD else ()
             if len(same) > 1:
                 if each is not same[0]:
@@ -160,7 +160,7 @@ class _Printer:
                 if self.verbose:
                     tell(f"      {', '.join(row.check for row in same)}")
             elif (
-                each.status in BAD | {Status.ADVICE, Status.KNOWN, Status.UNFINISHED}
+                each.status in BAD | {Status.ADVICE, Status.XFAILED, Status.UNFINISHED}
                 or self.verbose
             ):
                 tell(f"  {each.status:<14} {each.check}")
@@ -170,7 +170,7 @@ class _Printer:
                 tell(f"      known: {each.evidence}")
             if each.status in BAD:
                 tell(f"      again: {each.reproduce}{self.options}")
-        parity = {v.check: v for v in verdicts if v.check in PARITY}
+        parity = {v.check: v for v in results if v.check in PARITY}
         if len(parity) == len(PARITY) and {v.status for v in parity.values()} == {
             Status.NOT_APPLICABLE
         }:
@@ -178,47 +178,47 @@ class _Printer:
             tell(f"  note           its rule was compared with nothing: {why}")
 
 
-def by_cause(verdicts: list[Verdict]) -> dict[str, list[Verdict]]:
-    """Promises that were not kept, by the exception behind them, where there is one."""
-    from optbench.conformance.verdict import BAD
+def by_cause(results: list[CheckResult]) -> dict[str, list[CheckResult]]:
+    """Failed checks by the exception behind them, where there is one."""
+    from optbench.conformance.result import BAD
 
-    found: dict[str, list[Verdict]] = {}
-    for each in verdicts:
+    found: dict[str, list[CheckResult]] = {}
+    for each in results:
         if each.status in BAD and each.cause:
             found.setdefault(each.cause, []).append(each)
     return found
 
 
-def counted(verdicts: list[Verdict]) -> str:
-    """``37 kept, 1 broken, 5 not applicable``, in the order of the statuses."""
-    from optbench.conformance.verdict import Status
+def counted(results: list[CheckResult]) -> str:
+    """``37 passed, 1 failed, 5 not applicable``, in the order of the statuses."""
+    from optbench.conformance.result import Status
 
-    counts = Counter(v.status for v in verdicts)
+    counts = Counter(v.status for v in results)
     return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status])
 
 
 def _conclude(
-    targets: Sequence[str], verdicts: list[Verdict], seconds: float, *, strict: bool
+    targets: Sequence[str], results: list[CheckResult], seconds: float, *, strict: bool
 ) -> int:
     """Say what it comes to; gives the exit status."""
-    from optbench.conformance.verdict import BAD, UNCHECKED, Status
+    from optbench.conformance.result import BAD, UNCHECKED, Status
 
-    for cause, rows in by_cause(verdicts).items():
+    for cause, rows in by_cause(results).items():
         whose = list(dict.fromkeys(row.target for row in rows))
         if len(whose) > 1:
             say(f"the same in {len(whose)} optimizers: {cause}: {', '.join(whose)}")
-    if uncompiled := {v.target for v in verdicts if v.uncompiled}:
+    if uncompiled := {v.target for v in results if v.uncompiled}:
         count = len(uncompiled)
         steps = "its steps" if count == 1 else f"the steps of {count} optimizers"
         say(f"torch.compile was off, and {steps} ran as they are written; --compile leaves it on")
-    optimizers = len({v.target for v in verdicts if v.check})
-    say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(verdicts)}, in {seconds:.0f} s")
-    if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in verdicts):
+    optimizers = len({v.target for v in results if v.check})
+    say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(results)}, in {seconds:.0f} s")
+    if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in results):
         return 1
-    unchecked = [v for v in verdicts if v.status in UNCHECKED]
+    unchecked = [v for v in results if v.status in UNCHECKED]
     if any(v.status is Status.NO_TARGET or v.target in targets for v in unchecked):
         return 2
-    if not any(v.status in (Status.KEPT, Status.ADVICE, Status.KNOWN) for v in verdicts):
+    if not any(v.status in (Status.PASSED, Status.ADVICE, Status.XFAILED) for v in results):
         say("error: nothing was checked: no check applied to anything")
         return 2
     return 0
@@ -233,7 +233,7 @@ def _list(checks: tuple[Check, ...]) -> None:
         tell(f"{each.name:<{names}}  {each.severity:<{severities}}  {each.summary}")
 
 
-def _write(path: Path, verdicts: list[Verdict], seconds: float, config: CheckConfig) -> None:
+def _write(path: Path, results: list[CheckResult], seconds: float, config: CheckConfig) -> None:
     from dataclasses import asdict
 
     from optbench.engine.environment import environment
@@ -243,7 +243,7 @@ def _write(path: Path, verdicts: list[Verdict], seconds: float, config: CheckCon
         "environment": asdict(environment()),
         "reference": config.reference,
         "seconds": round(seconds, 2),
-        "verdicts": [v.as_row(config.options) for v in verdicts],
+        "results": [v.as_row(config.options) for v in results],
     }
     text = json.dumps(content, indent=2)
     if str(path) == "-":

@@ -32,8 +32,8 @@ from optbench.comparison.requests import (
 )
 from optbench.comparison.walks import walk
 from optbench.conformance.acquaintance import NotConstructible, acquaint
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.contract import choose
-from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.bench import Bench
@@ -156,7 +156,7 @@ class Side:
             check.function(self._met[request.target])
         except NotApplicable as error:
             return Kept(None, str(error))
-        except Broken as error:
+        except CheckFailed as error:
             return Kept(False, str(error).partition("\n")[0])
         return Kept(True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.comparison.requests import Failure, Meet, Request
-from optbench.conformance.verdict import NOT_STARTED
+from optbench.conformance.result import NOT_STARTED
 from optbench.process.channel import Channel, Gone
 from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from optbench.conformance.promise import Broken
+from optbench.conformance.check import CheckFailed
 from optbench.engine.certify import same_bits
 
 EXACT = 1e-10
@@ -100,7 +100,7 @@ def require_agreement(
 
     Raises
     ------
-    Broken
+    CheckFailed
         Where they part: from which step on, by how much, in which element.
     """
     parted, worst = _compared(ours, theirs, start, relative, dtype)
@@ -119,7 +119,7 @@ def require_agreement(
             )
             + f" after {len(ours)} steps"
         )
-    raise Broken(f"differs from {who} {under}: {said}", parted.worst)
+    raise CheckFailed(f"differs from {who} {under}: {said}", parted.worst)
 
 
 def _compared(
@@ -161,7 +161,7 @@ def require_same_bits(
 
     Raises
     ------
-    Broken
+    CheckFailed
         ``what``, with the largest difference.
     """
     pairs = [(ours, theirs)] if isinstance(ours, Tensor) else list(zip(ours, theirs, strict=True))
@@ -170,7 +170,7 @@ def require_same_bits(
         assert isinstance(other, Tensor)
         if one.dtype != other.dtype or not same_bits(one, other):
             worst = float((one - other).abs().nan_to_num(torch.inf).max())
-            raise Broken(f"{what}: by up to {worst:.2g}", worst)
+            raise CheckFailed(f"{what}: by up to {worst:.2g}", worst)
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import require_same_bits, shown
+from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course
-from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_separable
 from optbench.engine.state import leaves_of
@@ -74,7 +74,7 @@ def a_constant_gradient_stays_finite(subject: Subject) -> str:
                 if not position.isfinite().all():
                     if farthest > 1e9:
                         break  # it ran away on a loss without a bottom, which it may
-                    raise Broken(
+                    raise CheckFailed(
                         f"not finite on a constant gradient within {begun + 5} steps, "
                         f"{shown({**subject.settings, **settings})} (64 elements, float64)"
                     )
@@ -103,7 +103,7 @@ def a_non_finite_gradient_stays_in_its_tensor(subject: Subject) -> str:
             i for i in range(len(positions)) if i != 1 and not positions[i].isfinite().all()
         ]
         if poisoned:
-            raise Broken(
+            raise CheckFailed(
                 f"a gradient of {value} in tensor 1 at step 6 reaches tensors {poisoned} by step 20"
             )
     return "NaN and infinity, 14 steps on"
@@ -129,7 +129,7 @@ def gradients_are_neither_changed_nor_kept(subject: Subject) -> str:
         change = next(filter(None, said.values()), "")
         spared = next((way for way, text in said.items() if not text), "")
         if change and spared:
-            raise Broken(f"{change}; it is left alone {spared}")
+            raise CheckFailed(f"{change}; it is left alone {spared}")
         everywhere = everywhere or change
     if everywhere:
         raise Advice(everywhere)
@@ -141,7 +141,7 @@ def _first_change(subject: Subject, settings: dict[str, Any]) -> str:
 
     Raises
     ------
-    Broken
+    CheckFailed
         Where the state keeps one.
     """
     under = shown({**subject.settings, **settings})
@@ -162,7 +162,7 @@ def _first_change(subject: Subject, settings: dict[str, Any]) -> str:
                     f"step {step} changed the gradient of tensor {index} by {apart:.2g}, {under}"
                 )
             if not gradient.is_sparse and _memory(gradient) in _memories(session.state_of(index)):
-                raise Broken(
+                raise CheckFailed(
                     f"the state of tensor {index} shares its memory with the gradient after "
                     f"step {step}, {under}: the next backward overwrites it"
                 )
@@ -178,11 +178,11 @@ def parameters_stay_leaves(subject: Subject) -> str:
     held = {id(p) for group in session.optimizer.param_groups for p in group["params"]}
     for index, (new, shape) in enumerate(zip(before, session.course.shapes, strict=True)):
         if id(new) not in held:
-            raise Broken(f"parameter {index} is another object than before")
+            raise CheckFailed(f"parameter {index} is another object than before")
         if not new.is_leaf or new.grad_fn is not None or not new.requires_grad:
-            raise Broken(f"parameter {index} is no longer a leaf that requires a gradient")
+            raise CheckFailed(f"parameter {index} is no longer a leaf that requires a gradient")
         if new.shape != torch.Size(shape):
-            raise Broken(f"parameter {index} went from shape {shape} to {tuple(new.shape)}")
+            raise CheckFailed(f"parameter {index} went from shape {shape} to {tuple(new.shape)}")
     return f"{len(before)} parameters, 10 steps"
 
 
@@ -203,7 +203,7 @@ def the_global_state_is_untouched(subject: Subject) -> str:
     if changed:
         # To draw from a global generator is how random methods are usually written.
         drawn = all(name in GENERATORS for name in changed)
-        raise (Advice if drawn else Broken)(
+        raise (Advice if drawn else CheckFailed)(
             f"10 steps changed {', '.join(changed)}"
             + (" (a row may declare stochastic=True)" if DRAWS in changed else "")
         )
@@ -233,7 +233,7 @@ def _global_state() -> Iterator[tuple[str, Any]]:
 def _require_finite(session: Session, under: str) -> None:
     for index, position in enumerate(session.positions()):
         if not position.isfinite().all():
-            raise Broken(f"tensor {index} is not finite after {session.step} steps: {under}")
+            raise CheckFailed(f"tensor {index} is not finite after {session.step} steps: {under}")
 
 
 def _dense(value: Tensor) -> Tensor:

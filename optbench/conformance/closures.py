@@ -1,4 +1,4 @@
-"""Is a closure called as torch promises?"""
+"""Is a closure called as torch documents?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 
@@ -17,11 +17,11 @@ def the_closure_runs_with_gradients_enabled(subject: Subject) -> str:
         modes, _, _ = _call(subject)
     except _TakesNoClosure as error:
         # Its own entry: that the call raises is not the point.
-        raise Broken(str(error)) from None
+        raise CheckFailed(str(error)) from None
     if not modes:
-        raise Broken("step(closure) never calls the closure")
+        raise CheckFailed("step(closure) never calls the closure")
     if not all(modes):
-        raise Broken(f"{modes.count(False)} of {len(modes)} calls ran with gradients disabled")
+        raise CheckFailed(f"{modes.count(False)} of {len(modes)} calls ran with gradients disabled")
     return f"{len(modes)} calls in a step"
 
 
@@ -32,10 +32,10 @@ def the_closure_s_loss_is_returned(subject: Subject) -> str:
     except _TakesNoClosure as error:
         raise NotApplicable(str(error)) from None
     if returned is None:
-        raise Broken("step(closure) returns None, not the closure's loss")
+        raise CheckFailed("step(closure) returns None, not the closure's loss")
     value = float(returned)
     if not any(value == loss for loss in losses):
-        raise Broken(f"step(closure) returned {value:.17g}; the closure gave {losses[:3]}")
+        raise CheckFailed(f"step(closure) returned {value:.17g}; the closure gave {losses[:3]}")
     return f"{value:.6g}, the loss of call {losses.index(value) + 1} of {len(modes)}"
 
 
@@ -54,7 +54,7 @@ def the_evaluation_limit_is_respected(subject: Subject) -> str:
                 session.closure_calls = 0
                 session.advance(1)
                 if session.closure_calls > most:
-                    raise Broken(
+                    raise CheckFailed(
                         f"step {step} called the closure {session.closure_calls} times with "
                         f"max_eval={most}" + (f", {search}" if search else ""),
                         session.closure_calls - most,

@@ -20,7 +20,7 @@ from optbench.conformance import (
     steadiness,
     types,
 )
-from optbench.conformance.promise import Check, Severity
+from optbench.conformance.check import Check, Severity
 from optbench.registry import UnknownName
 
 CONTRACT = (

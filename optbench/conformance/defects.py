@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from packaging.version import Version
 
-from optbench.conformance.promise import Broken
+from optbench.conformance.check import CheckFailed
 from optbench.registry import import_attribute
 
 
@@ -29,13 +29,13 @@ class KnownDefect:
     gone_in: str = ""
     at_most: float = float("inf")
 
-    def explains(self, factory: Callable[..., object], check: str, broken: Broken) -> bool:
-        """Whether this is what a broken promise of a class is about."""
+    def explains(self, factory: Callable[..., object], check: str, failure: CheckFailed) -> bool:
+        """Whether this is what a class's failure of a check is about."""
         return (
             self.check == check
             and self._is(factory)
-            and self.says in str(broken)
-            and (broken.measured is None or broken.measured <= self.at_most)
+            and self.says in str(failure)
+            and (failure.measured is None or failure.measured <= self.at_most)
             and self.is_present()
         )
 

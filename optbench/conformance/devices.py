@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.agreement import require_agreement, require_same_bits
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.error_text import describe
@@ -103,7 +103,7 @@ def _require_unscaled(subject: Subject, way: dict[str, Any], device: str) -> Non
         try:
             scaler.step(scaled.optimizer)
         except Exception as error:
-            raise Broken(f"GradScaler.step fails, {said}: {describe(error)}") from error
+            raise CheckFailed(f"GradScaler.step fails, {said}: {describe(error)}") from error
         scaler.update()
         scaled.step += 1
         ours.append(scaled.position())

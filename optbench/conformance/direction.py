@@ -9,7 +9,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from optbench.conformance.agreement import require_agreement
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 
@@ -70,7 +70,7 @@ def a_changed_rate_takes_effect_on_the_next_step(subject: Subject) -> str:
     if not isinstance(scheduled.optimizer, torch.optim.Optimizer):
         raise NotApplicable("it is no torch.optim.Optimizer, which torch's schedulers demand")
     if "lr" not in scheduled.optimizer.param_groups[0]:
-        raise Broken("it keeps no lr in its parameter groups, where schedulers change it")
+        raise CheckFailed("it keeps no lr in its parameter groups, where schedulers change it")
     scheduler = LambdaLR(scheduled.optimizer, lambda step: 0.1 if step >= changed else 1.0)
     for _ in range(changed):
         scheduled.advance(1)
@@ -78,11 +78,11 @@ def a_changed_rate_takes_effect_on_the_next_step(subject: Subject) -> str:
     steady.advance(changed)
     rate = scheduled.optimizer.param_groups[0]["lr"]
     if not torch.equal(steady.position(), scheduled.position()):
-        raise Broken("a scheduler that changes nothing changes the path")
+        raise CheckFailed("a scheduler that changes nothing changes the path")
     for ahead in range(1, after + 1):
         ours, theirs = scheduled.advance(1).position(), steady.advance(1).position()
         if torch.equal(ours, theirs):
-            raise Broken(
+            raise CheckFailed(
                 f"lr went from {subject.lr:g} to {float(rate):g} after step {changed}, and step "
                 f"{changed + ahead} is still the one at {subject.lr:g}"
             )

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from optbench.conformance.agreement import require_agreement
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.course import Course
-from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.compiling import uncompiled
@@ -118,7 +118,7 @@ def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> It
     failed = [a for a in answers if isinstance(a, str)]
     if failed:
         # What the first process says of a neighbour that went away is not the cause.
-        raise Broken(min(failed, key=lambda text: "Connection" in text))
+        raise CheckFailed(min(failed, key=lambda text: "Connection" in text))
     yield from (torch.tensor(a, dtype=torch.float64) for a in answers)
 
 

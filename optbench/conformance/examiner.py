@@ -1,4 +1,4 @@
-"""One check on one subject, here and now: a verdict, whatever happens."""
+"""One check on one subject, here and now: a result, whatever happens."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import time
 import warnings
 from dataclasses import replace
 
+from optbench.conformance.check import Advice, Check, CheckFailed, NotApplicable
 from optbench.conformance.defects import KnownDefect, known_defects
-from optbench.conformance.promise import Advice, Broken, Check, NotApplicable
+from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.subject import Subject
-from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import one_thread
 
 
-def examine(subject: Subject, check: Check) -> Verdict:
+def examine(subject: Subject, check: Check) -> CheckResult:
     """Hold a check against a subject.
 
-    An exception that the optimizer raises is a broken promise: it was led along an ordinary
+    An exception that the optimizer raises fails the check: it was led along an ordinary
     course with hyperparameters that its constructor took.
     """
     begun = time.perf_counter()
-    verdict = _outcome(subject, check)
-    return replace(verdict, seconds=time.perf_counter() - begun)
+    result = _outcome(subject, check)
+    return replace(result, seconds=time.perf_counter() - begun)
 
 
 def require(subject: Subject, check: Check) -> str:
@@ -34,34 +34,34 @@ def require(subject: Subject, check: Check) -> str:
         return check.function(subject) or ""
 
 
-def _outcome(subject: Subject, check: Check) -> Verdict:
-    verdict = Verdict(subject.name, check.name, Status.KEPT)
+def _outcome(subject: Subject, check: Check) -> CheckResult:
+    result = CheckResult(subject.name, check.name, Status.PASSED)
     try:
-        return replace(verdict, text=require(subject, check))
+        return replace(result, text=require(subject, check))
     except NotApplicable as reason:
-        return replace(verdict, status=Status.NOT_APPLICABLE, text=str(reason))
+        return replace(result, status=Status.NOT_APPLICABLE, text=str(reason))
     # Anybody's code runs here, and all of it is the answer: exit, a failed assertion, ...
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        broken, defect = explain(subject, check, error)
-        verdict = replace(verdict, text=str(broken), cause=cause(error))
+        failure, defect = explain(subject, check, error)
+        result = replace(result, text=str(failure), cause=cause(error))
     if defect is not None:
-        return replace(verdict, status=Status.KNOWN, evidence=defect.evidence)
-    advice = isinstance(broken, Advice)
-    return replace(verdict, status=Status.ADVICE if advice else Status.BROKEN)
+        return replace(result, status=Status.XFAILED, evidence=defect.evidence)
+    advice = isinstance(failure, Advice)
+    return replace(result, status=Status.ADVICE if advice else Status.FAILED)
 
 
 def cause(error: BaseException) -> str:
-    """The exception behind a broken promise and its place, on one line, or the empty string."""
-    raised = error.__cause__ if isinstance(error, Broken) else error
+    """The exception behind a failed check and its place, on one line, or the empty string."""
+    raised = error.__cause__ if isinstance(error, CheckFailed) else error
     return " ".join(describe(raised).split()) if raised is not None else ""
 
 
 def explain(
     subject: Subject, check: Check, error: BaseException
-) -> tuple[Broken, KnownDefect | None]:
+) -> tuple[CheckFailed, KnownDefect | None]:
     """What an exception out of `require` says of the subject, and the known defect behind it."""
-    broken = error if isinstance(error, Broken) else Broken(f"raises {describe(error)}")
+    failure = error if isinstance(error, CheckFailed) else CheckFailed(f"raises {describe(error)}")
     for defect in known_defects():
-        if defect.explains(subject.factory, check.name, broken):
-            return broken, defect
-    return broken, None
+        if defect.explains(subject.factory, check.name, failure):
+            return failure, defect
+    return failure, None

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course, course, tiny
 from optbench.conformance.direction import rests_as_asked
 from optbench.conformance.neighbours import neighbours, with_item
-from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits
@@ -90,7 +90,7 @@ def every_hyperparameter_matters(subject: Subject) -> str:
                 f"{text}; it has {', '.join(methods)}, which a training loop may be expected to "
                 "call between steps, and which nothing called here"
             )
-        raise Broken(text)
+        raise CheckFailed(text)
     text = f"{len(candidates) - len(untried) - len(silent) - len(by_name)} matter"
     if elsewhere:
         text += f"; {', '.join(elsewhere)}"
@@ -119,7 +119,7 @@ def wrong_values_are_refused(subject: Subject) -> str:
             continue
         taken.append(f"{name}={value!r}")
     if taken:
-        raise Broken(f"its constructor takes {', '.join(taken)} without a word")
+        raise CheckFailed(f"its constructor takes {', '.join(taken)} without a word")
     return f"{len(wrong)} refused"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.subject import Subject, problems_for
 from optbench.engine.lanes import advance
 from optbench.engine.outcome import hits
@@ -54,7 +54,7 @@ def it_solves_the_ladder(subject: Subject) -> str:
             tried = f"no lr from {RATES[0]:g} to {RATES[-1]:g} reaches"
             if rate is None:
                 tried = "without an lr to tune, it does not reach"
-            raise Broken(
+            raise CheckFailed(
                 f"{name}: {tried} {target:g} of the first gap within {allowed} steps, {MULTIPLE} "
                 f"times the {yardstick:.0f} of the slower of {' and '.join(YARDSTICKS)}{under}"
             )

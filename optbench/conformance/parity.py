@@ -15,8 +15,8 @@ from optbench.conformance.agreement import (
     require_agreement,
     shown,
 )
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.course import Course, tiny
-from optbench.conformance.promise import Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.optimizers import OPTIMIZERS, Optimizer
@@ -69,8 +69,8 @@ def follows_the_reference(subject: Subject) -> str:
     text = f"compared with {name}, the transcription of {reference.name}"
     try:
         return f"{_parity(subject, oracle, torch.float64)}; {text}"
-    except Broken as error:
-        raise Broken(f"{error}\n{text}", error.measured) from error.__cause__
+    except CheckFailed as error:
+        raise CheckFailed(f"{error}\n{text}", error.measured) from error.__cause__
 
 
 def foreach_equals_the_loop(subject: Subject) -> str:
@@ -136,7 +136,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
     ]
     worst = 0.0
     left_out = 0
-    parted: list[tuple[Mapping[str, Any], Broken]] = []
+    parted: list[tuple[Mapping[str, Any], CheckFailed]] = []
     for along, course, settings in trials:
         if settings and not them.accepts({**base, **settings}):
             left_out += 1
@@ -144,7 +144,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         under = f"{along}, {shown({**subject.settings, **settings})}"
         try:
             worst = max(worst, pair.apart(course, settings, under))
-        except Broken as error:
+        except CheckFailed as error:
             parted.append((settings, error))
     if parted:
         _, first = parted[0]
@@ -155,7 +155,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
             clues.append(f"differs only with another {' or '.join(disturbed)}")
         clues += _clues(pair, parted[0][0])
         size = max(error.measured or 0.0 for _, error in parted)
-        raise Broken(f"{first}\n{'; '.join(clues)}", size)
+        raise CheckFailed(f"{first}\n{'; '.join(clues)}", size)
     text = f"{len(trials) - left_out} settings, at most {worst:.1g} of the way apart"
     missing = [name for name in subject.hyperparameters if name not in shared]
     if missing:
@@ -217,7 +217,7 @@ def _clues(pair: _Pair, differing: Mapping[str, Any]) -> list[str]:
     found = []
     for words, course, settings in trials:
         if pair.subject.accepts(settings) and pair.them.accepts({**pair.base, **settings}):
-            with contextlib.suppress(Broken):
+            with contextlib.suppress(CheckFailed):
                 pair.apart(course, settings, words)
                 found.append(f"agrees with {words}")
     return found
@@ -273,7 +273,7 @@ def _require_same_state(
                 continue
             apart = (a.detach().double() - b.detach().double()).abs().max()
             if not apart <= EXACT * b.double().abs().max().clamp_min(1e-30) + 1e-30:
-                raise Broken(
+                raise CheckFailed(
                     f"{way}=True leaves another state than the loop, {shown(settings)}: "
                     f"{name} of tensor {index} is off by {float(apart):.2g}",
                     float(apart),
@@ -292,7 +292,7 @@ def _differentiable(subject: Subject) -> None:
     for name, leaf in (("the start", start), ("the gradient", gradient)):
         # Of a sign method the derivative by the gradient is zero, but it is there.
         if leaf.grad is None or not leaf.grad.isfinite().all():
-            raise Broken(f"differentiable=True: no finite derivative of a step by {name}")
+            raise CheckFailed(f"differentiable=True: no finite derivative of a step by {name}")
 
 
 def _takes_sparse(sparsely: Subject, loop: dict[str, Any]) -> bool:
@@ -312,7 +312,7 @@ def _sparse(sparsely: Subject, way: str, loop: dict[str, Any]) -> float:
     except Exception as error:
         if way == "foreach":
             said = f"foreach=True refuses sparse gradients, which the loop takes: {error}"
-            raise Broken(said) from error
+            raise CheckFailed(said) from error
         return 0.0
     return require_agreement(
         trace,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.agreement import dtype_name, require_same_bits
-from optbench.conformance.promise import Broken, NotApplicable
+from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.error_text import describe
@@ -45,13 +45,13 @@ def deepcopies_and_pickles(subject: Subject) -> str:
         try:
             copies[name] = session.copied(how)
         except Exception as error:
-            raise Broken(f"{name} fails: {describe(error)}") from error
+            raise CheckFailed(f"{name} fails: {describe(error)}") from error
     expected = session.trace(20)
     for name, each in copies.items():
         try:
             ours = each.trace(20)
         except Exception as error:
-            raise Broken(
+            raise CheckFailed(
                 f"a copy by {name} cannot go on (Optimizer.__getstate__ keeps defaults, state and "
                 f"param_groups, no other attribute): {describe(error)}"
             ) from error
@@ -94,7 +94,7 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
             ours = fresh.trace(AFTER)
         except Exception as error:
             said = _why(error)
-            raise Broken(
+            raise CheckFailed(
                 f"cannot be resumed at step {at} with {dtype_name(dtype)} parameters: {said}"
             ) from error
         expected = session.trace(AFTER)

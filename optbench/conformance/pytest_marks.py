@@ -25,7 +25,7 @@ ADVICE = "advice"
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, so that ``--strict-markers`` knows them."""
     config.addinivalue_line(
-        "markers", f"{CONTRACT}(optimizer): a promise of optbench's contract, held by one optimizer"
+        "markers", f"{CONTRACT}(optimizer): a check of optbench's contract, on one optimizer"
     )
     config.addinivalue_line(
         "markers", f'{SLOW}: a check of the contract that takes seconds; -m "not {SLOW}" leaves out'
@@ -64,9 +64,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 ENDS = (
-    "kept",
+    "passed",
     ADVICE,
-    "broken",
+    "failed",
     "error",
     KNOWN,
     NOT_APPLICABLE,
@@ -89,4 +89,4 @@ def _ended(outcome: str, report: object) -> str:
         return next((e for e in (NOT_APPLICABLE, NOT_CHECKED) if reason.startswith(e)), outcome)
     if outcome == "failed" and getattr(report, "longreprtext", "").startswith(NOT_CHECKED):
         return NOT_CHECKED
-    return {"passed": "kept", "failed": "broken", "error": "error"}.get(outcome, "other")
+    return outcome if outcome in ("passed", "failed", "error") else "other"

@@ -14,12 +14,12 @@ import pytest
 
 from optbench.conformance import pytest_marks as marks
 from optbench.conformance.acquaintance import NotConstructible, acquaint
+from optbench.conformance.check import Advice, Check, CheckFailed, NotApplicable
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import explain, require
-from optbench.conformance.promise import Advice, Broken, Check, NotApplicable
+from optbench.conformance.result import CheckResult, Status, options
 from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
-from optbench.conformance.verdict import Status, Verdict, options
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
@@ -27,7 +27,7 @@ from optbench.registry import NotAdoptable, UnknownName
 
 
 class ContractAdvice(UserWarning):
-    """A promise was not kept, as respected libraries do on purpose."""
+    """A check failed, as respected libraries accept on purpose."""
 
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -50,7 +50,7 @@ def parametrize_with_checks(
         def test_contract(optimizer, check):
             check(optimizer)
 
-    A promise that is not kept fails its test with what broke, in numbers; one of those that
+    A failed check fails its test with what was measured, in numbers; one of those that
     respected libraries leave out on purpose is a warning, unless ``strict``. One that does not
     apply skips it with the reason; a known defect of somebody else's code is an expected
     failure, with where it is reported. An exception of the optimizer's own code comes through
@@ -115,7 +115,7 @@ class BoundCheck:
 
     @property
     def name(self) -> str:
-        """The promise, as an identifier."""
+        """The name of the check."""
         return self.check.name
 
     @property
@@ -134,7 +134,7 @@ class BoundCheck:
         Raises
         ------
         pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception
-            Broken or not constructible; not applicable; a known defect.
+            Failed or not constructible; not applicable; a known defect.
         Exception
             Whatever the optimizer raises.
         """
@@ -146,20 +146,20 @@ class BoundCheck:
             return answer
         if isinstance(answer, NotApplicable):
             pytest.skip(f"{marks.NOT_APPLICABLE}: {answer}")
-        broken, defect = explain(subject, self.check, answer)
+        failure, defect = explain(subject, self.check, answer)
         if defect is not None:
-            pytest.xfail(f"{marks.KNOWN}: {broken}\nevidence: {defect.evidence}")
+            pytest.xfail(f"{marks.KNOWN}: {failure}\nevidence: {defect.evidence}")
         again = self.acquaintances.reproduce(optimizer, subject.name, self.name)
-        promise = f"promised: {self.check.summary}\n{again}"
+        expected = f"expected: {self.check.summary}\n{again}"
         if isinstance(answer, Advice) and not self.strict:
             with warnings.catch_warnings():
                 # Where a session makes warnings errors, advice would fail unasked.
                 warnings.simplefilter("always", ContractAdvice)
-                warnings.warn(f"{broken}\n{promise}", ContractAdvice, stacklevel=2)
-            return str(broken)
-        if isinstance(answer, Broken):
-            _fail(f"{broken}\n{promise}")
-        answer.add_note(f"raised by {subject.name} in {self.name}\n{promise}")
+                warnings.warn(f"{failure}\n{expected}", ContractAdvice, stacklevel=2)
+            return str(failure)
+        if isinstance(answer, CheckFailed):
+            _fail(f"{failure}\n{expected}")
+        answer.add_note(f"raised by {subject.name} in {self.name}\n{expected}")
         raise answer.with_traceback(_theirs(answer.__traceback__))
 
     def _answer(self, subject: Subject) -> str | BaseException:
@@ -218,7 +218,7 @@ class Acquaintances:
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         if not _is_importable(target, test):
             return f"to reproduce: pytest {test!r}"
-        line = Verdict(name, check, Status.BROKEN).reproduce
+        line = CheckResult(name, check, Status.FAILED).reproduce
         return f"to reproduce: {line}{options(self.reference, self.settings)}"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from optbench.conformance.agreement import require_same_bits
+from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.counted_work import Work, cheapest_step, temporaries
 from optbench.conformance.course import course
-from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, problems_for, require_determinism
 from optbench.engine.certify import PROBES, certify
@@ -39,7 +39,7 @@ def the_lane_route_is_certified(subject: Subject) -> str:
         # Nothing is shared on this route but memory: a decomposition may round by address.
         return f"route {certificate.route.value}, to {certificate.difference:.1g}"
     if not certificate.certified:
-        raise Broken(f"route {certificate.route.value}: {certificate.reason}")
+        raise CheckFailed(f"route {certificate.route.value}: {certificate.reason}")
     return f"route {certificate.route.value}"
 
 
@@ -49,7 +49,7 @@ def the_state_does_not_grow(subject: Subject) -> str:
     early = _size(session.optimizer.state)
     late = _size(session.spend(STEPS // 2).optimizer.state)
     if late > early:
-        raise Broken(
+        raise CheckFailed(
             f"the state went from {early:,} bytes after {STEPS // 2} evaluations to {late:,} "
             f"after {STEPS}",
             late / max(early, 1),
@@ -100,7 +100,7 @@ def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
     for name, slack in (("operations", 4), ("bytes", 4096), ("calls", 8)):
         new, old = getattr(now, name), getattr(then, name)
         if new > 1.25 * old + slack:
-            raise Broken(
+            raise CheckFailed(
                 f"a step takes {new:,} {name} {when} and took {old:,} {before}",
                 new / max(old, 1),
             )

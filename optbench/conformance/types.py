@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import dtype_name, require_agreement
+from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course
 from optbench.conformance.direction import MOVES_BY, rests_as_asked
-from optbench.conformance.promise import Advice, Broken, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe
@@ -40,20 +40,20 @@ def dtypes_are_kept(subject: Subject) -> str:
             session.advance(1)
             _require_dtype(session, dtype)
             session.advance(MOVES_BY - 1)
-        except Broken:
+        except CheckFailed:
             raise
         except Exception as error:
             if dtype in (torch.float64, torch.float32):
-                raise Broken(f"{name} parameters: {describe(error)}") from error
+                raise CheckFailed(f"{name} parameters: {describe(error)}") from error
             refused.append(f"{name} ({type(error).__name__})")
             continue
         _require_dtype(session, dtype)
         if dtype in (torch.float64, torch.float32) and torch.equal(before, session.position()):
             rests = rests_as_asked(subject, dtype)
             if not rests:
-                raise Broken(f"{name} parameters did not move in {MOVES_BY} steps")
+                raise CheckFailed(f"{name} parameters did not move in {MOVES_BY} steps")
         if not session.position().isfinite().all():
-            raise Broken(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
+            raise CheckFailed(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
         tried.append(name)
         if dtype.is_complex:
             _require_real_view(subject)
@@ -76,14 +76,14 @@ def _require_real_view(subject: Subject) -> None:
             who="its real and imaginary parts as a tensor of real numbers",
             under="along complex parameters",
         )  # fmt: skip
-    except Broken as error:
+    except CheckFailed as error:
         # A rule of absolute values is one, too: it goes the same way wherever the axes point.
         turned = Session(subject, _joined(one, other, TURN), dtype=torch.complex128)
         by = torch.view_as_complex(path.reshape(MOVES_BY, -1, 2)) * TURN
         apart = turned.trace(MOVES_BY) - torch.view_as_real(by).reshape(MOVES_BY, -1)
         if not apart.abs().max() <= ROUNDING * (path - start).abs().max():
             to_refuse = "to refuse complex parameters would be as good as view_as_real"
-            raise Broken(f"{error}; {to_refuse}", error.measured) from None
+            raise CheckFailed(f"{error}; {to_refuse}", error.measured) from None
         text = f"{error}; it takes a complex number as one, where torch takes it as two"
         raise Advice(text, error.measured) from None
 
@@ -140,7 +140,7 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
         way = float((theirs - begin).abs().max())
         apart = float((ours - theirs).abs().max())
         if apart > 1e-3 * way + 20 * 2**-23:
-            raise Broken(
+            raise CheckFailed(
                 f"tensor {index + 1} (float32) moves {float((ours - begin).abs().max()):.3g} after "
                 f"a bfloat16 tensor and {way:.3g} alone, in 20 steps",
                 apart,
@@ -152,6 +152,6 @@ def _require_dtype(session: Session, dtype: torch.dtype) -> None:
     changed = {str(p.dtype) for p in session.params if p.dtype != dtype}
     if changed:
         name = dtype_name(dtype)
-        raise Broken(
+        raise CheckFailed(
             f"{name} parameters became {', '.join(sorted(changed))} by step {session.step}"
         )

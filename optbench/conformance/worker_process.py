@@ -12,8 +12,8 @@ from typing import Any
 from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
+from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.subject import Subject
-from optbench.conformance.verdict import Status, Verdict
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
@@ -48,12 +48,12 @@ class Job:
         """Who it is about."""
         return self.question.target
 
-    def verdict(self, status: Status, text: str, seconds: float) -> Verdict:
+    def result(self, status: Status, text: str, seconds: float) -> CheckResult:
         """About this job."""
-        return Verdict(self.target, self.check, status, text, seconds)
+        return CheckResult(self.target, self.check, status, text, seconds)
 
 
-Content = Verdict | list[str] | None
+Content = CheckResult | list[str] | None
 """What was concluded; the names that a target stands for; or that an optimizer was met."""
 
 
@@ -63,7 +63,7 @@ class Done:
 
     Attributes
     ----------
-    content : Verdict, list of str or None
+    content : CheckResult, list of str or None
     as_met : bool
         The class held what it did when this process met it, before the check was held.
     """
@@ -106,7 +106,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
         met = known.get(_key(job.question))
         as_met = met is None or met.is_as_met
         content, tainted = _do(job, known, begun)
-        if isinstance(content, Verdict) and requests() and not compiled:
+        if isinstance(content, CheckResult) and requests() and not compiled:
             content = replace(content, uncompiled=True)
         return Done(content, as_met), tainted
 
@@ -133,22 +133,22 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
                 begin()
                 content = _held(subject, job, begun)
     except (UnknownName, NotAdoptable) as error:
-        content = job.verdict(Status.NO_TARGET, str(error.args[0]), time.perf_counter() - begun)
+        content = job.result(Status.NO_TARGET, str(error.args[0]), time.perf_counter() - begun)
     # Importing and constructing run a stranger's code.
     except BaseException as error:  # noqa: BLE001
         text = str(error) if isinstance(error, NotConstructible) else describe(error)
-        content = job.verdict(Status.NOT_CONSTRUCTIBLE, text, time.perf_counter() - begun)
+        content = job.result(Status.NOT_CONSTRUCTIBLE, text, time.perf_counter() - begun)
     return content, shared_by_all() != before
 
 
-def _held(subject: Subject, job: Job, begun: float) -> Verdict:
+def _held(subject: Subject, job: Job, begun: float) -> CheckResult:
     (check,) = (c for c in CONTRACT if c.name == job.check)
     try:
         return examine(subject, check)
     # Ctrl-C does not come here: what interrupts is the optimizer.
     except BaseException as error:  # noqa: BLE001
         text = f"raises {describe(error)}"
-        return job.verdict(Status.BROKEN, text, time.perf_counter() - begun)
+        return job.result(Status.FAILED, text, time.perf_counter() - begun)
 
 
 def _met(question: Question, known: dict[str, _Met]) -> Subject:

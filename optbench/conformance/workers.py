@@ -1,6 +1,6 @@
 """Checks in processes of their own, so that nothing a stranger's code does ends the examination.
 
-It may hang, print, call exit, or take its process down: each is a verdict about that check, and
+It may hang, print, call exit, or take its process down: each is a result about that check, and
 the next one begins. Pairs of an optimizer and a check are dealt out one at a time; a worker keeps
 the optimizers that it has met.
 
@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from optbench.conformance.check import Check
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.distributed import PRELOADED
-from optbench.conformance.promise import Check
-from optbench.conformance.verdict import BAD, NOT_STARTED, Status, Verdict
+from optbench.conformance.result import BAD, NOT_STARTED, CheckResult, Status
 from optbench.conformance.worker_process import Content, Done, Job, Question, serve
 from optbench.process.channel import Answer, Channel, Gone, Sign
 from optbench.process.pulse import BEAT_S
@@ -85,12 +85,12 @@ def examine_all(
     jobs: int,
     limit_s: float = LIMIT_S,
     compiled: bool = False,
-) -> Iterator[Verdict | Members]:
+) -> Iterator[CheckResult | Members]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
-    Yields first, for each question, the optimizers that its target stands for, then verdicts as
+    Yields first, for each question, the optimizers that its target stands for, then results as
     they come. Every pair of an optimizer and a check gets exactly one; an optimizer
-    that cannot be examined gets one verdict without a check.
+    that cannot be examined gets one result without a check.
 
     ``compiled`` leaves torch.compile on: without it steps run as they are written.
 
@@ -131,7 +131,7 @@ def examine_all(
                         waiting.extendleft(
                             Job(job.question, "check", c.name) for c in reversed(checks)
                         )
-                    elif isinstance(answer, Verdict) and job.kind == "check":
+                    elif isinstance(answer, CheckResult) and job.kind == "check":
                         answers = [(job, answer, as_met)]
                         late[job.target] += answer.status is Status.TIMEOUT
                         if late[job.target] >= PATIENCE:
@@ -142,7 +142,7 @@ def examine_all(
                             waiting.extendleft(again)
                             owed -= len(certain)
                             yield from certain
-                    elif isinstance(answer, Verdict):
+                    elif isinstance(answer, CheckResult):
                         yield answer
             if owed:
                 raise RuntimeError(f"{owed} checks were begun and never answered")
@@ -163,45 +163,47 @@ class _Doubts:
     def __init__(self, checks: int) -> None:
         self.checks = checks
         self.answers: Counter[str] = Counter()
-        self.failed: dict[str, dict[str, list[tuple[Job, Verdict]]]] = {}
-        self.held_again: dict[tuple[str, str], list[tuple[Job, Verdict]]] = {}
+        self.failed: dict[str, dict[str, list[tuple[Job, CheckResult]]]] = {}
+        self.held_again: dict[tuple[str, str], list[tuple[Job, CheckResult]]] = {}
         """By target and check, the first answers to it and to others of its cause."""
 
-    def answered(self, job: Job, verdict: Verdict, as_met: bool) -> tuple[list[Verdict], list[Job]]:
+    def answered(
+        self, job: Job, result: CheckResult, as_met: bool
+    ) -> tuple[list[CheckResult], list[Job]]:
         """What is certain by an answer, and what is to be done again."""
         if (key := (job.target, job.check)) in self.held_again:
             (_, before), *others = self.held_again.pop(key)
-            if verdict.status not in BAD:
+            if result.status not in BAD:
                 first = before.text.partition("\n")[0]
-                said = f"broken where other checks were held before in the same process: {first}"
-                verdict = replace(verdict, text="; ".join(filter(None, (verdict.text, said))))
-            elif verdict.cause == before.cause:
-                return [verdict, *(each for _, each in others)], []
-            return [verdict], [self._again(others)] if others else []
+                said = f"failed where other checks were run before in the same process: {first}"
+                result = replace(result, text="; ".join(filter(None, (result.text, said))))
+            elif result.cause == before.cause:
+                return [result, *(each for _, each in others)], []
+            return [result], [self._again(others)] if others else []
         self.answers[job.target] += 1
-        certain = job.anew or verdict.status not in (Status.BROKEN, Status.CRASHED)
+        certain = job.anew or result.status not in (Status.FAILED, Status.CRASHED)
         if not certain:
             of_a_cause = self.failed.setdefault(job.target, {})
-            shared = verdict.cause if as_met else ""
-            of_a_cause.setdefault(shared or job.check, []).append((job, verdict))
+            shared = result.cause if as_met else ""
+            of_a_cause.setdefault(shared or job.check, []).append((job, result))
         again: list[Job] = []
         if self.answers[job.target] == self.checks:
             again = [self._again(group) for group in self.failed.pop(job.target, {}).values()]
-        return [verdict] if certain else [], again
+        return [result] if certain else [], again
 
-    def _again(self, group: list[tuple[Job, Verdict]]) -> Job:
+    def _again(self, group: list[tuple[Job, CheckResult]]) -> Job:
         job = replace(group[0][0], anew=True)
         self.held_again[job.target, job.check] = group
         return job
 
 
-def _given_up(waiting: deque[Job], target: str) -> list[tuple[Job, Verdict, bool]]:
+def _given_up(waiting: deque[Job], target: str) -> list[tuple[Job, CheckResult, bool]]:
     """Take the checks of an optimizer off the list, but for those that are held again."""
     text = f"not tried: {PATIENCE} other checks did not end in time"
     jobs = [j for j in waiting if j.target == target and j.kind == "check" and not j.anew]
     for job in jobs:
         waiting.remove(job)
-    return [(job, job.verdict(Status.TIMEOUT, text, 0.0), True) for job in jobs]
+    return [(job, job.result(Status.TIMEOUT, text, 0.0), True) for job in jobs]
 
 
 def _deal(
@@ -268,7 +270,7 @@ def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Cont
             yield job, _timed_out(worker, job, limit, Status.TIMEOUT), False
 
 
-def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> Verdict:
+def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> CheckResult:
     """End a worker whose time is up; it is still taking steps, or is not."""
     worker.process.end()
     worker.job = None
@@ -277,10 +279,10 @@ def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> Ver
         text = STILL_STEPPING
     where = worker.process.last_words()
     text = text.format(limit_s) + (f", {where}" if where else "")
-    return job.verdict(status, text, time.monotonic() - worker.since)
+    return job.result(status, text, time.monotonic() - worker.since)
 
 
-def _end_of(worker: _Worker, job: Job) -> Verdict:
+def _end_of(worker: _Worker, job: Job) -> CheckResult:
     """A worker that went away in the middle of a job."""
     text = worker.process.how_it_ended()
-    return job.verdict(Status.CRASHED, text, time.monotonic() - worker.since)
+    return job.result(Status.CRASHED, text, time.monotonic() - worker.since)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import optbench
-from optbench.api.check import CheckFailed, failures
-from optbench.conformance.verdict import Status, Verdict
+from optbench.api.check import failures
+from optbench.conformance.check import CheckFailed
+from optbench.conformance.result import CheckResult, Status
 from optbench.errors import WrongUse
 from optbench.registry import UnknownName
 
@@ -33,7 +34,7 @@ LIVE = "a_changed_rate_takes_effect_on_the_next_step"
 def test_a_class_that_passes_gives_its_results() -> None:
     (result,) = optbench.check(torch.optim.SGD, only=LIVE, jobs=1)
     assert (result.target, result.check) == ("torch.optim.sgd:SGD", LIVE)
-    assert result.status is Status.KEPT
+    assert result.status is Status.PASSED
 
 
 def test_a_class_of_this_module_that_fails_raises_with_the_reason() -> None:
@@ -51,7 +52,9 @@ def test_a_failure_can_warn_or_be_left_to_the_caller() -> None:
 
 
 def test_advice_fails_only_where_it_is_asked_for() -> None:
-    rows = [Verdict("a:B", "c", status) for status in (Status.KEPT, Status.ADVICE, Status.KNOWN)]
+    rows = [
+        CheckResult("a:B", "c", status) for status in (Status.PASSED, Status.ADVICE, Status.XFAILED)
+    ]
     assert failures(rows) == []
     assert [row.status for row in failures(rows, strict=True)] == [Status.ADVICE]
 

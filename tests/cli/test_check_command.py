@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from optbench.conformance.contract import CONTRACT
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import Members
 
@@ -115,9 +115,9 @@ class Asked:
             yield Members(question.target, (question.target,))
         for question in self.questions:
             for name in self.checks:
-                status = self.status.get(name, Status.KEPT)
-                cause = self.cause if status is Status.BROKEN else ""
-                yield Verdict(question.target, name, status, self.text, 0.5, cause=cause)
+                status = self.status.get(name, Status.PASSED)
+                cause = self.cause if status is Status.FAILED else ""
+                yield CheckResult(question.target, name, status, self.text, 0.5, cause=cause)
 
 
 @pytest.fixture
@@ -130,10 +130,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 def verdicts_of(text: str) -> list[dict[str, Any]]:
     """Those of a file; it is strict JSON."""
     content = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert set(content) == {"schema", "environment", "reference", "seconds", "verdicts"}
-    assert content["schema"] == 1
+    assert set(content) == {"schema", "environment", "reference", "seconds", "results"}
+    assert content["schema"] == 2
     assert content["environment"]
-    found: list[dict[str, Any]] = content["verdicts"]
+    found: list[dict[str, Any]] = content["results"]
     return found
 
 
@@ -146,9 +146,9 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
         *("check", "my_optimizers:*", *chosen, "--json", "all.json", "-v", "--jobs", 1)
     )
     assert code == 1
-    assert "my_optimizers:Plain: 2 kept, " in out
-    said = out[out.index("my_optimizers:Drifts: 1 kept, 1 broken, ") :]
-    assert f"  broken         {BITS}\n" in said
+    assert "my_optimizers:Plain: 2 passed, " in out
+    said = out[out.index("my_optimizers:Drifts: 1 passed, 1 failed, ") :]
+    assert f"  failed         {BITS}\n" in said
     assert "a second run from the same start differs: by up to " in said
     assert f"again: optbench check 'my_optimizers:Drifts' --only {BITS}\n" in said
     # One that cannot be made is told, and does not make the module wrong use.
@@ -156,13 +156,13 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
     assert "10 steps" in out  # of what was kept, for -v
     # What a stranger's exception says is data: neither markup, nor emoji, nor control codes.
     assert "2 checks raise RuntimeError: [bold]say 'it'[/bold] :boom: \\x1b[2J" in out
-    assert re.search(r"^4 optimizers: 5 kept, 3 broken, 1 not constructible, in \d+ s$", err)
+    assert re.search(r"^4 optimizers: 5 passed, 3 failed, 1 not constructible, in \d+ s$", err)
 
     rows = verdicts_of(Path("all.json").read_text())
     one_each = [(row["target"], row["check"]) for row in rows]
     assert len(set(one_each)) == len(rows)
     assert ("my_optimizers:NeedsRho", "") in one_each
-    bad = [row for row in rows if row["status"] == "broken"]
+    bad = [row for row in rows if row["status"] == "failed"]
     assert {row["target"] for row in bad} == {"my_optimizers:Drifts", "my_optimizers:Shouts"}
     for row in rows:
         assert set(row) - {"reproduce"} == {
@@ -171,11 +171,11 @@ def test_a_kept_promise_is_counted_and_a_broken_one_is_told(optbench: Optbench, 
         }
         assert ("reproduce" in row) is (row in bad)
         assert isinstance(row["seconds"], float)
-    # The line leads back to the same verdict.
+    # The line leads back to the same result.
     line = next(row for row in bad if row["target"].endswith("Drifts"))["reproduce"]
     again = optbench(*shlex.split(line)[1:], "--jobs", 1)
     assert again.code == 1
-    assert "1 broken" in again.out
+    assert "1 failed" in again.out
 
 
 def test_a_known_defect_is_shown_and_fails_nobody(optbench: Optbench) -> None:
@@ -183,10 +183,10 @@ def test_a_known_defect_is_shown_and_fails_nobody(optbench: Optbench) -> None:
     code, out, err = optbench("check", "torch.optim:NAdam", "--only", check, "--json", "-")
     assert code == 0
     (row,) = verdicts_of(out)
-    assert row["status"] == "known"
+    assert row["status"] == "xfailed"
     assert "torch/optim/nadam.py" in row["evidence"]
     assert row["reproduce"] == f"optbench check 'torch.optim:NAdam' --only {check}"
-    assert "1 optimizer: 1 known, in " in err
+    assert "1 optimizer: 1 xfailed, in " in err
 
 
 @pytest.mark.proof
@@ -203,7 +203,7 @@ def test_a_reference_reaches_the_optimizer(optbench: Optbench, mine: Path) -> No
 def test_the_line_that_reproduces_it_says_reference_and_settings(
     optbench: Optbench, asked: Asked
 ) -> None:
-    asked.status["follows_the_reference"] = Status.BROKEN
+    asked.status["follows_the_reference"] = Status.FAILED
     out = optbench(
         *("check", "a:B", "--only", "follows_the_reference", "--set", "rho=1"),
         *("--reference", "textbook-sgd"),
@@ -237,7 +237,7 @@ def test_one_that_cannot_be_made_is_wrong_use_where_it_was_named(
     code, out, _ = optbench("check", "my_optimizers:*", "--only", LEAVES)
     assert code == 0
     assert NEEDS_RHO in out
-    assert "my_optimizers:Plain: 1 kept" in out
+    assert "my_optimizers:Plain: 1 passed" in out
 
 
 @pytest.mark.proof
@@ -245,7 +245,7 @@ def test_what_an_argument_lacks_can_be_set(optbench: Optbench, mine: Path) -> No
     code, out, _ = optbench(
         "check", "my_optimizers:NeedsRho", "--only", LEAVES, "--set", "rho=0.05"
     )
-    assert (code, out.partition(",")[0]) == (0, "my_optimizers:NeedsRho: 1 kept")
+    assert (code, out.partition(",")[0]) == (0, "my_optimizers:NeedsRho: 1 passed")
 
 
 @pytest.mark.proof
@@ -274,19 +274,19 @@ UNKNOWN = {
 
 
 @pytest.fixture(scope="module")
-def unknown() -> dict[str, Verdict]:
+def unknown() -> dict[str, CheckResult]:
     """What the workers say of targets that are none; they are begun once for all."""
     from optbench.conformance.contract import choose
     from optbench.conformance.workers import examine_all
 
     targets = [Question(target) for (target,), _ in UNKNOWN.values()]
     said = examine_all(targets, choose([LEAVES]), jobs=1)
-    return {each.target: each for each in said if isinstance(each, Verdict)}
+    return {each.target: each for each in said if isinstance(each, CheckResult)}
 
 
 @pytest.mark.parametrize("case", list(UNKNOWN))
 def test_a_target_that_is_none_is_said_word_for_word(
-    optbench: Optbench, monkeypatch: pytest.MonkeyPatch, unknown: dict[str, Verdict], case: str
+    optbench: Optbench, monkeypatch: pytest.MonkeyPatch, unknown: dict[str, CheckResult], case: str
 ) -> None:
     (target,), text = UNKNOWN[case]
 
@@ -411,11 +411,11 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
-        (Status.KEPT, 0, False),
-        (Status.KNOWN, 0, True),
+        (Status.PASSED, 0, False),
+        (Status.XFAILED, 0, True),
         (Status.ADVICE, 0, True),
         (Status.NOT_APPLICABLE, 0, False),
-        (Status.BROKEN, 1, True),
+        (Status.FAILED, 1, True),
         (Status.TIMEOUT, 1, True),
         (Status.CRASHED, 1, True),
     ],
@@ -429,13 +429,13 @@ def test_one_verdict_among_kept_ones_decides_the_end(
     assert plain.code == code
     assert (f"  {status:<14} {LEAVES}\n      two\n      lines\n" in plain.out) is told
     assert (f"again: optbench check 'sgd' --only {LEAVES}" in plain.out) is (code == 1)
-    assert f"  kept           {BITS}\n" not in plain.out
+    assert f"  passed         {BITS}\n" not in plain.out
     loud = optbench("check", "sgd", "--verbose")
     assert loud.code == code
     for name in NAMES:
         assert f" {name}\n      two\n      lines\n" in loud.out
-    rest = len(NAMES) - (status is not Status.KEPT)
-    assert f"1 optimizer: {rest} kept" in loud.err
+    rest = len(NAMES) - (status is not Status.PASSED)
+    assert f"1 optimizer: {rest} passed" in loud.err
 
 
 def test_advice_fails_where_that_is_asked_for(optbench: Optbench, asked: Asked) -> None:
@@ -443,28 +443,28 @@ def test_advice_fails_where_that_is_asked_for(optbench: Optbench, asked: Asked) 
     code, out, err = optbench("check", "sgd", "--strict", "--json", "all.json")
     assert code == 1
     assert f"  advice         {LEAVES}\n" in out
-    assert f"{len(NAMES) - 1} kept, 1 advice, in " in err
+    assert f"{len(NAMES) - 1} passed, 1 advice, in " in err
     (row,) = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "advice"]
     assert row["check"] == LEAVES
 
 
 def test_one_cause_is_told_once(optbench: Optbench, asked: Asked) -> None:
-    asked.status = {LEAVES: Status.BROKEN, BITS: Status.BROKEN}
+    asked.status = {LEAVES: Status.FAILED, BITS: Status.FAILED}
     asked.text, asked.cause = "raises KeyError: 'x'\n  at a.py:1", "KeyError: 'x' at a.py:1"
     code, out, err = optbench("check", "sgd", "adam", "--json", "all.json")
     assert code == 1
     first, second = f"--only {LEAVES}\n", f"--only {BITS}\n"
-    assert out.count("  broken         2 checks raise KeyError: 'x' at a.py:1\n") == 2
+    assert out.count("  failed         2 checks raise KeyError: 'x' at a.py:1\n") == 2
     assert (out.count(first), out.count(second)) == (2, 0)
     assert "the same in 2 optimizers: KeyError: 'x' at a.py:1: sgd, adam\n" in err
     assert f"      {LEAVES}, {BITS}\n" in optbench("check", "sgd", "--verbose").out
-    bad = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "broken"]
+    bad = [row for row in verdicts_of(Path("all.json").read_text()) if row["status"] == "failed"]
     assert [row["cause"] for row in bad] == [asked.cause] * 4
     assert all(row["reproduce"].endswith(f"--only {row['check']}") for row in bad)
 
 
 def test_what_raises_nothing_is_told_each_by_itself(optbench: Optbench, asked: Asked) -> None:
-    asked.status = {LEAVES: Status.BROKEN, BITS: Status.BROKEN}
+    asked.status = {LEAVES: Status.FAILED, BITS: Status.FAILED}
     out = optbench("check", "sgd").out
     assert f"--only {LEAVES}\n" in out
     assert f"--only {BITS}\n" in out
@@ -483,7 +483,7 @@ def test_that_no_rule_was_compared_is_noted_with_what_would_compare_it(
 
 
 def test_on_the_screen_json_is_alone(optbench: Optbench, asked: Asked) -> None:
-    asked.status[LEAVES] = Status.BROKEN
+    asked.status[LEAVES] = Status.FAILED
     code, out, err = optbench("check", "sgd", "adam", "--json", "-")
     assert code == 1
     rows = verdicts_of(out)
@@ -497,10 +497,10 @@ def test_on_the_screen_json_is_alone(optbench: Optbench, asked: Asked) -> None:
     "target", ["it's", 'a "b"', "x[bold]y[/]", "a b;c", "$(false)", ":boom:", "Grüße"]
 )
 def test_names_are_printed_as_they_are(optbench: Optbench, asked: Asked, target: str) -> None:
-    asked.status[LEAVES] = Status.BROKEN
+    asked.status[LEAVES] = Status.FAILED
     asked.text = f"[red]{target}[/red] :boom:"
     out = optbench("check", target).out
-    assert f"{target}: {len(NAMES) - 1} kept, 1 broken, " in out
+    assert f"{target}: {len(NAMES) - 1} passed, 1 failed, " in out
     assert f"      [red]{target}[/red] :boom:\n" in out
 
 
@@ -513,14 +513,14 @@ def test_names_are_printed_as_they_are(optbench: Optbench, asked: Asked, target:
     ],
 )
 def test_the_line_that_reproduces_it_can_be_pasted(target: str) -> None:
-    line = Verdict(target, LEAVES, Status.BROKEN).reproduce
+    line = CheckResult(target, LEAVES, Status.FAILED).reproduce
     assert shlex.split(line) == ["optbench", "check", target, "--only", LEAVES]
 
 
 def test_a_text_that_no_terminal_can_show_is_no_defect_of_ours(
     optbench: Optbench, asked: Asked
 ) -> None:
-    asked.status[LEAVES] = Status.BROKEN
+    asked.status[LEAVES] = Status.FAILED
     asked.text = "half a character: \ud800"
     code, out, err = optbench("check", "sgd", "--json", "all.json")
     assert code == 1, err

@@ -19,7 +19,7 @@ from optbench.conformance.agreement import (
     require_same_bits,
     shown,
 )
-from optbench.conformance.promise import Broken
+from optbench.conformance.check import CheckFailed
 
 STEPS, ELEMENTS = 20, 4
 
@@ -40,8 +40,8 @@ def compare(ours: Tensor, theirs: Tensor, start: Tensor, relative: float = EXACT
     )
 
 
-def objection(ours: Tensor, theirs: Tensor, start: Tensor, relative: float = EXACT) -> Broken:
-    with pytest.raises(Broken) as caught:
+def objection(ours: Tensor, theirs: Tensor, start: Tensor, relative: float = EXACT) -> CheckFailed:
+    with pytest.raises(CheckFailed) as caught:
         compare(ours, theirs, start, relative)
     assert str(caught.value).startswith("differs from the other by daylight: ")
     return caught.value
@@ -130,7 +130,7 @@ def test_a_rounding_of_the_parameter_a_step_is_allowed_and_no_more(dtype: torch.
         )
 
     against(0.99)
-    with pytest.raises(Broken, match="from step 1 on"):
+    with pytest.raises(CheckFailed, match="from step 1 on"):
         against(3)  # the start's own rounding is allowed besides
 
 
@@ -228,7 +228,7 @@ def test_one_bit_is_noticed_with_its_size(dtype: torch.dtype) -> None:
     one = torch.tensor([1.0, 2.0], dtype=dtype)
     other = torch.nextafter(one, torch.full_like(one, 9.0))
     size = 2 * torch.finfo(dtype).eps
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(CheckFailed) as caught:
         require_same_bits([one, one], [one, other], "it differs")
     assert str(caught.value) == f"it differs: by up to {size:.2g}"
     assert caught.value.measured == size
@@ -236,7 +236,7 @@ def test_one_bit_is_noticed_with_its_size(dtype: torch.dtype) -> None:
 
 def test_another_type_is_a_difference() -> None:
     one = torch.tensor([1.0, 2.0])
-    with pytest.raises(Broken, match="it differs: by up to 0"):
+    with pytest.raises(CheckFailed, match="it differs: by up to 0"):
         require_same_bits(one, one.double(), "it differs")
 
 
@@ -247,7 +247,7 @@ def test_another_number_of_tensors_is_no_comparison() -> None:
 
 @pytest.mark.parametrize("value", [1.0, -3.0])
 def test_nan_against_a_number_is_a_difference(value: float) -> None:
-    with pytest.raises(Broken, match="by up to inf"):
+    with pytest.raises(CheckFailed, match="by up to inf"):
         require_same_bits(torch.tensor([math.nan]), torch.tensor([value]), "it differs")
 
 
@@ -256,7 +256,7 @@ def test_nan_against_a_number_is_a_difference(value: float) -> None:
     [(math.nan, 0.0), (0.0, math.nan), (math.inf, torch.finfo(torch.float32).max)],
 )
 def test_what_is_not_finite_is_not_taken_for_a_number(one: float, other: float) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(CheckFailed):
         require_same_bits(torch.tensor([one]), torch.tensor([other]), "it differs")
 
 
@@ -271,7 +271,7 @@ def test_bits_that_differ_are_never_equal(values: list[float], index: int) -> No
     other, place = one.clone(), index % len(values)
     # Zero stands for NaN at present: the test above tells of it.
     other[place] = 1.0 if values[place] != 1.0 else 2.0
-    with pytest.raises(Broken, match="it differs: by up to "):
+    with pytest.raises(CheckFailed, match="it differs: by up to "):
         require_same_bits(one, other, "it differs")
 
 

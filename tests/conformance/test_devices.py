@@ -11,8 +11,8 @@ import torch
 
 from optbench.conformance import devices
 from optbench.conformance.acquaintance import acquaint
+from optbench.conformance.check import CheckFailed
 from optbench.conformance.devices import STEPS, _agrees
-from optbench.conformance.promise import Broken
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
 
@@ -40,7 +40,7 @@ class Careless(torch.optim.SGD):
 
 
 def test_an_implementation_that_goes_elsewhere_is_named() -> None:
-    with pytest.raises(Broken, match="on cpu, foreach=True"):
+    with pytest.raises(CheckFailed, match="on cpu, foreach=True"):
         _agrees(acquaint(Careless), "cpu")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from optbench.conformance.contract import choose
 from optbench.conformance.neighbours import neighbours
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
 
@@ -61,11 +61,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def examined(*targets: str) -> dict[tuple[str, str], Verdict]:
+def examined(*targets: str) -> dict[tuple[str, str], CheckResult]:
     said = [
         each
         for each in examine_all(map(Question, targets), CHECKS, jobs=1, limit_s=20)
-        if isinstance(each, Verdict)
+        if isinstance(each, CheckResult)
     ]
     counts = Counter((v.target, v.check) for v in said)
     assert counts == {(target, check.name): 1 for target in targets for check in CHECKS}
@@ -78,15 +78,15 @@ def examined(*targets: str) -> dict[tuple[str, str], Verdict]:
 def test_the_next_optimizer_gets_its_own_verdicts(name: str) -> None:
     found = examined(f"hostile_neighbours:{name}", "torch.optim:SGD")
     ours = [found["torch.optim:SGD", check.name] for check in CHECKS]
-    assert [v.status for v in ours] == [Status.KEPT] * len(CHECKS), [v.text for v in ours]
+    assert [v.status for v in ours] == [Status.PASSED] * len(CHECKS), [v.text for v in ours]
 
 
 @pytest.mark.proof
 @pytest.mark.usefixtures("_folder")
 def test_a_signal_without_a_name_is_a_crash_all_the_same() -> None:
     found = examined("hostile_neighbours:Signals")
-    verdict = found["hostile_neighbours:Signals", "parameters_stay_leaves"]
-    assert (verdict.status, verdict.text[:38]) == (
+    result = found["hostile_neighbours:Signals", "parameters_stay_leaves"]
+    assert (result.status, result.text[:38]) == (
         Status.CRASHED,
         "the process was ended by signal 40",
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import examine
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.result import CheckResult, Status
 
 
 class Descent(torch.optim.Optimizer):
@@ -130,7 +130,9 @@ class DecaysByDefault(Descent):
         return super().direction(p, group) + group["weight_decay"] * p
 
 
-def examined(optimizer: Any, check: str = "every_hyperparameter_matters", **given: Any) -> Verdict:
+def examined(
+    optimizer: Any, check: str = "every_hyperparameter_matters", **given: Any
+) -> CheckResult:
     (chosen,) = choose([check])
     return examine(acquaint(optimizer, settings=given), chosen)
 
@@ -144,50 +146,50 @@ def examined(optimizer: Any, check: str = "every_hyperparameter_matters", **give
     ],
 )
 def test_what_acts_on_something_else_matters(optimizer: type[Descent], said: str) -> None:
-    verdict = examined(optimizer)
-    assert verdict.status is Status.KEPT, verdict.text
-    assert said in verdict.text
+    result = examined(optimizer)
+    assert result.status is Status.PASSED, result.text
+    assert said in result.text
 
 
 def test_what_only_goes_with_a_value_of_the_argument_shows_that_it_matters() -> None:
-    verdict = examined(ChoosesItsRate)
+    result = examined(ChoosesItsRate)
     said = "1 matter; refused whatever we tried: relative_step"
-    assert (verdict.status, verdict.text) == (Status.KEPT, said)
+    assert (result.status, result.text) == (Status.PASSED, said)
 
 
 def test_a_buffer_of_gradients_that_nothing_reads_is_not_read_by_the_user() -> None:
-    verdict = examined(AveragesGradientsForNothing)
-    assert verdict.status is Status.BROKEN
-    assert "momentum (tried" in verdict.text
+    result = examined(AveragesGradientsForNothing)
+    assert result.status is Status.FAILED
+    assert "momentum (tried" in result.text
 
 
 def test_what_is_about_parameters_of_another_name_is_said_and_no_accusation() -> None:
     said = examined(ForAttention)
-    assert said.status is Status.KEPT
+    assert said.status is Status.PASSED
     assert "no effect of n_heads, which may be about parameters of other names" in said.text
 
 
 def test_a_method_that_nobody_called_is_named() -> None:
-    verdict = examined(Uncalled)
-    assert verdict.status is Status.ADVICE
-    assert "rho (tried" in verdict.text
+    result = examined(Uncalled)
+    assert result.status is Status.ADVICE
+    assert "rho (tried" in result.text
     assert (
-        "it has refresh_curvature(), which a training loop may be expected to call" in verdict.text
+        "it has refresh_curvature(), which a training loop may be expected to call" in result.text
     )
-    assert examined(CallsItsOwn).status is Status.BROKEN
+    assert examined(CallsItsOwn).status is Status.FAILED
 
 
 @pytest.mark.parametrize("lr", [0, 1e-30])
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
 def test_a_rate_that_moves_nothing_is_answered_by_what_was_asked(optimizer: Any, lr: float) -> None:
     for check, status in (
-        ("every_hyperparameter_matters", Status.KEPT),
-        ("dtypes_are_kept", Status.KEPT),
+        ("every_hyperparameter_matters", Status.PASSED),
+        ("dtypes_are_kept", Status.PASSED),
         ("a_changed_rate_takes_effect_on_the_next_step", Status.NOT_APPLICABLE),
     ):
-        verdict = examined(optimizer, check, lr=lr)
-        assert verdict.status is status, verdict.text
-        assert f"lr={lr}: nothing moves, as asked" in verdict.text
+        result = examined(optimizer, check, lr=lr)
+        assert result.status is status, result.text
+        assert f"lr={lr}: nothing moves, as asked" in result.text
 
 
 def test_a_class_that_never_moves_is_not_excused_by_the_rate_that_it_was_given() -> None:
@@ -195,14 +197,14 @@ def test_a_class_that_never_moves_is_not_excused_by_the_rate_that_it_was_given()
         def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
             return torch.zeros_like(p)
 
-    verdict = examined(Rests, "dtypes_are_kept", lr=0.1)
-    assert verdict.status is Status.BROKEN
-    assert "did not move" in verdict.text
+    result = examined(Rests, "dtypes_are_kept", lr=0.1)
+    assert result.status is Status.FAILED
+    assert "did not move" in result.text
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
 def test_who_is_asked_to_maximize_is_compared_with_minimizing(optimizer: Any) -> None:
-    assert examined(optimizer, "maximize_*", maximize=True).status is Status.KEPT
+    assert examined(optimizer, "maximize_*", maximize=True).status is Status.PASSED
     ladder = examined(optimizer, "it_solves_the_ladder", maximize=True)
     assert ladder.status is Status.NOT_APPLICABLE
     assert "it was asked to maximize" in ladder.text
@@ -210,11 +212,11 @@ def test_who_is_asked_to_maximize_is_compared_with_minimizing(optimizer: Any) ->
 
 @pytest.mark.proof
 def test_a_default_decay_is_left_out_where_a_minimum_is_sought() -> None:
-    verdict = examined("test_hyperparameters:DecaysByDefault", "it_solves_the_ladder")
-    assert verdict.status is Status.KEPT, verdict.text
-    assert "at weight_decay=0, for its default moves the minimum" in verdict.text
+    result = examined("test_hyperparameters:DecaysByDefault", "it_solves_the_ladder")
+    assert result.status is Status.PASSED, result.text
+    assert "at weight_decay=0, for its default moves the minimum" in result.text
     asked = examined(
         "test_hyperparameters:DecaysByDefault", "it_solves_the_ladder", weight_decay=0.3
     )
-    assert asked.status is Status.BROKEN
+    assert asked.status is Status.FAILED
     assert "at weight_decay=0.3, which moves the minimum" in asked.text

@@ -10,12 +10,12 @@ import torch
 from packaging.version import Version
 
 from optbench.conformance.acquaintance import acquaint
+from optbench.conformance.check import Check, CheckFailed, NotApplicable
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.examiner import examine, explain
-from optbench.conformance.promise import Broken, Check, NotApplicable
+from optbench.conformance.result import Status
 from optbench.conformance.subject import Subject
-from optbench.conformance.verdict import Status
 from optbench.registry import import_attribute
 
 CHECKS = {check.name: check for check in CONTRACT}
@@ -36,7 +36,7 @@ def explains(defect: KnownDefect = HERE, **other: object) -> bool:
     """Whether it explains its own break of the promise, but for what is given."""
     factory = other.get("factory", torch.optim.SGD)
     check = other.get("check", "bits_repeat_in_a_second_run")
-    broken = Broken(str(other.get("text", "differs by two")), other.get("measured", 0.5))  # type: ignore[arg-type]
+    broken = CheckFailed(str(other.get("text", "differs by two")), other.get("measured", 0.5))  # type: ignore[arg-type]
     return defect.explains(factory, str(check), broken)  # type: ignore[arg-type]
 
 
@@ -126,16 +126,16 @@ def test_a_verdict_of_a_known_defect_holds_text_and_evidence(
 ) -> None:
     monkeypatch.setattr("optbench.conformance.examiner.known_defects", lambda: (HERE,))
     subject = acquaint("torch.optim:SGD")
-    known = examine(subject, _always(Broken("differs by two", 0.5)))
+    known = examine(subject, _always(CheckFailed("differs by two", 0.5)))
     assert (known.status, known.text, known.evidence) == (
-        Status.KNOWN,
+        Status.XFAILED,
         "differs by two",
         "made up",
     )
     assert known.as_row()["reproduce"] == known.reproduce
-    for other in (Broken("differs by two", 0.6), Broken("differs"), RuntimeError("no")):
-        verdict = examine(subject, _always(other))
-        assert (verdict.status, verdict.evidence) == (Status.BROKEN, "")
+    for other in (CheckFailed("differs by two", 0.6), CheckFailed("differs"), RuntimeError("no")):
+        result = examine(subject, _always(other))
+        assert (result.status, result.evidence) == (Status.FAILED, "")
     assert examine(subject, _always(NotApplicable("by two"))).status is Status.NOT_APPLICABLE
     # An exception's text is one, too.
     broken, defect = explain(subject, _always(ValueError()), ValueError("by two"))
@@ -152,16 +152,16 @@ def test_the_defects_of_torch_are_shown_as_known(name: str) -> None:
         pytest.skip("this torch has mended them")
     subject = acquaint(f"torch.optim:{name}")
     for row in present:
-        verdict = examine(subject, CHECKS[row.check])
-        assert verdict.status is Status.KNOWN, verdict
-        assert row.says in verdict.text
-        assert verdict.evidence == row.evidence
+        result = examine(subject, CHECKS[row.check])
+        assert result.status is Status.XFAILED, result
+        assert row.says in result.text
+        assert result.evidence == row.evidence
 
 
 def test_a_subclass_of_a_class_with_a_known_defect_is_not_excused() -> None:
     class Mine(torch.optim.ASGD):
         pass
 
-    verdict = examine(acquaint(Mine), CHECKS["float64_parameters_have_float64_state"])
-    assert verdict.status is Status.ADVICE
-    assert "eta of tensor 0" in verdict.text
+    result = examine(acquaint(Mine), CHECKS["float64_parameters_have_float64_state"])
+    assert result.status is Status.ADVICE
+    assert "eta of tensor 0" in result.text

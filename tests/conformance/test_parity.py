@@ -12,25 +12,25 @@ from mutants.nadam import NAdam
 from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import examine
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.result import CheckResult, Status
 
 
-def examined(optimizer: type, reference: str) -> Verdict:
+def examined(optimizer: type, reference: str) -> CheckResult:
     (check,) = choose(["follows_the_reference"])
     return examine(acquaint(optimizer, reference=reference), check)
 
 
 @pytest.mark.parametrize("reference", ["nadam", "torch.optim:NAdam"])
 def test_a_correct_one_is_not_held_against_what_a_reference_rounds(reference: str) -> None:
-    verdict = examined(NAdam, reference)
-    assert verdict.status is Status.KEPT
-    assert f"compared with textbook-nadam, the transcription of {reference}" in verdict.text
+    result = examined(NAdam, reference)
+    assert result.status is Status.PASSED
+    assert f"compared with textbook-nadam, the transcription of {reference}" in result.text
 
 
 def test_what_differs_from_the_transcription_says_so() -> None:
-    verdict = examined(torch.optim.NAdam, "nadam")
-    assert "differs from textbook-nadam" in verdict.text
-    assert verdict.text.endswith("compared with textbook-nadam, the transcription of nadam")
+    result = examined(torch.optim.NAdam, "nadam")
+    assert "differs from textbook-nadam" in result.text
+    assert result.text.endswith("compared with textbook-nadam, the transcription of nadam")
 
 
 class DecaysByAConstant(torch.optim.Optimizer):
@@ -48,11 +48,11 @@ class DecaysByAConstant(torch.optim.Optimizer):
 
 
 def test_clues_are_sought_with_the_settings_that_differ() -> None:
-    verdict = examined(DecaysByAConstant, "textbook-sgd")
-    assert verdict.status is Status.BROKEN
-    assert "differs only with another weight_decay" in verdict.text
-    assert "agrees with weight_decay=0" in verdict.text
-    assert "one tensor alone" not in verdict.text
+    result = examined(DecaysByAConstant, "textbook-sgd")
+    assert result.status is Status.FAILED
+    assert "differs only with another weight_decay" in result.text
+    assert "agrees with weight_decay=0" in result.text
+    assert "one tensor alone" not in result.text
 
 
 def made(name: str, *arguments: str) -> type:
@@ -84,6 +84,6 @@ def test_a_transcription_is_named_only_where_it_may_be_one_of_the_class(
     optimizer: type, reference: str
 ) -> None:
     (check,) = choose(["follows_its_oracle"])
-    verdict = examine(acquaint(optimizer), check)
-    assert verdict.status is Status.NOT_APPLICABLE
-    assert f"--reference {reference or 'NAME'} " in verdict.text
+    result = examine(acquaint(optimizer), check)
+    assert result.status is Status.NOT_APPLICABLE
+    assert f"--reference {reference or 'NAME'} " in result.text

@@ -203,9 +203,9 @@ def test_a_broken_promise_is_a_sentence_and_the_line_that_shows_it_again() -> No
         case.check(case.optimizer)
     assert not ended.value.pytrace
     assert ended.value.__context__ is None
-    first, *_, promised, again = str(ended.value).splitlines()
+    first, *_, expected, again = str(ended.value).splitlines()
     assert "textbook-adam" in first
-    assert promised.startswith("promised: ")
+    assert expected.startswith("expected: ")
     assert again == (
         "to reproduce: optbench check 'torch.optim:SGD' --only follows_the_reference "
         "--reference textbook-adam --set lr=0.5 --set dampening=0.1"
@@ -298,7 +298,7 @@ def test_what_it_warns_of_is_no_failure_where_warnings_are_errors() -> None:
 @pytest.mark.filterwarnings("error")
 def test_advice_is_a_warning_and_fails_where_that_is_asked_for() -> None:
     case = only(Drawing, "the_global_state_is_untouched")
-    with pytest.warns(pytest_plugin.ContractAdvice, match=r"torch's random state(.|\n)*promised: "):
+    with pytest.warns(pytest_plugin.ContractAdvice, match=r"torch's random state(.|\n)*expected: "):
         assert "torch's random state" in case.check(case.optimizer)
     case = only(Drawing, "the_global_state_is_untouched", strict=True)
     with pytest.raises(pytest.fail.Exception, match="torch's random state"):
@@ -405,7 +405,7 @@ def session(folder: Path) -> Session:
 @pytest.mark.proof
 def test_a_session_ends_with_one_line_on_the_contract(session: Session) -> None:
     assert session.code == 1
-    counts = "4 kept, 1 broken, 1 known, 4 not applicable, 5 not checked, 3 skipped"
+    counts = "4 passed, 1 failed, 1 known, 4 not applicable, 5 not checked, 3 skipped"
     assert session.summary == [f"optbench contract: 3 optimizers, {counts}"]
     assert "3 deselected" in session.out
 
@@ -438,7 +438,7 @@ def test_nothing_is_said_where_no_contract_was_tested(folder: Path) -> None:
 def test_advice_is_counted_and_fails_no_session(folder: Path) -> None:
     session = Session(folder, "test_advice.py")
     assert session.code == 0
-    assert session.summary == ["optbench contract: 1 optimizer, 1 kept, 1 advice"]
+    assert session.summary == ["optbench contract: 1 optimizer, 1 passed, 1 advice"]
     assert "ContractAdvice: 10 steps changed torch's random state" in session.out
 
 

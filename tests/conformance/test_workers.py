@@ -1,4 +1,4 @@
-"""Optimizers that hang, print, exit and crash: a verdict for each, and the others go on."""
+"""Optimizers that hang, print, exit and crash: a result for each, and the others go on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from optbench.conformance import workers
+from optbench.conformance.check import Check
 from optbench.conformance.contract import choose
-from optbench.conformance.promise import Check
-from optbench.conformance.verdict import BAD, UNCHECKED, Status, Verdict
+from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import Members, examine_all
 from optbench.process.worker import WorkerProcess
@@ -203,23 +203,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 class Examined:
     """What an examination said."""
 
-    def __init__(self, said: Sequence[Verdict | Members]) -> None:
+    def __init__(self, said: Sequence[CheckResult | Members]) -> None:
         self.names = [name for each in said if isinstance(each, Members) for name in each.names]
-        self.verdicts = [each for each in said if isinstance(each, Verdict)]
+        self.results = [each for each in said if isinstance(each, CheckResult)]
 
-    def of(self, target: str) -> dict[str, Verdict]:
-        return {v.check: v for v in self.verdicts if v.target == target}
+    def of(self, target: str) -> dict[str, CheckResult]:
+        return {v.check: v for v in self.results if v.target == target}
 
-    def the_one(self, target: str) -> Verdict:
-        (verdict,) = [v for v in self.verdicts if v.target == target]
-        assert verdict.check == ""
-        return verdict
+    def the_one(self, target: str) -> CheckResult:
+        (result,) = [v for v in self.results if v.target == target]
+        assert result.check == ""
+        return result
 
     def require_one_each(self, names: set[str]) -> None:
-        """One verdict for each pair, or one for who could not be examined."""
-        counts = Counter((v.target, v.check) for v in self.verdicts)
+        """One result for each pair, or one for who could not be examined."""
+        counts = Counter((v.target, v.check) for v in self.results)
         assert set(counts.values()) == {1}, counts
-        for target in {v.target for v in self.verdicts}:
+        for target in {v.target for v in self.results}:
             assert set(self.of(target)) in (names, {""}), target
 
 
@@ -231,8 +231,8 @@ def examined(
     compiled: bool = False,
 ) -> Examined:
     questions = [Question(target) for target in targets]
-    verdicts = examine_all(questions, checks, jobs=jobs, limit_s=limit_s, compiled=compiled)
-    said = Examined(list(verdicts))
+    results = examine_all(questions, checks, jobs=jobs, limit_s=limit_s, compiled=compiled)
+    said = Examined(list(results))
     said.require_one_each({check.name for check in checks})
     assert multiprocessing.active_children() == []
     return said
@@ -285,7 +285,7 @@ def deadly(folder: Path) -> Examined:
 def test_an_ordinary_optimizer_keeps_its_promises_whatever_came_before(
     quiet: Examined, target: str
 ) -> None:
-    assert {v.status for v in quiet.of(target).values()} == {Status.KEPT}
+    assert {v.status for v in quiet.of(target).values()} == {Status.PASSED}
 
 
 @pytest.mark.parametrize(
@@ -314,32 +314,32 @@ def test_an_ordinary_optimizer_keeps_its_promises_whatever_came_before(
 def test_what_cannot_be_examined_gets_one_verdict_that_says_why(
     quiet: Examined, target: str, status: Status, text: str
 ) -> None:
-    verdict = quiet.the_one(target)
-    assert verdict.status is status
-    assert text in verdict.text
+    result = quiet.the_one(target)
+    assert result.status is status
+    assert text in result.text
     assert status in UNCHECKED
 
 
 def test_a_call_of_exit_is_a_broken_promise(quiet: Examined) -> None:
-    for verdict in quiet.of("hostile:Exits").values():
-        assert verdict.status is Status.BROKEN
-        assert verdict.text.startswith("raises SystemExit: goodbye (it calls exit)\n  at ")
+    for result in quiet.of("hostile:Exits").values():
+        assert result.status is Status.FAILED
+        assert result.text.startswith("raises SystemExit: goodbye (it calls exit)\n  at ")
 
 
 def test_the_exit_of_an_interactive_python_is_placed_where_it_is_called(quiet: Examined) -> None:
-    for verdict in quiet.of("hostile:ExitsAsTyped").values():
-        assert verdict.text.startswith("raises SystemExit: None (it calls exit)\n  at /")
-        assert "hostile.py:" in verdict.text
+    for result in quiet.of("hostile:ExitsAsTyped").values():
+        assert result.text.startswith("raises SystemExit: None (it calls exit)\n  at /")
+        assert "hostile.py:" in result.text
 
 
 def test_a_verdict_does_not_depend_on_what_was_held_before(folder: Path) -> None:
     checks = choose(["deepcopies_*", "groups_*", "neighbours_*", "zero_gradients_*"])
     said = examined("hostile:ChangedByLoading", checks=checks).of("hostile:ChangedByLoading")
     # It breaks by itself what it does to the class and goes on: that alone is a broken promise.
-    assert {name for name, v in said.items() if v.status is Status.BROKEN} == {COPIES}
+    assert {name for name, v in said.items() if v.status is Status.FAILED} == {COPIES}
     kept = [v.text for name, v in said.items() if name != COPIES]
     assert any(
-        "where other checks were held before in the same process: raises Key" in t for t in kept
+        "where other checks were run before in the same process: raises Key" in t for t in kept
     )
 
 
@@ -348,9 +348,9 @@ def test_what_a_copy_does_to_a_wrapper_is_held_against_copies_alone() -> None:
         "odd_constructors:NeverInitialized", settings=(("base_optimizer", "torch.optim:SGD"),)
     )
     checks = choose(["deepcopies_*", "zero_gradients_*", "neighbours_*"])
-    verdicts = [v for v in examine_all([question], checks, jobs=1) if isinstance(v, Verdict)]
-    assert {v.check for v in verdicts if v.status is Status.BROKEN} == {COPIES}
-    assert len(verdicts) == 3
+    results = [v for v in examine_all([question], checks, jobs=1) if isinstance(v, CheckResult)]
+    assert {v.check for v in results if v.status is Status.FAILED} == {COPIES}
+    assert len(results) == 3
 
 
 def test_what_fails_by_one_cause_is_held_again_once(
@@ -361,13 +361,13 @@ def test_what_fails_by_one_cause_is_held_again_once(
     begin = lambda *a, **k: (begun.append(a), real(*a, **k))[1]  # noqa: E731
     monkeypatch.setattr(WorkerProcess, "begin", begin)
     said = examined("hostile:Breaks", checks=choose(["groups_*", "neighbours_*", "bits_*"]))
-    assert {v.status for v in said.verdicts} == {Status.BROKEN}
-    assert len({v.cause for v in said.verdicts}) == 1
+    assert {v.status for v in said.results} == {Status.FAILED}
+    assert len({v.cause for v in said.results}) == 1
     assert len(begun) == 2
 
 
 def test_a_thread_that_never_ends_keeps_nobody_waiting(quiet: Examined) -> None:
-    assert {v.status for v in quiet.of("hostile:LeavesAThread").values()} == {Status.KEPT}
+    assert {v.status for v in quiet.of("hostile:LeavesAThread").values()} == {Status.PASSED}
 
 
 @pytest.mark.proof
@@ -381,9 +381,9 @@ def test_a_thread_that_never_ends_keeps_nobody_waiting(quiet: Examined) -> None:
 def test_a_crash_in_a_step_is_a_verdict_about_the_check(
     deadly: Examined, target: str, text: str
 ) -> None:
-    verdict = deadly.of(target)[LEAVES]
-    assert verdict.status is Status.CRASHED
-    assert verdict.text.startswith(text)
+    result = deadly.of(target)[LEAVES]
+    assert result.status is Status.CRASHED
+    assert result.text.startswith(text)
 
 
 @pytest.mark.proof
@@ -394,25 +394,25 @@ def test_a_crash_in_a_step_is_a_verdict_about_the_check(
 def test_a_crash_before_the_first_check_is_one_verdict(
     deadly: Examined, target: str, code: int
 ) -> None:
-    verdict = deadly.the_one(target)
-    assert verdict.status is Status.CRASHED
-    assert f"ended with status {code}" in verdict.text
+    result = deadly.the_one(target)
+    assert result.status is Status.CRASHED
+    assert f"ended with status {code}" in result.text
 
 
 @pytest.mark.proof
 def test_a_crash_does_not_touch_the_others(deadly: Examined) -> None:
-    assert {v.status for v in deadly.of("hostile:Plain").values()} == {Status.KEPT}
+    assert {v.status for v in deadly.of("hostile:Plain").values()} == {Status.PASSED}
 
 
 @pytest.mark.proof
 def test_an_interrupt_that_nobody_typed_is_named(deadly: Examined) -> None:
-    for verdict in deadly.of("hostile:Interrupts").values():
-        assert "KeyboardInterrupt" in verdict.text
+    for result in deadly.of("hostile:Interrupts").values():
+        assert "KeyboardInterrupt" in result.text
 
 
 def test_what_is_printed_is_not_shown(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     said = examined("hostile:Prints")
-    assert {v.status for v in said.of("hostile:Prints").values()} == {Status.KEPT}
+    assert {v.status for v in said.of("hostile:Prints").values()} == {Status.PASSED}
     assert capfd.readouterr() == ("", "")
 
 
@@ -429,7 +429,7 @@ def test_targets_that_overlap_are_examined_once_in_the_order_given(folder: Path)
     # What it imports from elsewhere is not its own, as long as it does not say so. Of two names
     # for one class the first in the alphabet is taken.
     assert said.names == ["several:Beta", "several:Again"]
-    assert {v.status for v in said.verdicts} == {Status.KEPT}
+    assert {v.status for v in said.results} == {Status.PASSED}
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
@@ -448,13 +448,13 @@ def test_without_a_check_only_the_names_are_found(folder: Path) -> None:
 def test_settings_and_reference_reach_the_worker(folder: Path) -> None:
     question = Question("hostile:Plain", "textbook-sgd", (("lr", 0.25),))
     check = choose(["follows_the_reference"])
-    found, verdict = examine_all([question], check, jobs=1)
+    found, result = examine_all([question], check, jobs=1)
     assert found == Members("hostile:Plain", ("hostile:Plain",))
-    assert isinstance(verdict, Verdict)
-    assert verdict.status is Status.KEPT, verdict.text
+    assert isinstance(result, CheckResult)
+    assert result.status is Status.PASSED, result.text
     unknown = Question("hostile:Plain", "textbook-sgdd", (("rho", 1),))
     _, refused = examine_all([unknown], check, jobs=1)
-    assert isinstance(refused, Verdict)
+    assert isinstance(refused, CheckResult)
     assert refused.status in UNCHECKED
 
 
@@ -501,9 +501,9 @@ def hanging(folder: Path) -> Examined:
 
 @pytest.mark.proof
 def test_a_check_that_does_not_end_is_out_of_time(hanging: Examined) -> None:
-    verdict = hanging.of("hanging:Hangs")[LEAVES]
-    assert (verdict.status, verdict.text) == (Status.TIMEOUT, "no end within 2.5 s")
-    assert {v.status for v in hanging.of("hostile:Plain").values()} == {Status.KEPT}
+    result = hanging.of("hanging:Hangs")[LEAVES]
+    assert (result.status, result.text) == (Status.TIMEOUT, "no end within 2.5 s")
+    assert {v.status for v in hanging.of("hostile:Plain").values()} == {Status.PASSED}
 
 
 @pytest.mark.proof
@@ -511,11 +511,11 @@ def test_a_check_that_does_not_end_is_out_of_time(hanging: Examined) -> None:
 def test_one_that_hangs_before_the_first_check_is_out_of_time(
     hanging: Examined, target: str
 ) -> None:
-    verdict = hanging.the_one(target)
+    result = hanging.the_one(target)
     # To import, to construct and the first steps are the start, which has a limit of its own.
-    assert verdict.status is Status.TIMEOUT
-    assert verdict.text.startswith("did not start within 15 s: to import the package")
-    assert "torch.compile is at work (--timeout gives it more)" in verdict.text
+    assert result.status is Status.TIMEOUT
+    assert result.text.startswith("did not start within 15 s: to import the package")
+    assert "torch.compile is at work (--timeout gives it more)" in result.text
 
 
 @pytest.mark.proof
@@ -531,7 +531,7 @@ def test_after_some_that_hang_the_rest_is_not_tried(
         "not tried: 1 other checks did not end in time": len(CHECKS) - 1,
     }
     assert {v.status for v in said.of("hanging:Hangs").values()} == {Status.TIMEOUT}
-    assert {v.status for v in said.of("hostile:Plain").values()} == {Status.KEPT}
+    assert {v.status for v in said.of("hostile:Plain").values()} == {Status.PASSED}
 
 
 @pytest.mark.proof
@@ -539,7 +539,7 @@ def test_the_time_limit_is_what_it_says(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(workers, "START_S", 12.0)
     monkeypatch.setattr(workers, "PATIENCE", 2)
     said = examined("hanging:Hangs", limit_s=2.5)
-    seconds = [v.seconds for v in said.verdicts if v.text == "no end within 2.5 s"]
+    seconds = [v.seconds for v in said.results if v.text == "no end within 2.5 s"]
     assert len(seconds) == 2
     assert min(seconds) >= 2.5
 
@@ -550,7 +550,7 @@ def test_a_package_that_is_slow_to_import_has_the_time_to_start(folder: Path) ->
         "import time\ntime.sleep(3)\nfrom hostile import Plain\n"
     )
     said = examined("slow_to_import:Plain", limit_s=2.5)
-    assert {v.status for v in said.verdicts} == {Status.KEPT}
+    assert {v.status for v in said.results} == {Status.PASSED}
 
 
 SLOW_STEPS = """
@@ -571,10 +571,10 @@ def test_one_that_still_takes_steps_at_the_limit_is_unfinished_not_broken(
 ) -> None:
     (folder / "crawling.py").write_text(SLOW_STEPS)
     long = choose(["saves_and_loads_beyond_2100_steps"])
-    (verdict,) = examined("crawling:Crawls", checks=long, limit_s=12.0).verdicts
-    assert verdict.status is Status.UNFINISHED
-    assert verdict.status not in BAD
-    assert verdict.text.startswith("still taking steps after 12 s; --timeout gives it more")
+    (result,) = examined("crawling:Crawls", checks=long, limit_s=12.0).results
+    assert result.status is Status.UNFINISHED
+    assert result.status not in BAD
+    assert result.text.startswith("still taking steps after 12 s; --timeout gives it more")
 
 
 COMPILES = """
@@ -608,6 +608,6 @@ class Compiles(Plain):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_step_is_compiled_only_where_that_is_asked_for(folder: Path, compiled: bool) -> None:
     (folder / "compiling_steps.py").write_text(COMPILES)
-    (verdict,) = examined("compiling_steps:Compiles", checks=ONE, compiled=compiled).verdicts
-    assert (verdict.status, verdict.uncompiled) == (Status.KEPT, not compiled)
+    (result,) = examined("compiling_steps:Compiles", checks=ONE, compiled=compiled).results
+    assert (result.status, result.uncompiled) == (Status.PASSED, not compiled)
     assert (folder / "compiled").exists() is compiled

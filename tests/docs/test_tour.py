@@ -41,7 +41,7 @@ def test_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "<Results: 108 runs of 3 optimizers on 3 problems" in text_of(results)
     assert "image/png" in figure.outputs[0]["data"]
-    assert "broken: follows_the_reference" in text_of(checks)
+    assert "failed: follows_the_reference" in text_of(checks)
     assert "deepcopies_and_pickles" not in text_of(checks)
     assert "<Comparison of 1 optimizer: dir:before and dir:after>" in text_of(comparison)
     assert "index.html" in text_of(page)

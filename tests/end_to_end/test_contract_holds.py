@@ -6,7 +6,7 @@ import pytest
 
 from optbench.conformance.acquaintance import members
 from optbench.conformance.defects import known_defects
-from optbench.conformance.verdict import Status, Verdict
+from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
 from optbench.engine.executors import default_jobs
@@ -20,22 +20,22 @@ OURS = (
 """What is written here, and a variant; that of torch's is checked as torch's."""
 
 
-def examined(*targets: str) -> list[Verdict]:
+def examined(*targets: str) -> list[CheckResult]:
     said = examine_all(map(Question, targets), jobs=default_jobs())
-    return [each for each in said if isinstance(each, Verdict)]
+    return [each for each in said if isinstance(each, CheckResult)]
 
 
-def bad(verdicts: list[Verdict]) -> list[str]:
-    fine = (Status.KEPT, Status.KNOWN, Status.NOT_APPLICABLE)
-    return [f"{v.reproduce}: {v.status}: {v.text}" for v in verdicts if v.status not in fine]
+def bad(results: list[CheckResult]) -> list[str]:
+    fine = (Status.PASSED, Status.XFAILED, Status.NOT_APPLICABLE)
+    return [f"{v.reproduce}: {v.status}: {v.text}" for v in results if v.status not in fine]
 
 
 def test_every_class_of_torch_keeps_it_but_for_the_known_defects() -> None:
-    verdicts = examined("torch.optim:*")
-    assert bad(verdicts) == []
-    assert {v.target for v in verdicts} == set(members("torch.optim:*"))
+    results = examined("torch.optim:*")
+    assert bad(results) == []
+    assert {v.target for v in results} == set(members("torch.optim:*"))
     # Of one that is mended, the version goes into its row.
-    assert {(v.target, v.check) for v in verdicts if v.status is Status.KNOWN} == {
+    assert {(v.target, v.check) for v in results if v.status is Status.XFAILED} == {
         (row.optimizer, row.check)
         for row in known_defects()
         if row.package == "torch" and row.is_present()
@@ -43,9 +43,9 @@ def test_every_class_of_torch_keeps_it_but_for_the_known_defects() -> None:
 
 
 def test_what_is_ours_keeps_it() -> None:
-    verdicts = examined(*OURS)
-    assert bad(verdicts) == []
-    assert {v.target for v in verdicts} == set(OURS)
+    results = examined(*OURS)
+    assert bad(results) == []
+    assert {v.target for v in results} == set(OURS)
     # An oracle is looked at, not merely passed over.
-    kept = {(v.target, v.check) for v in verdicts if v.status is Status.KEPT}
+    kept = {(v.target, v.check) for v in results if v.status is Status.PASSED}
     assert {("lion", "follows_its_oracle"), ("adam-swarm", "follows_its_oracle")} <= kept

@@ -15,7 +15,7 @@ def table(proofs: list[Proof]) -> str:
         mutant = proof.mutant
         names = [f"**{n}**" if n in mutant.caught_by else n for n in proof.caught_by]
         caught = ", ".join(names) or ("needs a GPU" if mutant.gpu else "NOT CAUGHT")
-        twin = ", ".join(proof.accused_of) or "kept all"
+        twin = ", ".join(proof.accused_of) or "passed all"
         lines.append(f"| {mutant.number} | {mutant.title} | {mutant.where} | {caught} | {twin} |")
     return "\n".join(lines)
 

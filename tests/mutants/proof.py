@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mutants.catalogue import MUTANTS, Mutant
 from optbench.conformance.contract import CONTRACT
-from optbench.conformance.verdict import BAD, UNCHECKED, Status, Verdict
+from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
 from optbench.engine.executors import default_jobs
@@ -34,7 +34,7 @@ def prove(*, whole: bool = True) -> list[Proof]:
     """
     twins, bugs = (
         [Question(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
-        for which in ("correct", "broken")
+        for which in ("correct", "failed")
     )
     named = {name for mutant in MUTANTS for name in mutant.caught_by}
     some = [check for check in CONTRACT if whole or check.name in named]
@@ -42,7 +42,7 @@ def prove(*, whole: bool = True) -> list[Proof]:
     broken: dict[str, list[str]] = {question.target: [] for question in (*twins, *bugs)}
     for questions, checks in ((twins, CONTRACT), (bugs, some)):
         for said in examine_all(questions, checks, jobs=default_jobs()):
-            if isinstance(said, Verdict) and said.status in counts:
+            if isinstance(said, CheckResult) and said.status in counts:
                 broken[said.target].append(said.check or said.status.value)
     return [
         Proof(mutant, tuple(sorted(broken[mutant.broken])), tuple(sorted(broken[mutant.correct])))

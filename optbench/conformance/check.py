@@ -8,21 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from optbench.errors import OptbenchError
 from optbench.plain_text import printable
 
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject
 
 
-class Broken(AssertionError):
-    """A promise that was not kept.
+class CheckFailed(OptbenchError, AssertionError):
+    """An optimizer failed a check.
 
     Parameters
     ----------
     text : str
-        What broke, with numbers, and under which settings.
+        What failed, with numbers, and under which settings.
     measured : float, optional
-        The size of the departure, where the promise has a bound. A known defect names the most
+        The size of the departure, where the check has a bound. A known defect names the largest
         that it explains, so that it cannot hide a larger one.
     """
 
@@ -31,45 +32,45 @@ class Broken(AssertionError):
         self.measured = measured
 
 
-class Advice(Broken):
-    """A promise that respected libraries leave out on purpose, and document.
+class Advice(CheckFailed):
+    """A failure that respected libraries accept on purpose, and document.
 
-    It is told, and fails nobody who does not ask for it (``--strict``).
+    It is reported, and fails an optimizer only with ``--strict``.
     """
 
 
 class Severity(enum.StrEnum):
-    """What it means to break a promise."""
+    """What a failure of a check means."""
 
     DEFECT = "defect"
     ADVICE = "advice"
     EITHER = "defect or advice"
-    """By how it is broken: the check raises `Broken` or `Advice`."""
+    """Either, by the exception that the check raises: `CheckFailed` or `Advice`."""
 
 
 class NotApplicable(Exception):
-    """The check has nothing to say about this optimizer; the text says why."""
+    """The check does not apply to this optimizer; the text says why."""
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(text))
 
 
 Function = Callable[["Subject"], str | None]
-"""Returns what was seen, in words with numbers; raises `Broken` or `NotApplicable`."""
+"""Returns what was measured, in words; raises `CheckFailed` or `NotApplicable`."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of the contract.
+    """One check of the contract.
 
     Attributes
     ----------
     function : callable
-        Its name states the promise, its docstring's first line says it in a sentence.
+        Its name states what has to hold; the first line of its docstring says it in a sentence.
     slow : bool
-        It takes seconds (it starts processes, or it trains).
+        Whether it takes seconds (it starts processes, or it trains).
     severity : Severity
-        What a broken one is, as its `Broken` and `Advice` say; an exception is always a defect.
+        What a failure means; an exception of the optimizer's is always a defect.
     """
 
     function: Function
@@ -78,10 +79,10 @@ class Check:
 
     @property
     def name(self) -> str:
-        """The promise, as an identifier: what ``--only`` takes."""
+        """The name, which ``--only`` takes."""
         return self.function.__name__
 
     @property
     def summary(self) -> str:
-        """The promise in a sentence."""
+        """What has to hold, in a sentence."""
         return (inspect.getdoc(self.function) or "").splitlines()[0]

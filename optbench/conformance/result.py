@@ -1,4 +1,4 @@
-"""What a check concludes about an optimizer, as a value."""
+"""The result of a check, as a value."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from optbench.plain_text import printable
 class Status(enum.StrEnum):
     """How a check ended."""
 
-    KEPT = "kept"
+    PASSED = "passed"
     ADVICE = "advice"
-    """Not kept, as respected libraries do on purpose: it fails nobody who does not ask for it."""
-    BROKEN = "broken"
-    KNOWN = "known"
-    """Broken, and explained by a row of ``known_defects.toml``."""
+    """Failed as respected libraries do on purpose; it counts only with ``--strict``."""
+    FAILED = "failed"
+    XFAILED = "xfailed"
+    """Failed, and explained by a row of ``known_defects.toml``."""
     NOT_APPLICABLE = "not applicable"
     TIMEOUT = "timeout"
     """It did not end within its time limit, and took no steps any more."""
@@ -33,8 +33,8 @@ class Status(enum.StrEnum):
     """It does not import, or is no optimizer."""
 
 
-BAD = frozenset({Status.BROKEN, Status.TIMEOUT, Status.CRASHED})
-"""A promise that was not kept."""
+BAD = frozenset({Status.FAILED, Status.TIMEOUT, Status.CRASHED})
+"""Statuses of a failed check."""
 
 UNCHECKED = frozenset({Status.NOT_CONSTRUCTIBLE, Status.NO_TARGET})
 
@@ -45,16 +45,16 @@ NOT_STARTED = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """One row: an optimizer, a check, how it ended.
 
     Attributes
     ----------
     target, check : str
-        Who and which promise; the check is empty where the target could not be examined.
+        The optimizer and the check, which is empty where the target could not be checked.
     status : Status
     text : str
-        What broke, why it does not apply, or what was seen.
+        What failed, why it does not apply, or what was measured.
     seconds : float
         That it took.
     evidence : str
@@ -80,7 +80,7 @@ class Verdict:
 
     @property
     def reproduce(self) -> str:
-        """The command that gives this verdict again."""
+        """The command that gives this result again."""
         target = shlex.quote(self.target)
         # Quoted in any case: a shell may know other wildcards.
         target = target if target.startswith("'") or "'" in target else f"'{target}'"
@@ -89,7 +89,7 @@ class Verdict:
     def as_row(self, options: str = "") -> dict[str, Any]:
         """For JSON and frames; ``options`` are those that the examination was given."""
         row = {**asdict(self), "status": self.status.value, "seconds": round(self.seconds, 4)}
-        if self.status in BAD | {Status.ADVICE, Status.KNOWN}:
+        if self.status in BAD | {Status.ADVICE, Status.XFAILED}:
             row["reproduce"] = self.reproduce + options
         return row
 
