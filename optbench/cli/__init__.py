@@ -25,6 +25,7 @@ from optbench.cli import (
     results,
     run,
 )
+from optbench.cli.grouped_help import GroupedCommand
 
 app = typer.Typer(
     name="optbench",
@@ -35,19 +36,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(list_command.app, name="list")
-app.command(name="run")(run.run)
-app.command(name="report")(report.report)
-app.command(name="export")(export.export)
-app.command(name="check")(check.check)
-app.command(name="compare")(compare.compare)
-app.command(name="bisect")(bisect.bisect)
-app.command(name="history")(history.history)
-app.command(name="accept")(accept.accept)
-app.command(name="nightly")(nightly.nightly)
-app.command(name="init")(init.init)
+app.command(name="run", cls=GroupedCommand)(run.run)
+app.command(name="report", cls=GroupedCommand)(report.report)
+app.command(name="export", cls=GroupedCommand)(export.export)
+app.command(name="check", cls=GroupedCommand)(check.check)
+app.command(name="compare", cls=GroupedCommand)(compare.compare)
+app.command(name="bisect", cls=GroupedCommand)(bisect.bisect)
+app.command(name="history", cls=GroupedCommand)(history.history)
+app.command(name="accept", cls=GroupedCommand)(accept.accept)
+app.command(name="nightly", cls=GroupedCommand)(nightly.nightly)
+app.command(name="init", cls=GroupedCommand)(init.init)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
-app.command(name="announce")(announce.announce)
+app.command(name="announce", cls=GroupedCommand)(announce.announce)
 
 
 def _say_version(asked: bool) -> None:
@@ -62,7 +63,7 @@ def _say_version(asked: bool) -> None:
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
     version: bool = typer.Option(
-        False, "--version", help="Say which optbench this is.", is_eager=True, callback=_say_version
+        False, "--version", help="Print the version.", is_eager=True, callback=_say_version
     ),
 ) -> None:
     """Does an optimizer still compute the same, converge as fast, cost the same a step?"""

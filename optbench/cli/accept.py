@@ -16,25 +16,29 @@ from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 def accept(
     commit: Annotated[
-        str, typer.Argument(help="The commit that changed it, or a later one.", show_default=False)
+        str, typer.Argument(help="Commit that changed it, or a later one.", show_default=False)
     ],
     metric: Annotated[
         str,
         typer.Argument(
-            help="As optbench history calls it, or maths, convergence, speed, memory; a glob.",
+            help="Metric as in optbench history, or maths, convergence, speed, memory; a glob.",
             show_default=False,
         ),
     ],
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason.")],
+    why: Annotated[
+        str, typer.Option("--why", metavar="TEXT", help="Reason, for readers of accepted.toml.")
+    ],
     optimizer: Annotated[
-        str, typer.Option("--optimizer", "-o", metavar="NAME", help="Whose; a glob.")
+        str, typer.Option("--optimizer", "-o", metavar="NAME", help="Optimizer name or glob.")
     ] = "*",
     problem: Annotated[
-        str, typer.Option("--problem", "-p", metavar="NAME", help="On which problem; a glob.")
+        str, typer.Option("--problem", "-p", metavar="NAME", help="Problem name or glob.")
     ] = "*",
     repo: RepoOption = None,
 ) -> None:
-    """Say that a change for the worse is wanted, and why: a row in accepted.toml, to be committed.
+    """Accept a regression, with a reason.
+
+    Adds a row to accepted.toml, to be committed.
 
     It holds for this commit and for all before it; what comes after fails the night again.
     """

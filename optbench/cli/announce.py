@@ -27,7 +27,7 @@ def announce(
         typer.Option("--dry-run", help="Say what would be done, and do nothing; without gh, too."),
     ] = False,
 ) -> None:
-    """Open, edit, reopen and close GitHub issues until they say what a night found.
+    """Open, update and close GitHub issues for regressions.
 
     One issue a range of commits, found again by a hidden line. A regression that stands edits its
     issue and comments nothing; one that is gone closes it; a night that could not measure closes

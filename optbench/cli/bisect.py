@@ -25,12 +25,19 @@ if TYPE_CHECKING:
 
 
 def bisect(
-    good: Annotated[str, typer.Argument(metavar="GOOD", help="A revision.", show_default=False)],
-    bad: Annotated[str, typer.Argument(metavar="BAD", help="A later one.")] = "HEAD",
+    good: Annotated[
+        str, typer.Argument(metavar="GOOD", help="Revision before the change.", show_default=False)
+    ],
+    bad: Annotated[str, typer.Argument(metavar="BAD", help="Revision after it.")] = "HEAD",
     optimizer: TargetOption = None,
     on: Annotated[
         str,
-        typer.Option("--on", metavar="RUNG", help="maths, convergence, speed or memory."),
+        typer.Option(
+            "--on",
+            metavar="RUNG",
+            help="Question: maths, convergence, speed or memory.",
+            rich_help_panel="What to compare",
+        ),
     ] = "maths",
     repo: RepoOption = None,
     path: PathOption = None,
@@ -39,10 +46,16 @@ def bisect(
     seeds: SeedsOption = 24,
     problem: ProblemOption = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Every commit that was tried.")
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write every tried commit as JSON; - for standard output.",
+            rich_help_panel="Output",
+        ),
     ] = None,
 ) -> None:
-    """Find the first commit between GOOD and BAD that changed an optimizer.
+    """Find the first commit that changed an optimizer.
 
     Commits that do not import are passed over. Exit status: 0 the commit was found, 1 those that
     could not be tried stand in the way, 2 wrong use, or there is no such change.

@@ -40,8 +40,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="TARGET...",
-            help="A registered name or glob, package.module:Class, or package.module:* for every "
-            "optimizer class in a module.",
+            help="Registered name or glob, package.module:Class, or package.module:*.",
             show_default=False,
         ),
     ] = None,
@@ -50,46 +49,84 @@ def check(
         typer.Option(
             "--reference",
             metavar="NAME",
-            help="Demand parity with this optimizer, too: textbook-adam, package.module:Class.",
+            help="Demand the same steps as this optimizer, such as textbook-adam.",
+            rich_help_panel="What to check",
         ),
     ] = "",
     setting: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="An argument of the constructor: rho=0.05. Repeat."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Argument of the constructor, such as rho=0.05. Repeatable.",
+            rich_help_panel="What to check",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="CHECK", help="Name or glob of a check. Repeat."),
+        typer.Option(
+            "--only",
+            metavar="CHECK",
+            help="Name or glob of checks to run. Repeatable.",
+            rich_help_panel="What to check",
+        ),
     ] = None,
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", metavar="CHECK", help="Name or glob to leave out. Repeat."),
+        typer.Option(
+            "--skip",
+            metavar="CHECK",
+            help="Name or glob of checks to leave out. Repeatable.",
+            rich_help_panel="What to check",
+        ),
     ] = None,
     list_checks: Annotated[
-        bool, typer.Option("--list", help="List the checks and what each demands.")
+        bool,
+        typer.Option(
+            "--list", help="List the checks and what each demands.", rich_help_panel="Output"
+        ),
     ] = False,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write every result there; - for the screen."),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write all results as JSON; - for standard output.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Advice fails, too: exit status 1.")
+        bool, typer.Option("--strict", help="Count advice as failure.", rich_help_panel="Output")
     ] = False,
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="Leave torch.compile on; without, steps run uncompiled."),
+        typer.Option("--compile", help="Leave torch.compile on.", rich_help_panel="What to check"),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what passed, and what does not apply.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Also what passed, and what does not apply.",
+            rich_help_panel="Output",
+        ),
     ] = False,
     limit: Annotated[
-        float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a check may take.")
+        float,
+        typer.Option(
+            "--timeout",
+            min=0.1,
+            max=86_400,
+            metavar="SECONDS",
+            help="Time limit of a check.",
+            rich_help_panel="Where and how",
+        ),
     ] = 60.0,
     jobs: JobsOption = None,
 ) -> None:
-    """Hold the contract against optimizers: parity, groups, checkpoints, types, convergence, ...
+    """Check optimizers against the torch.optim contract.
+
+    Parity with a reference, groups, checkpoints, types, convergence and more; see --list.
 
     A class of your own is compared with a known rule by --reference: optbench check
     my_package:MyAdam --reference textbook-adam.

@@ -25,33 +25,51 @@ TargetOption = Annotated[
         "-o",
         "--optimizer",
         metavar="TARGET",
-        help="package.module:Class, package.module:* or the bare name of a class. Repeat. "
-        "Without it: [tool.optbench] of pyproject.toml, or all that the packages export.",
+        help="package.module:Class, package.module:* or a bare class name. Repeatable.",
+        show_default="[tool.optbench], or all exported",
+        rich_help_panel="What to compare",
     ),
 ]
 RepoOption = Annotated[
     Path | None,
-    typer.Option("--repo", metavar="DIR", help="Of revisions.", show_default="here"),
+    typer.Option(
+        "--repo",
+        metavar="DIR",
+        help="Repository of the revisions.",
+        show_default="here",
+        rich_help_panel="Where and how",
+    ),
 ]
 PathOption = Annotated[
     str | None,
     typer.Option(
         "--path",
         metavar="DIR",
-        help="The folder of a checkout that packages are in; found by itself where it is src or "
-        "pyproject.toml says so.",
+        help="Folder of a checkout that holds its packages.",
+        show_default="src, or as pyproject.toml says",
+        rich_help_panel="Where and how",
     ),
 ]
 InstallOption = Annotated[
     bool | None,
     typer.Option(
-        "--install/--no-install", help="Build and install checkouts: for compiled packages."
+        "--install/--no-install",
+        help="Build and install checkouts, for compiled packages.",
+        rich_help_panel="Where and how",
     ),
 ]
 
 
 LimitOption = Annotated[
-    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds a probe may take.")
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        max=86_400,
+        help="Time limit of a probe.",
+        rich_help_panel="Where and how",
+    ),
 ]
 
 ProblemOption = Annotated[
@@ -60,14 +78,22 @@ ProblemOption = Annotated[
         "--problem",
         "-p",
         metavar="NAME",
-        help="Train on this problem only, or those that fit this pattern. Repeat.",
-        show_default="all that fit the optimizer",
+        help="Train on these problems only; a name or glob. Repeatable.",
+        show_default="all that suit the optimizer",
+        rich_help_panel="What to compare",
     ),
 ]
 
 SeedsOption = Annotated[
     int,
-    typer.Option("--seeds", min=2, max=1000, help="Most pairs of runs on a problem."),
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=2,
+        max=1000,
+        help="Maximum pairs of runs per problem.",
+        rich_help_panel="What to compare",
+    ),
 ]
 
 
@@ -75,12 +101,12 @@ def compare(
     base: Annotated[
         str,
         typer.Argument(
-            metavar="BASE", help="A git revision, pip:REQUIREMENT or dir:PATH.", show_default=False
+            metavar="BASE", help="Git revision, pip:REQUIREMENT or dir:PATH.", show_default=False
         ),
     ],
     head: Annotated[
         str | None,
-        typer.Argument(metavar="[HEAD]", help="The same.", show_default="the working tree"),
+        typer.Argument(metavar="HEAD", help="As BASE.", show_default="the working tree"),
     ] = None,
     optimizer: TargetOption = None,
     repo: RepoOption = None,
@@ -91,46 +117,77 @@ def compare(
         typer.Option(
             "--rung",
             metavar="RUNG",
-            help="maths, convergence, speed or memory. Repeat. All of them without; convergence "
-            "is compared where the maths changed.",
+            help="maths, convergence, speed or memory. Repeatable. Convergence is compared where "
+            "the maths changed.",
+            show_default="all",
+            rich_help_panel="What to compare",
         ),
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Given to every constructor. Repeat."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Argument of every constructor. Repeatable.",
+            rich_help_panel="What to compare",
+        ),
     ] = None,
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
             "--fail-on",
             metavar="WORD",
-            help=f"Of {', '.join(WORDS)}; repeat, or with commas.",
+            help=f"Verdicts that fail: {', '.join(WORDS)}. Repeatable, or with commas.",
             show_default="regressed,broken",
+            rich_help_panel="Output",
         ),
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Everything, for programs; - for the screen."),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write all results as JSON; - for standard output.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     markdown_file: Annotated[
         Path | None,
-        typer.Option("--markdown", metavar="FILE", help="For a pull request or a job summary."),
+        typer.Option(
+            "--markdown",
+            metavar="FILE",
+            help="Write Markdown, for a pull request or job summary.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A page that opens anywhere.")
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write a self-contained page.", rich_help_panel="Output"
+        ),
     ] = None,
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
     problem: ProblemOption = None,
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="Compare the maths with torch.compile on, too."),
+        typer.Option(
+            "--compile", help="Leave torch.compile on.", rich_help_panel="What to compare"
+        ),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Details also of what is the same.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Details of identical optimizers, too.",
+            rich_help_panel="Output",
+        ),
     ] = False,
 ) -> None:
-    """Compare two versions of optimizers: the maths, the convergence, the cost.
+    """Compare two versions of optimizers.
+
+    Is it the same maths? As many steps to the target? Does a step cost as much time and memory?
 
     optbench compare main says what the working tree changed; optbench compare v1.0 v1.1 compares
     two revisions, optbench compare pip:tinyopt==1.0 pip:tinyopt==1.1 two releases.

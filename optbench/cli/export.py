@@ -15,7 +15,7 @@ from optbench.defaults import DEFAULT_STORE
 
 
 class Format(enum.StrEnum):
-    """Of the file."""
+    """Format of the exported file."""
 
     csv = "csv"
     parquet = "parquet"
@@ -32,7 +32,7 @@ def export(
     ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Write every run of a store: a tidy frame, one row a run, whatever its status."""
+    """Export the runs of a store as CSV or Parquet, one row per run."""
     from optbench.errors import WrongUse
     from optbench.reporting.tables import csv_text
     from optbench.store import Store

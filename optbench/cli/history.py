@@ -21,8 +21,9 @@ def history(
             "--store",
             envvar="OPTBENCH_STORE",
             metavar="URL",
-            help="Of optbench run or nightly.",
+            help="Store of optbench run or nightly.",
             show_default=f"{DEFAULT_STORE}, where it is",
+            rich_help_panel="Where and how",
         ),
     ] = None,
     asv: Annotated[
@@ -30,36 +31,64 @@ def history(
         typer.Option(
             "--asv",
             metavar="DIR",
-            help="asv's results.",
+            help="Folder of asv's results.",
             show_default=f"{ASV_RESULTS}, where it is",
+            rich_help_panel="Where and how",
         ),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
-        typer.Option("--optimizer", "-o", metavar="NAME", help="Name or glob. Repeat."),
+        typer.Option(
+            "--optimizer",
+            "-o",
+            metavar="NAME",
+            help="Name or glob. Repeatable.",
+            rich_help_panel="What to show",
+        ),
     ] = None,
     problem: Annotated[
         list[str] | None,
-        typer.Option("--problem", "-p", metavar="NAME", help="Name or glob. Repeat."),
+        typer.Option(
+            "--problem",
+            "-p",
+            metavar="NAME",
+            help="Name or glob. Repeatable.",
+            rich_help_panel="What to show",
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", "-m", metavar="NAME", help="Name or glob. Repeat."),
+        typer.Option(
+            "--metric",
+            "-m",
+            metavar="NAME",
+            help="Name or glob. Repeatable.",
+            rich_help_panel="What to show",
+        ),
     ] = None,
     repo: RepoOption = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="The frame: a row a metric and commit."),
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write all values, a row per metric and commit.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     fail_on_new: Annotated[
         bool,
         typer.Option(
-            "--fail-on-new", help="Exit with 1 for a regression that stands and is not accepted."
+            "--fail-on-new",
+            help="Exit with 1 for an open regression that is not accepted.",
+            rich_help_panel="Output",
         ),
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Every change, not the first few.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every change.", rich_help_panel="What to show")
+    ] = False,
 ) -> None:
-    """Which commit changed which metric: asv's results and the store's, as one picture.
+    """Show which commit changed which metric.
 
     Deterministic metrics are compared exactly with the commit measured before; timings by change
     points, from eight commits on. Results of another machine, environment or definition are

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="In the repository.", show_default="here")
+        Path, typer.Argument(metavar="[DIR]", help="Folder of the repository.", show_default="here")
     ] = Path(),
     optimizer: TargetOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace files that differ from what is wanted.")
+    force: Annotated[bool, typer.Option("--force", help="Replace files that differ.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the changes, and write nothing.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")] = False,
     optbench: Annotated[
         str | None,
         typer.Option(
@@ -34,7 +34,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Put benchmarks, the contract and workflows into an optimizer library's repository.
+    """Set up benchmarks, contract tests and CI in a repository.
 
     Finds the optimizers (its packages are imported, which runs their code), and writes
     [tool.optbench], asv.conf.json, benchmarks/, a test file with the contract, three GitHub

@@ -31,7 +31,13 @@ EXIT = {"good": 0, "regressed": 1, "not measured": 2}
 
 def nightly(
     suite: Annotated[
-        str, typer.Option("--suite", "-s", help="What to run: optbench list suites.")
+        str,
+        typer.Option(
+            "--suite",
+            "-s",
+            help="Named set of runs (optbench list suites).",
+            rich_help_panel="What to run",
+        ),
     ] = "nightly",
     store: StoreOption = DEFAULT_STORE,
     base: Annotated[
@@ -39,24 +45,37 @@ def nightly(
         typer.Option(
             "--base",
             metavar="REV",
-            help="The revision to compare with.",
-            show_default="the last good night's",
+            help="Revision to compare with.",
+            show_default="that of the last passing nightly run",
+            rich_help_panel="What to run",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for what is to be read.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for summary, report and comparison.",
+            rich_help_panel="Where and how",
+        ),
     ] = Path("reports/nightly"),
     optimizer: TargetOption = None,
     seeds: Annotated[
         str | None,
-        typer.Option(help="How many (8), or which.", show_default="the suite's"),
+        typer.Option(
+            metavar="SEEDS",
+            help="Count (8), list (3,5,8) or range (10-19).",
+            show_default="the suite's",
+            rich_help_panel="What to run",
+        ),
     ] = None,
     jobs: RunJobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     dask: DaskOption = None,
     asv: Annotated[
-        bool, typer.Option("--asv/--no-asv", help="Run asv's benchmarks, where there are some.")
+        bool,
+        typer.Option("--asv/--no-asv", help="Run asv's benchmarks.", rich_help_panel="What to run"),
     ] = True,
     machine: Annotated[
         str | None,
@@ -64,31 +83,45 @@ def nightly(
             "--machine",
             envvar="OPTBENCH_MACHINE",
             metavar="NAME",
-            help="That asv keeps results under; a CI's machines have another every night.",
+            help="Machine name for asv's results; hosted CI has another every time.",
             show_default="this machine's",
+            rich_help_panel="Where and how",
         ),
     ] = None,
     commits: Annotated[
-        int, typer.Option("--commits", min=1, help="Most commits that asv runs in a night.")
+        int,
+        typer.Option(
+            "--commits",
+            min=1,
+            metavar="N",
+            help="Maximum commits that asv runs.",
+            rich_help_panel="What to run",
+        ),
     ] = 5,
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
             "--fail-on",
             metavar="WORD",
-            help="Findings of the comparison that fail the night; as of optbench compare.",
+            help="Verdicts of the comparison that fail; as for optbench compare.",
             show_default="broken,regressed,slower,more,leak",
+            rich_help_panel="Output",
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Compare again, also where a comparison is kept.")
+        bool,
+        typer.Option(
+            "--again",
+            help="Repeat the comparison, also where it is stored.",
+            rich_help_panel="What to run",
+        ),
     ] = False,
     repo: RepoOption = None,
     path: PathOption = None,
     install: InstallOption = None,
     data: DataOption = None,
 ) -> None:
-    """Run the suite, run asv, compare with the last good night, look for regressions, report.
+    """Run, compare with the last passing run, and report; for CI.
 
     It does what is missing: stopped at any moment, the same command goes on; run twice on one
     commit, the second time there is nothing to do. Into --out go summary.md, whose first line is

@@ -20,8 +20,9 @@ StoreOption = Annotated[
         "--store",
         envvar="OPTBENCH_STORE",
         metavar="URL",
-        help="A SQLite file, or any SQLAlchemy URL.",
+        help="SQLite file or SQLAlchemy URL that holds the results.",
         show_default=DEFAULT_STORE,
+        rich_help_panel="Where and how",
     ),
 ]
 
@@ -31,14 +32,23 @@ DataOption = Annotated[
         "--data",
         envvar="OPTBENCH_DATA",
         metavar="DIR",
-        help="Folder with the official MNIST files (optbench data mnist); "
-        "the 10,000 shipped digits without it.",
+        help="Folder with the full MNIST files (optbench data mnist).",
+        show_default="the 10,000 digits that ship",
+        rich_help_panel="Where and how",
     ),
 ]
 
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="all processors"),
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        metavar="N",
+        help="Worker processes.",
+        show_default="one per CPU",
+        rich_help_panel="Where and how",
+    ),
 ]
 
 RunJobsOption = Annotated[
@@ -47,8 +57,10 @@ RunJobsOption = Annotated[
         "--jobs",
         "-j",
         min=0,
-        help="Worker processes; 0: this one works, and prints, for a debugger.",
-        show_default="all processors",
+        metavar="N",
+        help="Worker processes; 0 runs in this process, for debugging.",
+        show_default="one per CPU",
+        rich_help_panel="Where and how",
     ),
 ]
 
@@ -57,9 +69,9 @@ TimeoutOption = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="Most that a unit (runs that advance together, one or a hundred) may take, or its "
-        "worker is ended. 0: no limit, also where nothing moves.",
-        show_default="none, but 300 s without a step are too long",
+        help="Time limit of a batch of runs; 0 for none.",
+        show_default="300 s without a step",
+        rich_help_panel="Where and how",
     ),
 ]
 
@@ -68,8 +80,9 @@ MemoryOption = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="Most data that a worker process may hold, such as 4G.",
+        help="Memory limit of a worker process, such as 4G.",
         show_default="no limit",
+        rich_help_panel="Where and how",
     ),
 ]
 
@@ -79,8 +92,8 @@ DaskOption = Annotated[
         "--dask",
         envvar="OPTBENCH_DASK",
         metavar="WHERE",
-        help="Work on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a scheduler file, "
-        "or local:N.",
+        help="Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a scheduler file, or local:N.",
+        rich_help_panel="Where and how",
     ),
 ]
 

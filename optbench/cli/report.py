@@ -18,33 +18,33 @@ def report(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The optimizer that the others are compared with.",
+            help="Optimizer that the others are compared with.",
             show_default="adam, where it was run",
         ),
     ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder to write to; made if need be.")
-    ] = Path("reports/latest"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")] = Path(
+        "reports/latest"
+    ),
     asv: Annotated[
         Path | None,
         typer.Option(
             "--asv",
             metavar="DIR",
-            help="asv's results, for the cost of a step and the history.",
+            help="Folder of asv's results, for step costs and history.",
             show_default=f"{ASV_RESULTS}, where it is",
         ),
     ] = None,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
-            "--compare", metavar="FILE", help="What optbench compare --json wrote. Repeat."
+            "--compare", metavar="FILE", help="File of optbench compare --json. Repeatable."
         ),
     ] = None,
     data: Annotated[
         bool,
         typer.Option(
             "--data/--no-data",
-            help="Tables as CSV and figures as SVG beside the page, which links them.",
+            help="Write tables as CSV and figures as SVG, too.",
         ),
     ] = True,
     compare_stores: Annotated[
@@ -52,11 +52,11 @@ def report(
         typer.Option(
             "--compare-stores",
             metavar="A B",
-            help="Two stores side by side, the older first, instead of a report of one.",
+            help="Compare two stores, the older first, in place of a report.",
         ),
     ] = None,
 ) -> None:
-    """Write a report: one index.html that opens anywhere, report.md, figures and tables.
+    """Write a report: one HTML page, Markdown, figures and tables.
 
     The same store gives the same bytes; a date stands in it only where SOURCE_DATE_EPOCH is set.
     """

@@ -33,7 +33,7 @@ HERE = Path()
 
 @app.callback()
 def results() -> None:
-    """Keep the results of nights on a branch: the store, the records of nights, asv's results.
+    """Keep nightly results on a branch.
 
     Neither command touches the checkout, the index, a local branch or anything else in .git.
     """

@@ -42,49 +42,85 @@ class Dtype(enum.StrEnum):
 
 def run(
     suite: Annotated[
-        str | None, typer.Option("--suite", "-s", help="A named set: optbench list suites.")
+        str | None,
+        typer.Option(
+            "--suite",
+            "-s",
+            help="Named set of runs (optbench list suites).",
+            rich_help_panel="What to run",
+        ),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
         typer.Option(
-            "--optimizer", "-o", metavar="NAME", help="Name, glob, or package.module:Class. Repeat."
+            "--optimizer",
+            "-o",
+            metavar="NAME",
+            help="Name, glob or package.module:Class. Repeatable.",
+            rich_help_panel="What to run",
         ),
     ] = None,
     problem: Annotated[
         list[str] | None,
         typer.Option(
-            "--problem", "-p", metavar="NAME", help="Name, glob, or package.module:name. Repeat."
+            "--problem",
+            "-p",
+            metavar="NAME",
+            help="Name, glob or package.module:name. Repeatable.",
+            rich_help_panel="What to run",
         ),
     ] = None,
     lr: Annotated[
         list[float] | None,
-        typer.Option("--lr", help="Learning rate instead of the default. Repeat."),
+        typer.Option(
+            "--lr",
+            metavar="RATE",
+            help="Learning rate in place of the default. Repeatable.",
+            rich_help_panel="What to run",
+        ),
     ] = None,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Run the whole search space beside the default.")
+        bool,
+        typer.Option(
+            "--tune",
+            help="Run the default and the whole search space.",
+            rich_help_panel="What to run",
+        ),
     ] = False,
     setting: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="A hyperparameter: betas=0.9,0.99. Repeat."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Hyperparameter, such as betas=0.9,0.99. Repeatable.",
+            rich_help_panel="What to run",
         ),
     ] = None,
     schedule: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Beside each setting also with this learning-rate schedule "
-            "(optbench list schedules). Repeat.",
+            help="Also run each setting with this learning-rate schedule "
+            "(optbench list schedules). Repeatable.",
+            rich_help_panel="What to run",
         ),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(help="How many (8), which (3,5,8), or a range (10-19).", show_default="4"),
+        typer.Option(
+            metavar="SEEDS",
+            help="Count (8), list (3,5,8) or range (10-19).",
+            show_default="4",
+            rich_help_panel="What to run",
+        ),
     ] = None,
     budget: Annotated[
         int | None,
         typer.Option(
-            help="Gradient evaluations a run.", show_default="the problem's or suite's own"
+            metavar="N",
+            help="Gradient evaluations per run.",
+            show_default="that of the problem or suite",
+            rich_help_panel="What to run",
         ),
     ] = None,
     jobs: RunJobsOption = None,
@@ -93,22 +129,36 @@ def run(
     dask: DaskOption = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
-    dtype: Annotated[Dtype, typer.Option(help="Floating-point type.")] = Dtype.float32,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    dtype: Annotated[
+        Dtype,
+        typer.Option(
+            help="Floating-point type of parameters and data.", rich_help_panel="What to run"
+        ),
+    ] = Dtype.float32,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="DEVICE", help="cpu, cuda or cuda:1.", rich_help_panel="Where and how"
+        ),
+    ] = "cpu",
     ddp: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Divide each gradient among N processes (data-parallel training)."
+            metavar="N",
+            help="Data-parallel: divide each gradient among N processes.",
+            rich_help_panel="Where and how",
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Run also what the store holds, and replace it.")
+        bool, typer.Option("--again", help="Rerun what the store already holds, and replace it.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")
+        bool, typer.Option("--dry-run", help="Print what would run, and run nothing.")
     ] = False,
 ) -> None:
-    """Run what the store does not hold yet. Interrupt it and run it again: it goes on.
+    """Run what the store does not hold yet.
+
+    Interrupted, the same command goes on where it stopped.
 
     Without --suite or names it runs the suite `quick`. Exit status: 0 done, 1 some runs failed
     (they are listed, and run again next time), 2 wrong use.
