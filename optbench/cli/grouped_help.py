@@ -16,7 +16,9 @@ GENERAL = "Options"
 class GroupedCommand(TyperCommand):
     """A command whose options stand under the titles of their ``rich_help_panel``."""
 
-    def format_options(self, ctx: click.core.Context, formatter: click.formatting.HelpFormatter) -> None:
+    def format_options(
+        self, ctx: click.core.Context, formatter: click.formatting.HelpFormatter
+    ) -> None:
         """Write arguments, then each group of options in the order of its first option."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):

@@ -15,10 +15,11 @@ from optbench.comparison.sides import SideProcess, both
 from optbench.verdicts.comparison import Difference, Maths, MathsVerdict
 
 ROUNDING = 1e-9
-"""Of the way: what another order of the same operations stays under.
+"""Bound on reordered operations, relative to the distance travelled.
 
 Gradients are given and nothing is fed back, so a rounding stays one: rewrites of one rule end
-1e-13 to 1e-11 of the way apart. The least that another rule was seen to do is some 1e-9.
+1e-13 to 1e-11 times the distance travelled. The smallest difference of another rule that was
+seen is some 1e-9.
 """
 
 PROMISES = (
@@ -220,7 +221,8 @@ def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried
         wide = [each.relative for each in rounded if each.probe.way is not Way.FLOAT32]
         largest = max(wide, default=0.0)
         text = (
-            f"by at most {largest:.1g} of the way, in {len(rounded)} of {len(compared)} probes"
+            f"by at most {largest:.1g} times the distance travelled, in {len(rounded)} of "
+            f"{len(compared)} probes"
             if rounded
             else ""
         )
@@ -268,7 +270,7 @@ def _how(seen: Seen) -> str:
         return seen.text
     if seen.kind == "base fails":
         return f"works with {seen.probe.condition}, where the base raises: {seen.text}"
-    apart = f"by {seen.relative:.2g} of the way"
+    apart = f"by {seen.relative:.2g} times the distance travelled"
     if not seen.relative:
         apart = "in how often it asks for the loss"
     if np.isinf(seen.relative):

@@ -31,8 +31,8 @@ cost four of seven digits. The rounding of the parameters is counted on top (`al
 def allowance(reference: Tensor, relative: float, dtype: torch.dtype) -> Tensor:
     """The difference that each element may show at each step: same shape as ``reference``.
 
-    ``relative`` of the way that the farthest element has come, plus one rounding of the parameter a
-    step: a parameter of size one cannot resolve a step of 1e-12, whoever takes it.
+    ``relative`` times the distance that the farthest element has travelled, plus one rounding of
+    the parameter a step: a parameter of size one cannot resolve a step of 1e-12.
     """
     steps = torch.arange(1, len(reference) + 1, dtype=torch.float64)[:, None]
     way = (reference - reference[:1]).abs().amax(1, keepdim=True)
@@ -70,7 +70,7 @@ class Departure:
 
     @property
     def worst(self) -> float:
-        """The largest difference as a part of the way; infinity where the other side rests."""
+        """The largest difference by the distance travelled; infinity where the other side rests."""
         return torch.inf if self.not_finite else _part(self.apart, self.way)
 
 
@@ -113,7 +113,7 @@ def require_agreement(
         said = (
             f"from step {parted.step} on ({parted.ours:.17g} here, {parted.theirs:.17g} there); "
             + (
-                f"by {parted.worst:.2g} of the way"
+                f"by {parted.worst:.2g} times the distance travelled"
                 if parted.way
                 else f"by {parted.apart:.2g}, where the other rests"
             )
@@ -125,10 +125,10 @@ def require_agreement(
 def _compared(
     ours: Tensor, theirs: Tensor, start: Tensor, relative: float, dtype: torch.dtype
 ) -> tuple[Departure | None, float]:
-    """Where they part, if they do, and the largest difference as a part of the way."""
+    """Where they part, if they do, and the largest difference by the distance travelled."""
     theirs, ours = torch.cat([start[None], theirs]), torch.cat([start[None], ours])
     finite = theirs.isfinite()
-    # What is infinite on both sides is the same, and no part of the way.
+    # What is infinite on both sides is the same, and no part of the distance.
     known = torch.where(finite, theirs, theirs[:1])
     way = float((known - known[:1]).abs().amax())
     alone = finite != ours.isfinite()

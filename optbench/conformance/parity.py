@@ -156,7 +156,8 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         clues += _clues(pair, parted[0][0])
         size = max(error.measured or 0.0 for _, error in parted)
         raise CheckFailed(f"{first}\n{'; '.join(clues)}", size)
-    text = f"{len(trials) - left_out} settings, at most {worst:.1g} of the way apart"
+    settings = len(trials) - left_out
+    text = f"{settings} settings, apart by at most {worst:.1g} times the distance travelled"
     missing = [name for name in subject.hyperparameters if name not in shared]
     if missing:
         text += f"; {other.name} has no {', '.join(missing)}"
@@ -259,7 +260,7 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
     if not subject.wants.sparse and _takes_sparse(sparsely, loop):
         worst = max(worst, _sparse(sparsely, way, loop))
         tried += 1
-    return f"{tried} settings, at most {worst:.1g} of the way apart"
+    return f"{tried} settings, apart by at most {worst:.1g} times the distance travelled"
 
 
 def _require_same_state(

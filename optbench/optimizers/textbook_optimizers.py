@@ -45,7 +45,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
     besides: ClassVar[Mapping[str, Any]] = {}
     """Hyperparameters that are not the rule's, with their defaults."""
     agreement: ClassVar[float] = 1e-10
-    """How near another float64 implementation of the rule comes: part of the way moved."""
+    """Difference of other float64 implementations, relative to the distance travelled."""
     __signature__: ClassVar[Signature]
 
     def __init_subclass__(cls, **settings: Any) -> None:

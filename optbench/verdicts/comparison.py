@@ -23,7 +23,7 @@ class MathsVerdict(enum.StrEnum):
     IDENTICAL = "identical"
     """Bit for bit, on every probe."""
     ROUNDING = "rounding"
-    """The same rule in another order: within 1e-9 of the way, where that cannot have grown."""
+    """The same rule in another order: within 1e-9 times the distance travelled."""
     CHANGED = "changed"
     BROKEN = "broken"
     """The head raises, hangs or crashes where the base did not."""
@@ -69,7 +69,7 @@ class Difference:
     step : int
         The first step after which they differ by more than rounding.
     relative : float
-        The difference after that step, as a part of the way come so far.
+        The difference after that step, relative to the distance travelled so far.
     """
 
     probe: str

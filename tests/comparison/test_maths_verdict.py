@@ -192,7 +192,7 @@ def test_nothing_differs() -> None:
 def test_differs_everywhere() -> None:
     found = verdict("changed")
     assert found.verdict is MathsVerdict.CHANGED
-    assert "differs from step 3 on, by 0.00025 of the way" in found.text
+    assert "differs from step 3 on, by 0.00025 times the distance travelled" in found.text
     assert "in every probe" in found.text
     assert "but" not in found.text
     assert found.first is not None

@@ -72,7 +72,8 @@ def said(changes: Repository, optbench: Command) -> Said:
 def test_a_changed_hyperparameter_s_effect_is_told_in_words(said: Said) -> None:
     row = said.of("Adam")
     assert row["maths"] == "changed"
-    told = "differs from step 1 on, by 3.3e-07 of the way; only with two groups; weight_decay; "
+    told = "differs from step 1 on, by 3.3e-07 times the distance travelled; "
+    told += "only with two groups; weight_decay; "
     assert row["maths_text"].startswith(told)
     assert row["memory"] == "same"
 

@@ -766,13 +766,13 @@ BREACHES = (
     Breach(
         "follows_its_oracle_in_float32",
         RoundsFloat32,
-        ("differs from textbook-sgd", "of the way after"),
+        ("differs from textbook-sgd", "times the distance travelled after"),
         kind="row",
     ),
     Breach(
         "follows_the_reference",
         AlmostTheRate,
-        ("differs from textbook-sgd", "by 1e-07 of the way"),
+        ("differs from textbook-sgd", "by 1e-07 times the distance travelled"),
         kind="reference",
     ),
     Breach(

@@ -277,7 +277,7 @@ def test_the_page_says_all_that_was_found() -> None:
         "Base: main 0123456789.",
         "Head: working tree ffffffffff (2 uncommitted changes)",
         "torch 2.9.1, Python 3.11.7, AMD EPYC",
-        "differs from step 2 on, by 0.1 of the way; only with weight_decay=0.1",
+        "differs from step 2 on, by 0.1 times the distance travelled; only with weight_decay=0.1",
         "slower on 1 of 2, most on beale (default): 1.31 [1.18, 1.44]",
         "1.30x [1.25, 1.35] the time a step at 10,000 parameters",
         "State: 8.00 and 12.00 bytes a parameter",

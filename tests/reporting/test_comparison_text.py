@@ -61,7 +61,8 @@ def regressed(name: str = "tinyopt:Adam") -> OptimizerComparison:
         name,
         Maths(
             MathsVerdict.CHANGED,
-            "differs from step 2 on, by 0.1 of the way; only with weight_decay=0.1",
+            "differs from step 2 on, by 0.1 times the distance travelled; "
+            "only with weight_decay=0.1",
             Difference("weight_decay", 2, 0.1),
             probes=19,
             differing=("weight_decay",),
@@ -80,7 +81,10 @@ def regressed(name: str = "tinyopt:Adam") -> OptimizerComparison:
 def improved(name: str = "tinyopt:Lion") -> OptimizerComparison:
     return OptimizerComparison(
         name,
-        Maths(MathsVerdict.CHANGED, "differs from step 1 on, by 2 of the way; in every probe"),
+        Maths(
+            MathsVerdict.CHANGED,
+            "differs from step 1 on, by 2 times the distance travelled; in every probe",
+        ),
         convergence=ConvergenceVerdict.IMPROVED,
         convergence_text="faster on 1 of 1, most on beale (default): 0.50 [0.45, 0.55]",
         problems=(problem("improved", 0.5),),
