@@ -142,7 +142,7 @@ def _examine(
     """Every verdict, in the order of the targets and the contract; told as optimizers end."""
     from optbench.conformance.worker_process import Question
     from optbench.conformance.workers import Members, examine_all
-    from optbench.engine.executors import default_jobs
+    from optbench.runner.executors import default_jobs
 
     given = tuple(settings.items())
     questions = [Question(target, reference, given) for target in targets]

@@ -27,8 +27,8 @@ from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from optbench.engine.isolation import Limits
     from optbench.nightly.wanted import WantedNight
+    from optbench.runner.isolation import Limits
 
 DEFAULT_OUT = Path("reports/nightly")
 

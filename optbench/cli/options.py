@@ -15,7 +15,7 @@ from optbench.defaults import DEFAULT_STORE
 from optbench.plain_text import shown
 
 if TYPE_CHECKING:
-    from optbench.engine.isolation import Limits
+    from optbench.runner.isolation import Limits
 
 StoreOption = Annotated[
     str,
@@ -126,7 +126,7 @@ def _literal(text: str) -> Any:
 def read_limits(timeout: float | None, memory: str | None) -> Limits:
     """What a unit may take, of ``--timeout`` and ``--memory``."""
     from optbench.cli.wrong_use import WrongUse
-    from optbench.engine.isolation import Limits
+    from optbench.runner.isolation import Limits
 
     if timeout is not None and not timeout >= 0:
         raise WrongUse(f"--timeout takes seconds, or 0 for no limit, not {timeout}")

@@ -27,10 +27,10 @@ from optbench.defaults import DEFAULT_STORE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from optbench.engine.isolation import Limits
     from optbench.engine.plan import Selection
     from optbench.engine.runs import Result, Run
     from optbench.runner import Progress
+    from optbench.runner.isolation import Limits
     from optbench.store import Store
 
 
@@ -226,8 +226,8 @@ def _fill(
     again: bool,
 ) -> int:
     from optbench.cli.progress import Watch
-    from optbench.engine.executors import executor
     from optbench.runner import fill
+    from optbench.runner.executors import executor
 
     begun = time.monotonic()
     watch = Watch()

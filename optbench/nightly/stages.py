@@ -16,7 +16,6 @@ from optbench.analysis import MissingColumns
 from optbench.compare.contest import NothingCompared, NotImportable, Wanted, compare
 from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
-from optbench.engine.executors import executor
 from optbench.engine.identity import code_of
 from optbench.engine.plan import plan
 from optbench.engine.runs import Run
@@ -31,6 +30,7 @@ from optbench.report.comparison_page import page as page_of_comparison
 from optbench.report.comparison_text import without_infinities
 from optbench.report.tables import csv_text
 from optbench.runner import Progress, fill
+from optbench.runner.executors import executor
 from optbench.sources import Source, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Store

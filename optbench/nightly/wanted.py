@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from optbench.conformance.acquaintance import optimizer_classes
-from optbench.engine.isolation import Limits
 from optbench.engine.plan import Selection
 from optbench.nightly import tracking
 from optbench.nightly.regression import FAIL_ON
 from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
 from optbench.registry import NotAdoptable, UnknownName, import_module
+from optbench.runner.isolation import Limits
 
 
 @dataclass(frozen=True)

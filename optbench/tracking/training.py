@@ -13,7 +13,6 @@ import pandas as pd
 
 from optbench.analysis.tracked import tracked
 from optbench.engine.error_text import describe
-from optbench.engine.executors import executor
 from optbench.engine.plan import NothingToRun, Plan, Selection, plan
 from optbench.engine.runs import Run
 from optbench.optimizers import WrongHyperparameter
@@ -21,6 +20,7 @@ from optbench.problems import PROBLEMS as CATALOGUE
 from optbench.problems.definition import definition
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.runner import fill
+from optbench.runner.executors import executor
 from optbench.store import Store
 from optbench.tracking.samples import Samples, samples
 
