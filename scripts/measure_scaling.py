@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -67,21 +66,17 @@ def commands(rounds: int, folder: str) -> None:
     for number, name in itertools.product(range(rounds), COMMANDS):
         where = f"{folder}/{number} {name}.sqlite"
         command = [sys.executable, "-m", "optbench", "run", *SELECTED, *COMMANDS[name]]
-        wall, processor = time.perf_counter(), processor_s()
+        wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*command, "--store", where], check=True, capture_output=True)
-        taken[name].append((time.perf_counter() - wall, processor_s() - processor))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        taken[name].append((time.perf_counter() - wall, processor))
     first = [wall for wall, _ in taken[next(iter(COMMANDS))]]
     print("| median | wall, s | CPU, s | speed-up |\n|---|--:|--:|--:|")
     for name, each in taken.items():
         speed_up = statistics.median(one / wall for one, (wall, _) in zip(first, each, strict=True))
         wall, processor = map(statistics.median, zip(*each, strict=True))
         print(f"| {name} | {wall:.0f} | {processor:.0f} | {speed_up:.2f} |")
-
-
-def processor_s() -> float:
-    """Processor seconds of all that was begun from here and has ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def store(where: str, wanted: int) -> None:
@@ -91,8 +86,8 @@ def store(where: str, wanted: int) -> None:
     here = environment()
     insert = 0.0
     with Store(where, create=True) as opened:
-        for unit in units(runs):
-            results = [made_up(run) for run in unit]
+        for first in range(0, len(runs), UNIT):
+            results = [made_up(run) for run in runs[first : first + UNIT]]
             begun = time.perf_counter()
             opened.add(results, here)
             insert += time.perf_counter() - begun
@@ -112,13 +107,6 @@ def runs_of(seeds: int) -> tuple[Run, ...]:
         for each in SUITES["nightly"].selections
     ]
     return plan(chosen).runs
-
-
-def units(runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
-    """Parts of one optimizer and problem."""
-    for _, alike in itertools.groupby(runs, lambda run: (run.optimizer, run.problem)):
-        while unit := tuple(itertools.islice(alike, UNIT)):
-            yield unit
 
 
 def made_up(run: Run) -> Result:

@@ -99,7 +99,10 @@ def connect(
         else:
             client = _client_of(_address_of(where))
             opened.callback(_close, client)
-        _compare_workers(client)
+        try:
+            _compare_workers(client)
+        except (OSError, CancelledError) as error:
+            raise _gone(client) from error
         return DaskExecutor(client, warn, opened.pop_all())
 
 
@@ -353,7 +356,7 @@ class DaskExecutor(Executor):
         if self._closed:
             raise RuntimeError("cannot submit to an executor that was shut down")
         if self._client.status != "running":
-            raise self._gone()
+            raise _gone(self._client)
         return self._submit(*args, **kwargs)
 
     def _submit(self, parcel: Parcel, limits: Limits) -> Future[Performed]:
@@ -383,7 +386,7 @@ class DaskExecutor(Executor):
         self._looked = now
         if self._client.status != "running":
             self._take_back()
-            raise self._gone()
+            raise _gone(self._client)
         with contextlib.suppress(OSError, RuntimeError):  # gone meanwhile: the next look says so
             self._known = dict(self._client.scheduler_info(n_workers=-1)["workers"])
         lacking = self._lacking()
@@ -402,7 +405,7 @@ class DaskExecutor(Executor):
     def _lacking(self) -> str:
         """Why something that was submitted cannot be done; empty where all can."""
         if self._pending and not self._known:
-            return f"the Dask scheduler at {self._address} has no worker"
+            return f"the Dask scheduler at {_address(self._client)} has no worker"
         on_gpu = [parcel for _, parcel in [*self._pending.values()] if _on_gpu(parcel)]
         if on_gpu and not any(worker["resources"].get("GPU") for worker in self._known.values()):
             return (
@@ -431,7 +434,8 @@ class DaskExecutor(Executor):
     def _take_back(self) -> None:
         pending, self._pending = self._pending, {}
         if pending and self._client.status == "running":
-            self._client.cancel([theirs for theirs, _ in pending.values()], force=True)
+            with contextlib.suppress(OSError, CancelledError):  # gone meanwhile, with its tasks
+                self._client.cancel([theirs for theirs, _ in pending.values()], force=True)
         for ours in pending:
             ours.cancel()
 
@@ -443,27 +447,29 @@ class DaskExecutor(Executor):
             return  # taken back
         try:
             answer = theirs.result(timeout=GATHER_S)
+            places = {} if isinstance(answer, Performed) else self._client.who_has([theirs])
         except distributed.KilledWorker:
             text = f"the Dask workers died, each that was given it ({parcel.title})"
             failed = tuple(Result(run, Status.FAILED, error=text) for run in parcel.runs)
             ours.set_result(Performed(failed))
         except (Exception, CancelledError) as error:  # noqa: BLE001 - somebody waits for an answer
             lost = ClusterError(f"the Dask scheduler lost {parcel.title}: {said(error)}; {GOES_ON}")
-            ours.set_exception(lost if self._client.status == "running" else self._gone())
+            ours.set_exception(lost if self._client.status == "running" else _gone(self._client))
         else:
             if isinstance(answer, Performed):
                 ours.set_result(answer)
             else:
-                (who, *_), *_ = self._client.who_has([theirs]).values()
+                who = ", ".join(worker for workers in places.values() for worker in workers)
                 refusal = f"the Dask worker {who} refuses {parcel.title}: {on_a_line(answer)}"
                 ours.set_exception(ClusterError(f"{refusal}; {GOES_ON}"))
 
-    @property
-    def _address(self) -> str:
-        return str(getattr(self._client.scheduler, "address", "its address"))
 
-    def _gone(self) -> ClusterError:
-        return ClusterError(f"the Dask scheduler at {self._address} is gone; {GOES_ON}")
+def _gone(client: distributed.Client) -> ClusterError:
+    return ClusterError(f"the Dask scheduler at {_address(client)} is gone; {GOES_ON}")
+
+
+def _address(client: distributed.Client) -> str:
+    return str(getattr(client.scheduler, "address", "its address"))
 
 
 def _on_gpu(parcel: Parcel) -> bool:

@@ -303,7 +303,7 @@ def test_a_local_cluster_cannot_be_reached_from_outside() -> None:
     before = ports()
     with connect("local:2") as workers:
         assert workers.workers == 2
-        assert workers._address.startswith("inproc://")
+        assert dask_cluster._address(workers._client).startswith("inproc://")
         for place in ports() - before:
             assert place.ip == "127.0.0.1"
             # Dask's pages, which are empty: no scheduler listens there.

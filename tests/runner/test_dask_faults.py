@@ -191,3 +191,12 @@ def test_who_interrupts_leaves_nothing_on_the_cluster(
 def test_only_parcels_are_work(workers: DaskExecutor) -> None:
     with pytest.raises(TypeError, match="a cluster does parcels of runs"):
         workers.submit(print, "hello")
+
+
+def test_a_scheduler_that_goes_while_workers_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(client: Any) -> None:
+        raise distributed.comm.CommClosedError("Stream is closed")
+
+    monkeypatch.setattr(dask_cluster, "_compare_workers", fail)
+    with pytest.raises(ClusterError, match=r"the Dask scheduler at inproc://.* is gone"):
+        connect("local:1")
