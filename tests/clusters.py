@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from optbench.engine.runs import Run
-from optbench.engine.work import Parcel, Unit
+from optbench.engine.work import Unit
+from optbench.runner.packing import Parcel
 
 DEADLINE_S = 60.0
 

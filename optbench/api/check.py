@@ -185,7 +185,7 @@ def carry_out(
     from optbench.api.console import doing
     from optbench.conformance.worker_process import Question
     from optbench.conformance.workers import Members, examine_all
-    from optbench.engine.executors import default_jobs
+    from optbench.runner.executors import default_jobs
 
     given = tuple(config.settings.items())
     questions = [Question(target, config.reference, given) for target in config.targets]

@@ -14,9 +14,9 @@ from optbench.errors import WrongUse
 if TYPE_CHECKING:
     from optbench.analysis import Results
     from optbench.conformance.targets import Target
-    from optbench.engine.isolation import Limits
     from optbench.engine.plan import Plan, Selection
     from optbench.runner import Progress
+    from optbench.runner.isolation import Limits
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class RunConfig:
         warn: Callable[[str], object] = warnings.warn,
     ) -> Progress:
         """Run what the store lacks of a plan, and keep it."""
-        from optbench.engine.executors import executor
         from optbench.runner import fill
+        from optbench.runner.executors import executor
         from optbench.store import Store
 
         with (
@@ -119,14 +119,14 @@ def configure(
     pydantic.ValidationError
         A seed, budget or number of processes that is none.
     """
-    from optbench.engine.isolation import Limits
+    from optbench.runner.isolation import Limits
 
     if dask is not None and jobs is not None:
         raise WrongUse("jobs and dask exclude each other: local:N is a cluster of N workers")
     if timeout is not None and not timeout >= 0:
         raise WrongUse(f"timeout is a number of seconds, or 0 for no limit, not {timeout}")
     names = names_of(optimizers)
-    if dask is not None:
+    if dask is not None and not dask.startswith("local:"):
         _require_importable(names)
     return RunConfig(
         tuple(

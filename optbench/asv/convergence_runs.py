@@ -14,7 +14,6 @@ import pandas as pd
 from optbench.analysis.tracked import tracked
 from optbench.asv.samples import Samples, samples
 from optbench.engine.error_text import describe
-from optbench.engine.executors import executor
 from optbench.engine.plan import NothingToRun, Plan, Selection, plan
 from optbench.engine.runs import Run
 from optbench.optimizers import WrongHyperparameter
@@ -22,6 +21,7 @@ from optbench.problems import PROBLEMS as CATALOGUE
 from optbench.problems.definition import definition
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.runner import fill
+from optbench.runner.executors import executor
 from optbench.store import Store
 
 PROTOCOL = 2

@@ -15,9 +15,9 @@ from optbench.conformance.targets import Target, row_of
 from optbench.engine import outcome
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import advance
-from optbench.engine.packing import max_lanes
 from optbench.engine.plan import NEEDS, fixed_by
 from optbench.engine.runs import Result, Run, Status, frozen
+from optbench.engine.work import max_lanes
 from optbench.optimizers import Optimizer
 from optbench.problems import PROBLEMS, Problem
 

@@ -156,8 +156,8 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
         clues += _clues(pair, parted[0][0])
         size = max(error.measured or 0.0 for _, error in parted)
         raise CheckFailed(f"{first}\n{'; '.join(clues)}", size)
-    settings = len(trials) - left_out
-    text = f"{settings} settings, apart by at most {worst:.1g} times the distance travelled"
+    tried = len(trials) - left_out
+    text = f"{tried} settings, apart by at most {worst:.1g} times the distance travelled"
     missing = [name for name in subject.hyperparameters if name not in shared]
     if missing:
         text += f"; {other.name} has no {', '.join(missing)}"

@@ -46,27 +46,9 @@ class Unit:
         return f"{self.runs[0].optimizer} on {self.runs[0].problem}"
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """Units that a worker is given at once: ten seconds of work, or one unit that takes longer."""
-
-    units: tuple[Unit, ...]
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """Of all its units."""
-        return tuple(run for unit in self.units for run in unit.runs)
-
-    @property
-    def expected_s(self) -> float:
-        """Seconds that it will take, as far as can be told."""
-        return sum(unit.expected_s for unit in self.units)
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        more = f" and {len(self.units) - 1} more" if len(self.units) > 1 else ""
-        return self.units[0].title + more
+def max_lanes(optimizer: Optimizer, problem: Problem) -> int:
+    """Most lanes to a unit: stacked lanes are all but free, lanes one at a time are not."""
+    return min(problem.max_lanes, 8 if optimizer.route is Route.INSTANCE else problem.max_lanes)
 
 
 def perform(unit: Unit) -> list[Result]:

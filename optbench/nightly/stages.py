@@ -18,7 +18,6 @@ from optbench.api.report import report as write_report
 from optbench.comparison.compare import CompareConfig, NothingCompared, NotImportable, compare
 from optbench.defaults import ASV_RESULTS
 from optbench.engine.environment import environment
-from optbench.engine.executors import executor
 from optbench.engine.identity import code_of
 from optbench.engine.plan import plan
 from optbench.engine.runs import Run
@@ -32,6 +31,7 @@ from optbench.reporting.comparison_page import page as page_of_comparison
 from optbench.reporting.comparison_text import without_infinities
 from optbench.reporting.tables import csv_text
 from optbench.runner import Progress, fill
+from optbench.runner.executors import executor
 from optbench.sources import Source, git
 from optbench.sources.source import Kind as KindOfSource
 from optbench.store import Store

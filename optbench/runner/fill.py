@@ -9,14 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from optbench.engine.environment import Environment, environment
-from optbench.engine.executors import InlineExecutor, Performed, execute, workers_of
 from optbench.engine.identity import key
-from optbench.engine.isolation import Limits, is_late, not_tried
-from optbench.engine.packing import Pace, pack, parcels, trimmed
 from optbench.engine.plan import check_workers_find
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Parcel
 from optbench.optimizers.of_the_run import DDP
+from optbench.runner.executors import InlineExecutor, execute, workers_of
+from optbench.runner.isolation import Limits, is_late, not_tried
+from optbench.runner.packing import Pace, Parcel, Performed, pack, parcels, trimmed
 from optbench.store.coordination import Coordinator
 from optbench.store.store import Store
 

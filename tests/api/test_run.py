@@ -117,3 +117,4 @@ def test_a_class_that_only_this_process_knows_is_not_sent_to_a_cluster() -> None
 
     with pytest.raises(WrongUse, match="put it into a module that its workers have"):
         configure(Mine, "quadratic", dask="tcp://localhost:1")
+    configure(Mine, "quadratic", dask="local:1")

@@ -11,12 +11,12 @@ import torch
 
 import optbench
 from optbench.conformance import assert_converges as convergence
-from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter
 from optbench.problems import PROBLEMS, Problem
 from optbench.registry import NotAdoptable, UnknownName
+from optbench.runner.packing import pack
 
 
 class Bowl(Problem):

@@ -9,7 +9,7 @@ from optbench.conformance.defects import known_defects
 from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
-from optbench.engine.executors import default_jobs
+from optbench.runner.executors import default_jobs
 
 pytestmark = pytest.mark.proof
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.proof
 
 FILL_AND_COMPARE = """
 from optbench.comparison.compare import CompareConfig, compare
-from optbench.engine.executors import executor
+from optbench.runner.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.sources import parse
 from optbench.runner import fill

@@ -16,13 +16,13 @@ import torch
 
 from optbench.engine import lanes
 from optbench.engine.lanes import CHECK_EVERY, advance, feed, one_thread, start
-from optbench.engine.packing import pack
 from optbench.engine.plan import NoSuchDevice, Selection, device_name, plan
 from optbench.engine.routes import Driver
 from optbench.engine.schedule import log_schedule
 from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import CATALOGUE, PROBLEMS, Problem
+from optbench.runner.packing import pack
 
 F32, META = torch.float32, torch.device("meta")
 NAMES = [problem.name for problem in CATALOGUE]

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from optbench.engine.lanes import advance
-from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Status
 from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS
 from optbench.problems.module import module_problem
+from optbench.runner.packing import pack
 
 BF16, CPU = torch.bfloat16, torch.device("cpu")
 

@@ -17,12 +17,12 @@ from optbench.engine import data_parallel
 from optbench.engine.data_parallel import RankFailed, perform_together
 from optbench.engine.identity import key
 from optbench.engine.lanes import advance
-from optbench.engine.packing import pack
 from optbench.engine.plan import NoSuchDevice, NothingToRun, Selection, plan
 from optbench.engine.runs import Result, Run, Status, Trace, frozen
 from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route, WrongHyperparameter
 from optbench.problems import PROBLEMS
+from optbench.runner.packing import pack
 
 F64 = torch.float64
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Result, Status
 from optbench.engine.work import perform
+from optbench.runner.packing import pack
 
 
 def results(optimizer: str, problem: str, **rest: object) -> list[Result]:

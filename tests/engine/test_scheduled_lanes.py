@@ -12,13 +12,13 @@ from torch.optim import lr_scheduler
 
 from optbench.engine.identity import key
 from optbench.engine.lanes import advance
-from optbench.engine.packing import pack
 from optbench.engine.runs import Run, Status, frozen
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Route
 from optbench.optimizers import schedules as module
 from optbench.optimizers.schedules import factors
 from optbench.problems import PROBLEMS
+from optbench.runner.packing import pack
 
 F64 = torch.float64
 BUDGET = 60

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from optbench.engine.as_found import shared_by_all
-from optbench.engine.isolation import Cell
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.process import channel
+from optbench.runner.isolation import Cell
 
 LEAVERS = """
 import os, threading, time

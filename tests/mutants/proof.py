@@ -9,7 +9,7 @@ from optbench.conformance.contract import CONTRACT
 from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
-from optbench.engine.executors import default_jobs
+from optbench.runner.executors import default_jobs
 
 
 @dataclass(frozen=True)

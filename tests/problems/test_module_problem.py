@@ -11,12 +11,12 @@ import torch
 from torch.nn.functional import mse_loss
 
 from optbench.engine.lanes import advance
-from optbench.engine.packing import pack
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Result, Status
 from optbench.engine.work import perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS, Problem, module_problem
+from optbench.runner.packing import pack
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(1)

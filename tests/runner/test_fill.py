@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import torch
 
-from optbench.engine.executors import executor
 from optbench.engine.plan import Selection, plan
 from optbench.engine.runs import Run, Status
 from optbench.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Route
 from optbench.problems import PROBLEMS
 from optbench.registry import NotAdoptable, Registry
 from optbench.runner import Progress, fill
+from optbench.runner.executors import executor
 from optbench.store import Store
 
 NOT_REPEATABLE = ["run", "seconds_per_step", "environment", "attempts", "seconds"]

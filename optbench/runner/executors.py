@@ -13,36 +13,24 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
-from optbench.engine import isolation
-from optbench.engine.environment import Environment
-from optbench.engine.isolation import Limits, perform_apart
-from optbench.engine.runs import Result
-from optbench.engine.work import Parcel, perform
+from optbench.engine.work import perform
+from optbench.errors import OptbenchError
+from optbench.runner import isolation
+from optbench.runner.isolation import Limits, perform_apart
+from optbench.runner.packing import Parcel, Performed
 
 LOOK_AGAIN_S = 0.5
 """Between two looks whether there is more to do, where there was nothing for the moment."""
 
 
-@dataclass(frozen=True)
-class Performed:
-    """What came of a parcel.
-
-    Attributes
-    ----------
-    results : tuple of Result
-        One for each of its runs, in their order.
-    environment : Environment or None
-        Where, if that was not the coordinator's machine.
-    """
-
-    results: tuple[Result, ...]
-    environment: Environment | None = None
-
-
 Done = tuple[Parcel, Performed]
+
+
+class NoDask(OptbenchError, ImportError):
+    """A Dask cluster is asked for, and Dask is not installed."""
 
 
 class InlineExecutor(Executor):
@@ -107,12 +95,14 @@ def executor(
     jobs : int or None
         With 0, this process works; None: one a processor.
     dask : str or None
-        Where the cluster is, as `optbench.engine.dask_workers.connect` takes it.
+        Where the cluster is, as `optbench.runner.dask_cluster.connect` takes it.
     warn : callable
         Told of workers that are refused.
     """
     if dask is not None:
-        from optbench.engine.dask_workers import connect
+        if find_spec("distributed") is None:
+            raise NoDask("a Dask cluster takes the extra dask: pip install 'optbench[dask]'")
+        from optbench.runner.dask_cluster import connect
 
         return connect(dask, warn=warn)
     jobs = default_jobs() if jobs is None else jobs
@@ -140,7 +130,8 @@ def execute(
         Taken one at a time, when there is room for more; None: nothing for the moment, ask again.
     executor : concurrent.futures.Executor
         Given ``perform_apart`` and what it needs, but for `InlineExecutor`. Its attribute
-        ``ahead`` says how many parcels it holds at a time (twice the processors without it).
+        ``ahead`` says how many parcels it holds at a time (twice the processors without it); its
+        method ``look``, where it has one, is called now and then and raises where nobody can work.
     limits : Limits
         Of a unit.
 
@@ -148,7 +139,7 @@ def execute(
     """
     limits = limits or Limits()
     coming = iter(parcels)
-    running: dict[Future[Any], Parcel] = {}
+    running: dict[Future[Performed], Parcel] = {}
     more = True
     while more or running:
         idle = False
@@ -162,20 +153,23 @@ def execute(
                 more = False
         if not running and idle:
             time.sleep(LOOK_AGAIN_S)
-        patience = LOOK_AGAIN_S if idle else None
+        # Where the workers of a cluster are none, or gone, no future may ever be done.
+        look = getattr(executor, "look", None)
+        if look is not None:
+            look()
+        patience = LOOK_AGAIN_S if idle or look is not None else None
         for future in wait(running, timeout=patience, return_when=FIRST_COMPLETED).done:
-            parcel, given = running.pop(future), future.result()
-            yield parcel, given if isinstance(given, Performed) else Performed(tuple(given))
+            yield running.pop(future), future.result()
 
 
-def _submit(executor: Executor, parcel: Parcel, limits: Limits) -> Future[Any]:
+def _submit(executor: Executor, parcel: Parcel, limits: Limits) -> Future[Performed]:
     if isinstance(executor, InlineExecutor):
         return executor.submit(_perform_here, parcel)
     return executor.submit(perform_apart, parcel, limits)
 
 
-def _perform_here(parcel: Parcel) -> list[Result]:
-    return [result for unit in parcel.units for result in perform(unit)]
+def _perform_here(parcel: Parcel) -> Performed:
+    return Performed(tuple(result for unit in parcel.units for result in perform(unit)))
 
 
 class _End:

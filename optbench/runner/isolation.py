@@ -22,10 +22,11 @@ import torch
 
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Parcel, Unit, perform
+from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.process.channel import Answer, Channel, Gone, Sign, answer_questions
 from optbench.process.worker import KILLED, CannotBegin, WorkerProcess, in_a_worker
+from optbench.runner.packing import Parcel, Performed
 
 try:
     import resource
@@ -81,7 +82,7 @@ class Stopped(Exception):
     """The cell was closed from another thread while it worked."""
 
 
-def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
+def perform_apart(parcel: Parcel, limits: Limits) -> Performed:
     """Do the units of a parcel in a process that belongs to the calling thread.
 
     Always gives a result for each run, in their order. The process stays for the next parcel.
@@ -101,7 +102,9 @@ def perform_apart(parcel: Parcel, limits: Limits) -> list[Result]:
             cell.close()
         cell = _here.cell = Cell(limits.memory, _here.owner)
         _cells.add(cell)
-    return [r for unit in parcel.units for r in cell.perform(unit, limits.timeout_s)]
+    return Performed(
+        tuple(r for unit in parcel.units for r in cell.perform(unit, limits.timeout_s))
+    )
 
 
 def belong_to(owner: object) -> None:

@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.engine import packing
-from optbench.engine.packing import (
+from optbench.engine.runs import Result, Run, canonical, frozen
+from optbench.engine.work import Unit, max_lanes, perform
+from optbench.optimizers import OPTIMIZERS, Route
+from optbench.problems import PROBLEMS
+from optbench.runner import packing
+from optbench.runner.packing import (
     COST_S,
     PARCEL_S,
     TURNS,
     Pace,
+    Parcel,
     estimated_cost,
-    max_lanes,
     pack,
     parcels,
     trimmed,
 )
-from optbench.engine.runs import Result, Run, canonical, frozen
-from optbench.engine.work import Parcel, Unit, perform
-from optbench.optimizers import OPTIMIZERS, Route
-from optbench.problems import PROBLEMS
 
 RUNS = st.builds(
     lambda optimizer, lr, problem, seed, budget, dtype: Run(

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from optbench.engine import executors
-from optbench.engine.executors import InlineExecutor, default_jobs, execute, executor
-from optbench.engine.isolation import Limits, perform_apart
-from optbench.engine.packing import pack, parcels
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Parcel, Unit
+from optbench.engine.work import Unit
 from optbench.optimizers import OPTIMIZERS
+from optbench.runner import executors
+from optbench.runner.executors import InlineExecutor, default_jobs, execute, executor
+from optbench.runner.isolation import Limits, perform_apart
+from optbench.runner.packing import Parcel, Performed, pack, parcels
 
 MORTAL = """
 import os
@@ -137,7 +137,9 @@ def test_parcels_are_taken_when_there_is_room_and_what_is_not_there_yet_is_asked
 
         def submit(self, fn: Any, /, parcel: Parcel, limits: Any) -> Future[Any]:  # type: ignore[override]
             taken.append(f"begin {parcel.runs[0].seed}")
-            return super().submit(lambda: [Result(one, Status.OK) for one in parcel.runs])
+            return super().submit(
+                lambda: Performed(tuple(Result(one, Status.OK) for one in parcel.runs))
+            )
 
     def coming() -> Iterator[Parcel | None]:
         for seed in range(3):
@@ -163,7 +165,7 @@ def test_an_executor_of_anybody_is_told_how_to_isolate() -> None:
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
             assert fn is perform_apart
             assert args == (Parcel((Unit((run(),)),)), Limits(timeout_s=7))
-            return super().submit(lambda: [])
+            return super().submit(lambda: Performed(()))
 
     with Notes(1) as workers:
         ((_, performed),) = execute([Parcel((Unit((run(),)),))], workers, Limits(timeout_s=7))

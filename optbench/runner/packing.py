@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from optbench.engine.runs import Run, canonical
-from optbench.engine.work import Parcel, Unit
-from optbench.optimizers import OPTIMIZERS, Optimizer, Route
+from optbench.engine.environment import Environment
+from optbench.engine.runs import Result, Run, canonical
+from optbench.engine.work import Unit, max_lanes
+from optbench.optimizers import OPTIMIZERS, Route
 from optbench.optimizers.schedules import LR_SCHEDULE
-from optbench.problems import PROBLEMS, Problem
+from optbench.problems import PROBLEMS
 
 PARCEL_S = 10.0
 """Seconds of work that a worker is given at once: long beside what it costs to hand it over, short
@@ -29,6 +30,45 @@ VARIED = ("lr", LR_SCHEDULE)
 ALONE = ("bfloat16",)
 """Dtypes whose runs share no unit: in bfloat16 torch's ``add`` with a factor, which SGD is made of,
 rounds what fills a vector register otherwise than the rest: a lane's bits depend on its place."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Units that a worker is given at once: ten seconds of work, or one unit that takes longer."""
+
+    units: tuple[Unit, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Of all its units."""
+        return tuple(run for unit in self.units for run in unit.runs)
+
+    @property
+    def expected_s(self) -> float:
+        """Seconds that it will take, as far as can be told."""
+        return sum(unit.expected_s for unit in self.units)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        more = f" and {len(self.units) - 1} more" if len(self.units) > 1 else ""
+        return self.units[0].title + more
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What came of a parcel.
+
+    Attributes
+    ----------
+    results : tuple of Result
+        One for each of its runs, in their order.
+    environment : Environment or None
+        Where, if that was not the coordinator's machine.
+    """
+
+    results: tuple[Result, ...]
+    environment: Environment | None = None
 
 
 class Pace:
@@ -109,11 +149,6 @@ def trimmed(parcel: Parcel, runs: set[Run]) -> Parcel | None:
         if kept:
             units.append(replace(unit, runs=kept))
     return Parcel(tuple(units)) if units else None
-
-
-def max_lanes(optimizer: Optimizer, problem: Problem) -> int:
-    """Most lanes to a unit: stacked lanes are all but free, lanes one at a time are not."""
-    return min(problem.max_lanes, 8 if optimizer.route is Route.INSTANCE else problem.max_lanes)
 
 
 def estimated_cost(runs: Sequence[Run]) -> float:

@@ -15,14 +15,15 @@ from typing import Any
 import psutil
 import pytest
 
-from optbench.engine import isolation
-from optbench.engine.isolation import Cell, Limits, Lost, Stopped, is_late, perform_apart
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.work import Parcel, Unit, perform
+from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.process import channel, pulse
 from optbench.process.channel import Answer, Channel, Sign
 from optbench.process.worker import CannotBegin, WorkerProcess
+from optbench.runner import isolation
+from optbench.runner.isolation import Cell, Limits, Lost, Stopped, is_late, perform_apart
+from optbench.runner.packing import Parcel
 
 VILLAIN = """
 import ctypes, os, signal, sys, time
@@ -274,7 +275,7 @@ def test_a_closed_cell_answers_nobody_and_leaves_no_process() -> None:
 def test_a_parcel_keeps_the_order_and_its_process() -> None:
     units = tuple(Unit((run(lr), run(lr, 1))) for lr in (0.001, 0.9, 0.01))
     first = perform_apart(Parcel(units), Limits())
-    assert [result.run for result in first] == [one for unit in units for one in unit.runs]
+    assert [result.run for result in first.results] == [one for unit in units for one in unit.runs]
     used = isolation._here.cell._channel
     perform_apart(Parcel(units[:1]), Limits())
     assert isolation._here.cell._channel is used
