@@ -363,7 +363,7 @@ def test_an_optimizer_of_other_code_is_refused(
     module.write_text(MINE.format(2))
     # As a process that has imported the other one.
     del sys.modules["changing_module"]
-    identity.code_of.cache_clear()
+    identity._code_of.cache_clear()
     said = answer(content)
     assert str(said).startswith("its code of changing_module:MyAdam is torch=")
 
