@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from optbench.engine import identity
-from optbench.engine.identity import code_of, key, keys
+from optbench.engine.identity import _code_of, code_of, key, keys
 from optbench.engine.runs import Run, canonical
 from optbench.optimizers import OPTIMIZERS
 
@@ -43,9 +43,9 @@ def make(params, lr=0.1):
 
 @pytest.fixture(autouse=True)
 def _no_code_is_remembered() -> Iterator[None]:
-    code_of.cache_clear()
+    _code_of.cache_clear()
     yield
-    code_of.cache_clear()
+    _code_of.cache_clear()
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_key_changes_with_the_engines_version(monkeypatch: pytest.MonkeyPatch)
 def test_a_key_changes_with_torchs_version(monkeypatch: pytest.MonkeyPatch) -> None:
     before = key(RUN)
     monkeypatch.setattr("torch.__version__", "99.0")
-    code_of.cache_clear()
+    _code_of.cache_clear()
     assert key(RUN) != before
     assert "torch=99.0" in code_of("adam")
 
@@ -179,10 +179,10 @@ def test_a_key_changes_with_any_python_file_of_the_optimizers_package(
     assert f"{package.name}=unpackaged" in code_of(path)
     for text, same in ((file_before + "# changed\n", False), (file_before, True)):
         (package / file).write_text(text, "utf-8")
-        code_of.cache_clear()
+        _code_of.cache_clear()
         assert (key(run) == before) is same
     (package / "notes.txt").write_text("other notes\n", "utf-8")
-    code_of.cache_clear()
+    _code_of.cache_clear()
     assert key(run) == before
     (package / "new_file.py").write_text("", "utf-8")
     assert key(run) == before, "what a process has read is its code until it ends"
@@ -196,11 +196,11 @@ def test_a_single_module_is_its_own_code(tmp_path: Path, monkeypatch: pytest.Mon
     try:
         before = code_of("lone_module:Mine")
         (tmp_path / "other_module.py").write_text("x = 1\n", "utf-8")
-        code_of.cache_clear()
+        _code_of.cache_clear()
         assert code_of("lone_module:Mine") == before
         with (tmp_path / "lone_module.py").open("a", encoding="utf-8") as file:
             file.write("# changed\n")
-        code_of.cache_clear()
+        _code_of.cache_clear()
         assert code_of("lone_module:Mine") != before
     finally:
         sys.modules.pop("lone_module", None)
@@ -216,7 +216,7 @@ def test_our_own_optimizers_are_known_by_their_source(monkeypatch: pytest.Monkey
         return read(path) + (b"# changed" if path.name == "lion.py" else b"")
 
     old = {name: code_of(name) for name in ("lion", "signum")}
-    code_of.cache_clear()
+    _code_of.cache_clear()
     monkeypatch.setattr(Path, "read_bytes", changed)
     new = {name: code_of(name) for name in ("lion", "signum")}
     assert new["lion"] != old["lion"]
