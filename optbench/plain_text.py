@@ -19,7 +19,7 @@ COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def printable(text: str) -> str:
-    """A stranger's text without colours, with half characters and control codes written out."""
+    """Return untrusted text without colours; lone surrogates and control characters are escaped."""
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
         for c in COLOUR.sub("", text)
@@ -27,13 +27,13 @@ def printable(text: str) -> str:
 
 
 def on_a_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """The same on one line, and no longer than that: lines' ends are written out."""
+    """Return the same on one line of limited length; line ends are escaped."""
     line = printable(text[: longest + 1]).replace("\n", "\\n")
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: its ``repr`` on a line, cut; it never raises."""
+    """Return a value's ``repr`` on one line, shortened; never raise."""
     try:
         text = repr(value)
     # A number of more digits than Python writes, a list deeper than its stack, anybody's __repr__.
@@ -43,7 +43,7 @@ def shown(value: object) -> str:
 
 
 def words(error: BaseException) -> str:
-    """What an exception says, on a line; it never raises."""
+    """Return an exception's message on one line; never raise."""
     try:
         text = str(error)
     # A __str__ is anybody's code, too.
@@ -53,12 +53,12 @@ def words(error: BaseException) -> str:
 
 
 def said(error: BaseException) -> str:
-    """What a stranger's code raised, on a line: ``ValueError: text``; it never raises."""
+    """Return an exception as ``ValueError: text`` on one line; never raise."""
     return f"{type(error).__name__}: {words(error)}"
 
 
 def first_mistake(error: ValidationError, *above: str) -> str:
-    """What pydantic refuses first, on a line: ``tool.optbench.path: text (got 3)``."""
+    """Return pydantic's first error on one line: ``tool.optbench.path: text (got 3)``."""
     first = error.errors(include_url=False)[0]
     where = on_a_line(".".join((*above, *map(str, first["loc"]))), LONGEST_SHOWN) or "the file"
     return f"{where}: {on_a_line(first['msg'])} (got {shown(first['input'])})"

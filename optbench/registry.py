@@ -96,7 +96,7 @@ class Registry(Generic[T]):
             )
 
     def __getitem__(self, name: str) -> T:
-        """The entry of this name, or the object that ``package.module:Attribute`` names."""
+        """Return the entry of this name, or of what ``package.module:Attribute`` names."""
         if name not in self._entries:
             self._load_third_party()
         if name in self._entries:
@@ -110,7 +110,7 @@ class Registry(Generic[T]):
         raise UnknownName(self._unknown(name))
 
     def _made(self, obj: Any, name: str) -> T:
-        """An entry of an imported object."""
+        """Make an entry of an imported object."""
         try:
             return self._adopt(obj, name)
         except (NotAdoptable, UnknownName):
@@ -185,7 +185,7 @@ def fits(name: str, pattern: str) -> bool:
 
 
 def _as_path(name: str) -> str:
-    """A hint for who wrote a path of Python's in another way than ``module:Name``."""
+    """Return a hint for a path that is not written as ``module:Name``."""
     if "," in name:
         return "; names are given one by one"
     if name.endswith(".py") or "/" in name:

@@ -13,7 +13,7 @@ MOST = 100 * 2**20
 
 
 def read_whole(path: Path, most: int = MOST) -> bytes:
-    """A file that somebody else may have put there.
+    """Read a file that may come from elsewhere.
 
     Raises
     ------

@@ -16,7 +16,7 @@ ROW = [
 
 
 def against(runs: pd.DataFrame, baseline: str, level: float = LEVEL) -> pd.DataFrame:
-    r"""Steps to target of each optimizer by those of the baseline, paired by problem and seed.
+    r"""Return steps to target relative to the baseline's, paired by problem and seed.
 
     Both runs of a pair meet the same start and the same batches. The ratio of a pair is
     :math:`\max(h, 1) / \max(b, 1)`, infinite where only the baseline arrives and 0 where only
@@ -75,7 +75,7 @@ def against(runs: pd.DataFrame, baseline: str, level: float = LEVEL) -> pd.DataF
 
 
 def word(found: MedianRatio) -> str:
-    """What an interval allows to say; *inconclusive* is an answer, too."""
+    """Return the verdict that an interval allows; *inconclusive* is one, too."""
     if not found.pairs:
         return "inconclusive"
     if found.within(MARGIN):
@@ -139,7 +139,7 @@ def probability_of_improvement(runs: pd.DataFrame, baseline: str) -> pd.DataFram
 
 
 def _steps(frame: pd.DataFrame, column: str) -> Floats:
-    """Steps to target; a miss is infinite."""
+    """Return the steps to target; a miss is infinite."""
     values = frame[column].to_numpy(dtype=np.float64)
     return np.where(np.isnan(values), np.inf, values)
 

@@ -36,7 +36,7 @@ AT_A_TIME = 250
 
 
 def attainment(runs: pd.DataFrame, targets: pd.DataFrame, points: int = 61) -> pd.DataFrame:
-    """The runtime distribution of each optimizer, with its band.
+    """Return the runtime distribution of each optimizer, with its band.
 
     The band is the 95 % percentile interval, point by point, of a bootstrap that resamples
     seeds within each problem (`seed_weights`). It holds for these problems, and says nothing of
@@ -80,7 +80,7 @@ def attainment(runs: pd.DataFrame, targets: pd.DataFrame, points: int = 61) -> p
 
 
 def run_areas(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.Series[float]:
-    r"""The area under each run's own runtime distribution, over the logarithm of the share.
+    r"""Return the area under each run's own runtime distribution, over the logarithm of the share.
 
     The mean over its targets of
     :math:`\mathrm{clip}(-\log_{10}(t / B) / 3, 0, 1)`, and 0 for a miss: 1 is everything within
@@ -107,7 +107,7 @@ def run_areas(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.Series[float]:
 
 
 def areas(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
-    """The area under each optimizer's runtime distribution, and the interquartile mean of runs.
+    """Return the area under each optimizer's runtime distribution, and its interquartile mean.
 
     Both with the 95 % percentile interval of a bootstrap that resamples seeds within each problem
     (`seed_weights`). The interquartile mean is that of all (problem, seed) pairs, after a quarter
@@ -185,7 +185,7 @@ def _mean_over_problems(
 
 @lru_cache(maxsize=8)
 def _joint_weights(strata: tuple[tuple[str, int], ...]) -> Floats:
-    """The weights of all seeds of some problems, side by side; most optimizers share theirs."""
+    """Return the weights of all seeds of some problems; most optimizers share theirs."""
     return np.concatenate([seed_weights(problem, seeds) for problem, seeds in strata], axis=1)
 
 

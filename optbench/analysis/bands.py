@@ -85,7 +85,7 @@ def _matrix(
     value: Floats,
     ok: npt.NDArray[np.bool_],
 ) -> Floats:
-    """Runs by steps: the last value seen, infinite once a run that did not end well has ended."""
+    """Return runs by steps: the last value seen, infinite after the end of a failed run."""
     columns = int(column.max()) + 1
     matrix = np.full((len(ok), columns), np.nan)
     # A value that is no number was logged by a run on its way out: infinite, not missing.

@@ -9,7 +9,7 @@ COUNTEREXAMPLE = "counterexample"
 
 
 def common_ground(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """The runs on the baseline's problems, counterexamples apart.
+    """Return the runs on the baseline's problems, counterexamples apart.
 
     Areas and ratios over different problems are of different things. The baseline's problems are
     the measure, and not those that most ran on: one more optimizer in the store must not change

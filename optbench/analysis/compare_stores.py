@@ -20,7 +20,7 @@ OUTCOME = ["status", "steps", "final_gap", "steps_to_target"]
 
 
 def in_both(older: Results, newer: Results) -> tuple[Results, Results]:
-    """What the two have in common: runs of equal `RUN`, each side with its own outcome.
+    """Join runs of equal `RUN`, each side with its own outcome.
 
     Of another budget, version, grid of rates or seed, one side would be measured by another
     measure than the other.
@@ -34,7 +34,7 @@ def in_both(older: Results, newer: Results) -> tuple[Results, Results]:
 
 
 def newer_by_older(older: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
-    """Steps to target of the newer runs by those of the older, an optimizer with itself.
+    """Return steps to target of the newer runs by those of the older, an optimizer with itself.
 
     Parameters
     ----------

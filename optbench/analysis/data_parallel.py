@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def data_parallel(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Runs with ``ddp`` among their hyperparameters: what they compute is what one process does.
+    """Return runs with ``ddp`` among their hyperparameters, which compute the same as one process.
 
     They stand in no league: beside the runs that they repeat they would be the same evidence twice.
     """

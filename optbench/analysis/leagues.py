@@ -79,7 +79,7 @@ def default_league(runs: pd.DataFrame) -> League:
 
 
 def tuned_league(runs: pd.DataFrame) -> League:
-    """The best setting of each optimizer and problem, chosen on some seeds, scored on others.
+    """Return the best setting per optimizer and problem, chosen on some seeds, scored on others.
 
     Of an optimizer's settings on a problem those count that share the set of seeds that most of
     them have. One half of those seeds selects and the other is scored, and the other way round
@@ -98,7 +98,7 @@ def tuned_league(runs: pd.DataFrame) -> League:
 
 
 def candidates(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The settings that a choice is made among, and the pairs where there is none to make.
+    """Return the settings that a choice is made among, and the pairs where there is none to make.
 
     Returns
     -------
@@ -151,18 +151,18 @@ def in_halves(entered: pd.DataFrame) -> pd.DataFrame:
 
 
 def unscheduled(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs at a fixed learning rate: few optimizers are run with a schedule, and the search
+    """Keep runs at a fixed learning rate: few optimizers are run with a schedule, and the search
     that a league grants has to be the same for all."""
     return runs[(runs["lr_schedule"] == "").to_numpy(dtype=bool)]
 
 
 def _objects(tuples: Iterable[Seeds]) -> pd.Series[float]:
-    """An object column of tuples; a list of equal lengths would become a matrix."""
+    """Return an object column of tuples; a list of equal lengths would become a matrix."""
     return pd.Series(list(tuples), dtype=object)
 
 
 def _seed_sets(runs: pd.DataFrame, by: list[str]) -> pd.Series[float]:
-    """The sorted tuple of seeds of each group."""
+    """Return the sorted tuple of seeds of each group."""
     ordered = runs.sort_values([*by, "seed"])
     size = ordered.groupby(by, dropna=False).size()
     parts = np.split(ordered["seed"].to_numpy(), size.to_numpy().cumsum()[:-1])
@@ -171,7 +171,7 @@ def _seed_sets(runs: pd.DataFrame, by: list[str]) -> pd.Series[float]:
 
 
 def _common_seeds(settings: pd.DataFrame) -> pd.DataFrame:
-    """The seeds that most settings of a pair have; of several the larger, then the first."""
+    """Return the seeds that most settings of a pair have; of several the larger, then the first."""
     counted = settings.groupby([*PAIR, "seeds"]).size().rename("count").reset_index()
     counted = counted.assign(length=counted["seeds"].map(len))
     ordered = counted.sort_values(
@@ -192,7 +192,7 @@ def _choose(runs: pd.DataFrame, entered: pd.DataFrame) -> pd.DataFrame:
 
 
 def graded(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Settings from the best to the worst within each pair, by the runs that select."""
+    """Return settings from the best to the worst within each pair, by the runs that select."""
     final = runs["final_gap"].where(runs["status"].isin(FINISHED))
     runs = runs.assign(final=final)
     grades = pd.DataFrame(
@@ -209,7 +209,7 @@ def graded(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def runs_on(runs: pd.DataFrame, settings: pd.DataFrame, seeds: str) -> pd.DataFrame:
-    """The runs of these settings on the seeds that a column of theirs names, with the fold."""
+    """Return the runs of these settings on the seeds that one of their columns names."""
     wanted = settings[[*SETTING, "fold", seeds]].explode(seeds).rename(columns={seeds: "seed"})
     wanted = wanted.astype({"seed": runs["seed"].dtype})
     return runs.merge(wanted, on=[*SETTING, "seed"])

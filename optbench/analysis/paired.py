@@ -40,7 +40,7 @@ class MedianRatio:
 
 
 def median_ratio(ratios: Sequence[float], alpha: float) -> MedianRatio:
-    """The median of positive ratios and its exact ``1 - alpha`` interval.
+    """Return the median of positive ratios and its exact ``1 - alpha`` interval.
 
     With too few pairs for the level the interval is (0, inf).
 

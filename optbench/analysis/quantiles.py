@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 def lower_quantile(
     frame: pd.DataFrame, by: Sequence[str], value: str, q: float = 0.5
 ) -> pd.Series[float]:
-    r"""The quantile of a column in each group, without interpolation.
+    r"""Return the quantile of a column in each group, without interpolation.
 
     :math:`\min\{x : F_n(x) \ge q\}`, definition 1 of Hyndman and Fan 1996 (NumPy's
     ``inverted_cdf``). NaN means censored and counts as infinity, so that the median of steps to

@@ -53,7 +53,7 @@ def seed_weights(problem: str, seeds: int, draws: int = DRAWS) -> Floats:
 
 
 def percentile_interval(draws: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """The interval of a bootstrap by its percentiles, along the first axis.
+    """Return the interval of a bootstrap by its percentiles, along the first axis.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ PAIR = ("optimizer", "problem")
 
 
 def scores(runs: pd.DataFrame, by: Sequence[str] = PAIR) -> pd.DataFrame:
-    """Steps to the headline target, misses and failures, over the seeds of each pair.
+    """Return steps to the headline target, misses and failures, over the seeds of each pair.
 
     Parameters
     ----------

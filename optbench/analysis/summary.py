@@ -12,7 +12,7 @@ MACHINE = ["cpu", "threads", "os", "python", "torch", "device"]
 def summary(
     scores: pd.DataFrame, runs: pd.DataFrame, environments: pd.DataFrame, baseline: str
 ) -> pd.DataFrame:
-    r"""The headline of a league.
+    r"""Return the headline of a league.
 
     Parameters
     ----------

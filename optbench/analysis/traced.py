@@ -32,7 +32,7 @@ class Points:
 
 
 def points(runs: pd.DataFrame, traces: pd.DataFrame, metrics: Sequence[str]) -> Points:
-    """What some runs logged of some metrics.
+    """Return what some runs logged of some metrics.
 
     Where the frame has the points of a run together and runs in rising order, as those of a store,
     they are found by bisection; else by a look at every point. Traces of a million runs are

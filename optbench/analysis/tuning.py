@@ -36,7 +36,7 @@ from optbench.analysis.quantiles import Floats
 
 
 def best_of_k(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
-    """Expected score of the best of k of an optimizer's settings.
+    """Return expected score of the best of k of an optimizer's settings.
 
     Settings, seeds and halves are those of the tuned league, and with k the whole grid so is the
     choice. An optimizer's score is the mean over the problems where it has several settings; where
@@ -80,7 +80,7 @@ def best_of_k(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_of_defaults(runs: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
-    """Expected score of trying k optimizers at their defaults and keeping the best.
+    """Return expected score of trying k optimizers at their defaults and keeping the best.
 
     What Schmidt et al. 2021 set against the tuning of one optimizer, by the same halves and the
     same score as `best_of_k`. It is about the optimizers that are there, all equally

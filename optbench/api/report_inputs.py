@@ -61,7 +61,7 @@ def landscape(problem: Problem, box: Box) -> pd.DataFrame:
 
 
 def stationary(results: Results) -> pd.DataFrame | None:
-    """What theory says of the noisy quadratic, at the rates that were run on it."""
+    """Return theory's stationary gap on the noisy quadratic, at the rates that were run."""
     from optbench.known_answers.noise_ball import stationary_gaps
     from optbench.problems import PROBLEMS
 
@@ -71,7 +71,7 @@ def stationary(results: Results) -> pd.DataFrame | None:
 
 
 def answers() -> pd.DataFrame:
-    """The known answers that claims refer to, measured now; a second or two."""
+    """Measure the known answers that claims refer to, which takes a second or two."""
     import pandas as pd
 
     from optbench.analysis.claims import ANSWERS

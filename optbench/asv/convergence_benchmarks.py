@@ -68,7 +68,7 @@ class _OnProblems:
         return found
 
     def setup(self, trained: Trained, optimizer: str, problem: str) -> None:
-        """A pair that cannot be is skipped, one that is broken fails."""
+        """Skip a pair that cannot run; fail one that raises."""
         trained.require(optimizer, problem)
 
 

@@ -77,7 +77,7 @@ class Trained:
                 raise NotAtThisCommit(self.absent[key])
 
     def tracked(self, metric: str, optimizer: str, problem: str) -> Samples:
-        """A metric of a pair, for asv."""
+        """Return a metric of an optimizer and a problem, as asv takes it."""
         return samples(self.samples[metric, optimizer, problem])
 
 
@@ -157,7 +157,7 @@ def train(
 
 
 def _with_error_rates(runs: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
-    """The runs with the last error rate that their traces hold, where any of them has one."""
+    """Add the last error rate of each run's trace, where a run has one."""
     errors = traces[traces["metric"] == "error_rate"].sort_values("step")
     if errors.empty:
         return runs

@@ -43,7 +43,7 @@ def plain_rosenbrock() -> Plain:
 
 
 def plain_quadratic() -> Plain:
-    """A hundred dimensions, condition 10, by hand."""
+    """Minimize a quadratic of 100 dimensions and condition 10 in a plain loop."""
     eigenvalues = torch.logspace(-1, 0, 100)
     x = torch.randn(100, requires_grad=True)
     optimizer = torch.optim.Adam([x])
@@ -61,7 +61,7 @@ def plain_quadratic() -> Plain:
 
 
 def plain_network(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Plain:
-    """A network in mini-batches, by hand."""
+    """Train a network on mini-batches in a plain loop."""
     optimizer = torch.optim.Adam(model.parameters())
     criterion = nn.CrossEntropyLoss()
     losses: list[float] = []
@@ -135,7 +135,7 @@ CASES = {
 
 
 def case(name: str) -> Case:
-    """A problem by name, with its plain loop."""
+    """Return a problem by name, with its plain loop."""
 
     def plain_small() -> Plain:
         small = SmallMlp()

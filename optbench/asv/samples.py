@@ -19,7 +19,7 @@ FEWEST = 8
 
 
 def samples(values: Iterable[float]) -> Samples:
-    """The values for asv.
+    """Return the values as asv takes them.
 
     Raises
     ------

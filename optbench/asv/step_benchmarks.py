@@ -18,7 +18,7 @@ from optbench.optimizers.builders import torch_names
 
 
 def bench(optimizer: str, parameters: int, tensors: int) -> Bench:
-    """A registered optimizer or ``package.module:Class`` over made-up parameters.
+    """Construct a registered optimizer or ``package.module:Class`` over synthetic parameters.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class Memory:
         return (4 * self.bench.parameters + self.bench.state_bytes()) / self.bench.parameters
 
     def peakmem_step(self, *_: object) -> None:
-        """The most memory of the process, with 1e7 parameters (40 MB) and their gradients."""
+        """Measure peak memory of the process, with 1e7 parameters (40 MB) and their gradients."""
         self.bench.give()
         self.bench.step()
 

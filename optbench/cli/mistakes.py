@@ -9,7 +9,7 @@ from optbench.plain_text import first_mistake
 
 
 def wrong_use(error: Exception) -> str | None:
-    """What to tell the user, where the mistake is theirs; None where it is ours."""
+    """Return the message for an error that the user can mend; None for a defect of optbench."""
     if isinstance(error, OptbenchError):
         # KeyError and its kin quote their text when shown; args do not.
         return str(error.args[0]) if error.args else str(error)

@@ -82,7 +82,7 @@ class Bisection:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """The file that ``--json`` writes."""
+        """Return the content of the file that ``--json`` writes."""
         return {
             "schema": SCHEMA,
             "good": self.good,
@@ -198,7 +198,7 @@ def _search(folder: Path, good: str, bad: str, look: Callable[[str], Tried]) -> 
 
 
 def _left(folder: Path) -> list[str]:
-    """The commits that may still be the first bad one, newest first: one where it is found."""
+    """Return the commits that may be the first bad one, newest first: one where it is found."""
     refs = git.git(folder, "for-each-ref", "--format=%(refname)", "refs/bisect").splitlines()
     good = [f"^{ref}" for ref in refs if "/good-" in ref]
     return git.git(folder, "rev-list", "refs/bisect/bad", *good).splitlines()
@@ -252,7 +252,7 @@ def _try(
 
 
 def _words(rows: Sequence[OptimizerComparison], on: str) -> str:
-    """The verdict on the rung, with its reason."""
+    """Return the verdict of the rung, with its reason."""
     row = rows[0]
     texts = {
         "maths": (row.maths.verdict.value, row.maths.text),

@@ -84,7 +84,7 @@ class CompareConfig:
     compiled: bool = False
 
     def tree(self, source: Source, folder: Path) -> Tree:
-        """A source made importable, as is wanted of both."""
+        """Make a source importable."""
         return prepare(
             source,
             folder,
@@ -196,7 +196,7 @@ class Matched:
 
 
 def find(sides: Sides, patterns: Sequence[str]) -> Matched:
-    """What the patterns stand for on each side."""
+    """Find the optimizers that match the patterns on each side."""
     answers = both(sides.base, sides.head, Find(tuple(patterns)), START_S)
     lists: list[tuple[str, ...]] = []
     refused: list[dict[str, str]] = []
@@ -290,7 +290,7 @@ def _side(tree: Tree) -> SideOfComparison:
 
 
 def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -> tuple[str, ...]:
-    """That files changed on which no optimizer depends, where that can be told."""
+    """Note files that changed and that no compared optimizer imports, where that is known."""
     if not all(row.files for row in rows):
         return ()
     looked_at = {name for row in rows for name in row.files}
@@ -306,7 +306,7 @@ def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -
 
 
 def _code(tree: Tree) -> dict[str, bytes]:
-    """The modules of a tree's packages: paths below its folder to what they hold."""
+    """Return the source files of a tree's packages: relative paths to contents."""
     places = [tree.path.joinpath(*package.split(".")) for package in tree.packages]
     files = [file for place in places for file in (place.with_suffix(".py"), *place.rglob("*.py"))]
     return {f.relative_to(tree.path).as_posix(): f.read_bytes() for f in files if f.is_file()}

@@ -74,7 +74,7 @@ def compare_convergence(
     most_seeds: int,
     problems: Sequence[str] = (),
 ) -> OptimizerComparison:
-    """The row with its verdict on convergence; on all problems that fit unless some are named."""
+    """Return the row with its convergence verdict, on the named problems or all suitable ones."""
     if not (base.trainable and head.trainable):
         return replace(
             row,
@@ -141,7 +141,7 @@ def _is_open(each: OnProblem) -> bool:
 
 
 def _fitting(description: Description) -> list[str]:
-    """The problems that have the parameters and gradients that it takes."""
+    """Return the problems whose parameters and gradients the optimizer takes."""
     wants = description.wants
     needs = {"only matrices"} if wants.matrices else {"sparse"} if wants.sparse else set()
     if needs:

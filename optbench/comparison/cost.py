@@ -42,7 +42,7 @@ BUDGET_S = 4.0
 def compare_speed(
     sides: Sides, row: OptimizerComparison, base: Description, head: Description
 ) -> OptimizerComparison:
-    """The row with its verdict on the time of a step.
+    """Return the row with its verdict on the time per step.
 
     The sides take turns, base, head, head, base: what drifts falls on both. What looks faster or
     slower is measured again in fresh processes, for where a process happens to lie in memory can
@@ -76,7 +76,7 @@ _FINDINGS = frozenset((SpeedVerdict.FASTER, SpeedVerdict.SLOWER))
 
 
 def _again(sides: Sides, target: str, found: AtSize) -> AtSize:
-    """The same size in fresh processes: a finding that does not show again is none."""
+    """Repeat a size in fresh processes, to drop a finding that does not repeat."""
     for side in sides:
         side.end()
     again = _at_size(sides, target, found.parameters)
@@ -108,7 +108,7 @@ def _concluded(cost: Cost, sizes: list[AtSize], left_out: str) -> tuple[SpeedVer
 
 
 def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
-    """Times at one size, or why there are none."""
+    """Return the times at one size, or why there are none."""
     first = []
     # One after the other: two large ones at once would crowd each other out.
     for side in sides:
@@ -149,7 +149,7 @@ def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
 
 
 def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerComparison:
-    """The row with its verdict on state, temporaries, growth, and work after loading: counted."""
+    """Return the row with its verdict on state, temporaries, growth and work after loading."""
     answers = both(sides.base, sides.head, Weigh(row.name))
     for answer in answers:
         if isinstance(answer, Failure):

@@ -43,7 +43,7 @@ class Importer:
         return place != Path.cwd() and not self.tree.is_foreign(place)
 
     def attribute(self, target: str) -> Any:
-        """What ``package.module:Name`` names.
+        """Import the object that ``package.module:Name`` names.
 
         Raises
         ------
@@ -124,7 +124,7 @@ class Importer:
         return file is not None and self.tree.has(file)
 
     def _require_own(self, name: str) -> None:
-        """A module from elsewhere would be the same on both sides: nothing would be compared."""
+        """Refuse a module from outside the tree, which would be the same on both sides."""
         for other in set(sys.modules) - self._judges:
             strange = _file(sys.modules[other])
             if strange is not None and self.tree.is_foreign(strange):

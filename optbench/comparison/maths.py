@@ -106,7 +106,7 @@ def _repeats(one: np.ndarray | Failure, other: np.ndarray | Failure) -> bool:
 
 
 def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -> Seen:
-    """What one probe shows."""
+    """Compare the answers to one probe."""
     if isinstance(base, Failure) or isinstance(head, Failure):
         if isinstance(base, Failure) and isinstance(head, Failure):
             return Seen(probe, "both fail", text=head.text)
@@ -122,7 +122,7 @@ def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -
 
 
 def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
-    """What a probe shows of two that differ: by rounding, or from which step on and how far."""
+    """Tell rounding from a difference, and from which step on and how far."""
     # Not before: where nothing differs the coordinator does without torch.
     import torch
 
@@ -163,7 +163,7 @@ def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
 
 
 def look_at_promise(promise: str, base: Kept | Failure, head: Kept | Failure) -> Seen:
-    """What a promise shows that one side keeps and the other does not."""
+    """Describe a check that one side passes and the other fails."""
     probe = Probe(promise, Way.PROMISE)
     if isinstance(base, Failure) or isinstance(head, Failure):
         return look(probe, base, head)  # type: ignore[arg-type]
@@ -182,7 +182,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried: int = 0) -> Maths:
-    """The verdict, in words; ``untried`` are probes that hangs and crashes left no time for."""
+    """Return the verdict; ``untried`` are probes that hangs and crashes left no time for."""
     compared = [each for each in seen if each.kind not in ("both fail", "does not repeat")]
     broken = [each for each in compared if each.kind == "head fails"]
     # What works now and did not: a change where it is ordinary use, else no one's results differ.
@@ -265,7 +265,7 @@ def _can_be_trained_with(probe: Probe) -> bool:
 
 
 def _how(seen: Seen) -> str:
-    """What one probe shows, as a verb."""
+    """Describe one probe's difference, as a verb."""
     if seen.probe.way is Way.PROMISE:
         return seen.text
     if seen.kind == "base fails":
@@ -296,7 +296,7 @@ def _where(hit: Sequence[Seen], compared: Sequence[Seen]) -> str:
 
 
 def _of_the_signature(base: Description, head: Description) -> list[str]:
-    """What changed in the constructor: names and defaults."""
+    """Describe changed names and defaults of the constructor."""
     old, new = ({**each.opaque, **each.hyperparameters} for each in (base, head))
     notes = [
         f"the default of {name} went from {old[name]!r} to {new[name]!r}"

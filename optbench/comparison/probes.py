@@ -127,7 +127,7 @@ class Description:
 
 
 def plan(base: Description, head: Description) -> list[Probe]:
-    """The probes for two versions of an optimizer, the most ordinary first.
+    """Return the probes for two versions of an optimizer, the most ordinary first.
 
     Where a default differs, the probes behind the first are told the base's, so that they show
     whether the rule is another one, too.
@@ -171,7 +171,7 @@ def plan(base: Description, head: Description) -> list[Probe]:
 
 
 def _title(settings: Mapping[str, Any]) -> str:
-    """The name of a probe of disturbed settings: the hyperparameter that is disturbed."""
+    """Return the name of a probe: the hyperparameter that it changes."""
     if len(settings) > 3:
         return "all numbers at once"
     *company, last = settings

@@ -74,7 +74,7 @@ class Side:
         self._bench: Bench | None = None
 
     def answer(self, request: Request) -> Any:
-        """What was asked for, or a `Failure`; never an exception."""
+        """Answer a request, or return a `Failure`; never raise."""
         handlers: dict[type, Callable[[Any], Any]] = {
             Find: self._find,
             Meet: self._meet,
@@ -219,7 +219,7 @@ def _in_a_line(error: BaseException) -> str:
 
 
 def _settings(subject: Subject) -> list[Mapping[str, Any]]:
-    """Settings that it takes: each hyperparameter disturbed, decay with momentum, all at once."""
+    """Return settings to try: each hyperparameter changed, decay with momentum, all at once."""
     found = list(subject.variants)
     numbers = [each for each in found if len(each) == 1]
     first = {name: value for each in reversed(numbers) for name, value in each.items()}
@@ -236,7 +236,7 @@ def _takes_anything(subject: Subject) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """What a default is, in a word that is the same in every process."""
+    """Describe a default value in a word that is the same in every process."""
     if isinstance(value, enum.Enum):
         return str(value)
     return str(getattr(value, "__qualname__", type(value).__qualname__))

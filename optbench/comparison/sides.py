@@ -79,7 +79,7 @@ class SideProcess:
         self._channel.ask(request, limit_s)
 
     def receive(self) -> Any:
-        """The answer, or a `Failure`."""
+        """Return the answer, or a `Failure`."""
         channel = self._channel
         assert channel is not None
         try:

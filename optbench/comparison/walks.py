@@ -83,7 +83,7 @@ def _stretches(probe: Probe, steps: int) -> list[tuple[int, int, Interference]]:
 
 
 def _stretch(session: Session, steps: int) -> np.ndarray:
-    """The rows of so many steps."""
+    """Take so many steps; return a row each."""
     if session.subject.wants.closure:
         rows = []
         for _ in range(steps):
@@ -130,7 +130,7 @@ def _with_holes(gradient: np.ndarray) -> None:
 
 
 def _edited(plain: Course, edit: Callable[[np.ndarray], None]) -> Course:
-    """A course whose gradients, [steps, ...] of each tensor, were changed in place."""
+    """Return the course with gradients, [steps, ...] of each tensor, changed in place."""
     gradients = []
     for each in plain.gradients:
         assert each is not None
@@ -141,7 +141,7 @@ def _edited(plain: Course, edit: Callable[[np.ndarray], None]) -> Course:
 
 
 def _two_groups(subject: Subject, probe: Probe) -> Grouping:
-    """The second half of the parameters with hyperparameters of their own: a rate and a decay."""
+    """Put the second half of the parameters into a group with its own rate and decay."""
     own = dict(probe.second)
     if not own and subject.lr is not None:
         own["lr"] = probe.settings.get("lr", subject.lr) / 3

@@ -48,7 +48,7 @@ PATIENCE_S = 0.5
 
 
 def members(target: str) -> list[str]:
-    """The targets that a target stands for: ``module:*`` is every optimizer class in a module.
+    """Expand a target: ``module:*`` is every optimizer class in a module.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def members(target: str) -> list[str]:
 
 
 def optimizer_classes(module: ModuleType) -> Iterator[tuple[str, type]]:
-    """What a module exports that is an optimizer class: by ``__all__``, else by public names."""
+    """Return the optimizer classes that a module exports: by ``__all__``, else by public names."""
     for name in getattr(module, "__all__", None) or sorted(vars(module)):
         value = getattr(module, name, None)
         if (
@@ -146,7 +146,7 @@ def acquaint(
 
 
 def _fed(subject: Subject, wants: Wants) -> Subject:
-    """The subject, fed as it wants, and its row with it."""
+    """Return the subject with the requirements that were found, and its row."""
     if wants.closure:
         first = reads_gradients_first(lambda named: subject.make([p for _, p in named]))
         wants = replace(wants, gradients_first=first)
@@ -170,7 +170,7 @@ def _on_a_line(error: BaseException) -> str:
 
 
 def _narrow(subject: Subject) -> str:
-    """A word on those that step in float32 and not in float64, where everything is checked."""
+    """Explain that a class that steps only in float32 cannot be checked in float64."""
     subject.wants = WAYS[0]
     try:
         Session(subject, subject.course(), dtype=torch.float32).advance(2)

@@ -29,7 +29,7 @@ cost four of seven digits. The rounding of the parameters is counted on top (`al
 
 
 def allowance(reference: Tensor, relative: float, dtype: torch.dtype) -> Tensor:
-    """The difference that each element may show at each step: same shape as ``reference``.
+    """Return the allowed difference of each element at each step, in the shape of ``reference``.
 
     ``relative`` times the distance that the farthest element has travelled, plus one rounding of
     the parameter a step: a parameter of size one cannot resolve a step of 1e-12.
@@ -174,7 +174,7 @@ def require_same_bits(
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """A dtype without its package: ``float64``."""
+    """Return the name of a dtype without its package: ``float64``."""
     return str(dtype).removeprefix("torch.")
 
 

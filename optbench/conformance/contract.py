@@ -74,7 +74,7 @@ CONTRACT = (
 
 
 def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks that fit a name or glob of ``only`` (all without one) and none of ``skip``.
+    """Return the checks that match ``only`` (names or globs; empty: all) and not ``skip``.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class _Counting(TorchDispatchMode):
 
 
 def cheapest_step(session: Session, steps: int = 15) -> Work:
-    """The least of each kind of work in a few steps."""
+    """Return the minimum of each kind of work over a few steps."""
     seen = []
     for _ in range(steps):
         calls = 0

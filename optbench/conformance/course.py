@@ -51,20 +51,20 @@ class Course:
         return min(len(g) for g in self.gradients if g is not None)
 
     def select(self, indices: Sequence[int]) -> Course:
-        """The course of some of the tensors, in the order given."""
+        """Return the course of some of the tensors, in the order given."""
         return Course(
             tuple(self.starts[i] for i in indices), tuple(self.gradients[i] for i in indices)
         )
 
     def with_gradient(self, index: int, gradient: np.ndarray | None) -> Course:
-        """The same course with other gradients for one tensor."""
+        """Return the same course with other gradients for one tensor."""
         return replace(
             self,
             gradients=tuple(gradient if i == index else g for i, g in enumerate(self.gradients)),
         )
 
     def times(self, factor: float) -> Course:
-        """The same course with every gradient multiplied."""
+        """Return the same course with every gradient multiplied."""
         return replace(
             self, gradients=tuple(None if g is None else g * factor for g in self.gradients)
         )
@@ -72,7 +72,7 @@ class Course:
     def tensors(
         self, index: int, dtype: torch.dtype, device: torch.device
     ) -> list[Tensor] | list[None]:
-        """The gradients of one tensor, step by step."""
+        """Return the gradients of one tensor, step by step."""
         gradient = self.gradients[index]
         if gradient is None:
             return [None] * self.length
@@ -88,7 +88,7 @@ def course(
     last: float = 1.0,
     seed: int = 0,
 ) -> Course:
-    """Normal gradients whose scale goes from ``first`` to ``last`` along the course.
+    """Return normal gradients whose scale goes from ``first`` to ``last`` along the course.
 
     A gradient that shrinks is what tells a maximum from an average and an old buffer from a new
     one. Starts are off zero, so that decay has something to act on.

@@ -56,6 +56,6 @@ class KnownDefect:
 
 @functools.cache
 def known_defects() -> tuple[KnownDefect, ...]:
-    """The rows of ``known_defects.toml``."""
+    """Read the rows of ``known_defects.toml``."""
     text = files("optbench.conformance").joinpath("known_defects.toml").read_text("utf-8")
     return tuple(KnownDefect(**row) for row in tomllib.loads(text).get("defect", ()))

@@ -20,7 +20,7 @@ MOVES_BY = 25
 
 
 def rests_as_asked(subject: Subject, dtype: torch.dtype = torch.float64) -> str:
-    """That nothing moves because of the rate that was asked for; the empty string where it does."""
+    """Explain that nothing moves at this learning rate; the empty string where something does."""
     rate = subject.settings.get("lr")
     if rate is None or _moves(subject, {}, dtype) or not _moves(subject, {"lr": 0.01}, dtype):
         return ""

@@ -139,7 +139,7 @@ class _Linear(nn.Module):
         self.weights = nn.ParameterList(torch.from_numpy(start.copy()) for start in course.starts)
 
     def forward(self, gradients: list[Tensor]) -> Tensor:
-        """The sum of products, a scalar."""
+        """Return the sum of products, a scalar."""
         return torch.stack(
             [(g * w).sum() for g, w in zip(gradients, self.weights, strict=True)]
         ).sum()

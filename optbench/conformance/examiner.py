@@ -51,7 +51,7 @@ def _outcome(subject: Subject, check: Check) -> CheckResult:
 
 
 def cause(error: BaseException) -> str:
-    """The exception behind a failed check and its place, on one line, or the empty string."""
+    """Return the exception behind a failed check and its place, on one line, or an empty string."""
     raised = error.__cause__ if isinstance(error, CheckFailed) else error
     return " ".join(describe(raised).split()) if raised is not None else ""
 
@@ -59,7 +59,7 @@ def cause(error: BaseException) -> str:
 def explain(
     subject: Subject, check: Check, error: BaseException
 ) -> tuple[CheckFailed, KnownDefect | None]:
-    """What an exception out of `require` says of the subject, and the known defect behind it."""
+    """Return an exception of `require` as a failure, and the known defect that explains it."""
     failure = error if isinstance(error, CheckFailed) else CheckFailed(f"raises {describe(error)}")
     for defect in known_defects():
         if defect.explains(subject.factory, check.name, failure):

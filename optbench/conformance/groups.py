@@ -165,7 +165,7 @@ def _require_groups(subject: Subject) -> None:
 def _taken(
     subject: Subject, course: Course, name: str, options: Sequence[Any], base: torch.Tensor
 ) -> Any | None:
-    """The first value that the constructor takes and that ends elsewhere than ``base``."""
+    """Return the first accepted value whose trajectory ends elsewhere than ``base``."""
     for value in options:
         try:
             moved = Session(subject, course, {name: value}).advance(STEPS).position()

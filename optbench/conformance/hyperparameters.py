@@ -171,7 +171,7 @@ def _matters(
 
 
 def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
-    """Settings in which a hyperparameter may matter that is idle at the defaults."""
+    """Yield settings under which a hyperparameter may matter that is idle at the defaults."""
     yield {}
     company: dict[str, Any] = {}
     # A rate of one hides whether it is there.
@@ -192,7 +192,7 @@ def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _acts_on(subject: Subject, name: str, options: list[Any]) -> str:
-    """What an argument acts on that leaves the path alone; the empty string where on nothing."""
+    """Return what an argument acts on besides the trajectory; an empty string for nothing."""
     for value in options:
         pair: tuple[dict[str, Any], dict[str, Any]] = ({}, {name: value})
         if not subject.accepts(pair[1]):
@@ -252,7 +252,7 @@ def _lines_said(subject: Subject, settings: dict[str, Any]) -> int:
 
 
 def _large(subject: Subject, size: int) -> Course:
-    """A course of tensors of more elements than a size or a threshold, within reason."""
+    """Return a course of tensors with more elements than a size or a threshold, within reason."""
     rows = 2 * min(max(ELEMENTS, size), 2**16)
     shapes = ((96, 96), (rows // 64, 64)) if subject.wants.matrices else ((96, 96), (rows,))
     return course(shapes, STEPS)
@@ -284,7 +284,7 @@ def _uncalled_methods(subject: Subject) -> list[str]:
 
 
 def _warmed_up(session: Session) -> torch.Tensor:
-    """The parameters after steps at half of the rate and as many at all of it."""
+    """Return the parameters after steps at half the rate and as many at the full rate."""
     for factor in (0.5, 2.0):
         for group in session.optimizer.param_groups:
             if "lr" in group:
@@ -294,7 +294,7 @@ def _warmed_up(session: Session) -> torch.Tensor:
 
 
 def _path(subject: Subject, settings: dict[str, Any], steps: int) -> Tensor | None:
-    """The parameters on the way along shrinking gradients and, the second time, along tiny ones.
+    """Return the trajectory along shrinking gradients and then along tiny ones.
 
     Four decades of scales make clipping and thresholds show, gradients of 1e-7 an eps, and
     parameters of half precision what is done about lost bits.

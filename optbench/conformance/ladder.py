@@ -78,7 +78,7 @@ def _from_a_third(lr: float | None) -> float:
 
 
 def _steps(row: Optimizer, problem: str, target: float, budget: int) -> tuple[float, float | None]:
-    """Steps to the target at the best rate, on the worse of the seeds, and that rate.
+    """Return the steps to the target at the best rate, on the worse seed, and that rate.
 
     The rate is None where the optimizer has none. All rates go step by step together, so that the
     best is the first to arrive: what the others would take is not waited for.

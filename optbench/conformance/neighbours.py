@@ -61,6 +61,6 @@ def _numbers(name: str, value: float) -> Iterator[float]:
 
 
 def with_item(value: Any, index: int, item: Any) -> Any:
-    """A tuple, list or named tuple like this one, but for one item."""
+    """Return a tuple, list or named tuple with one item replaced."""
     items = [*value[:index], item, *value[index + 1 :]]
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

@@ -94,7 +94,7 @@ def capturable_equals_the_loop(subject: Subject) -> str:
 
 
 def _fitting(subject: Subject) -> str:
-    """The transcription that a class may be one of, by its name and its arguments, if any is."""
+    """Return the reference implementation that fits a class's name and arguments, if any does."""
     called = getattr(subject.factory, "__name__", subject.name).lower()
     for row in sorted(OPTIMIZERS.select(f"{TEXTBOOK}*"), key=lambda row: -len(row.name)):
         rule = row.name.removeprefix(TEXTBOOK).replace("-", "")
@@ -209,7 +209,7 @@ def _apart(
 
 
 def _clues(pair: _Pair, differing: Mapping[str, Any]) -> list[str]:
-    """What makes two agree that differ with these settings: there is where to look."""
+    """Find the setting without which the two agree: the place to look."""
     short = pair.subject.shrinking(SHORT)
     trials = [("one tensor alone", short.select([0]), {**differing})]
     for name in ("eps", "weight_decay", "momentum"):

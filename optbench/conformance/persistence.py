@@ -67,7 +67,7 @@ def _through_pickle(value: Any) -> Any:
 
 
 def _why(error: Exception) -> str:
-    """What goes wrong in loading, on a line."""
+    """Return the error of loading, on one line."""
     if refused := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
         return (
             f"its state_dict holds a {refused[1]}, which torch.load refuses unless it is told "

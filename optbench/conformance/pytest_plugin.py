@@ -163,7 +163,7 @@ class BoundCheck:
         raise answer.with_traceback(_theirs(answer.__traceback__))
 
     def _answer(self, subject: Subject) -> str | BaseException:
-        """What was seen, or what was raised."""
+        """Return what was measured, or what was raised."""
         try:
             return require(subject, self.check)
         # Anybody's code runs here, and all of it is the answer: exit, a failed assertion, ...
@@ -180,7 +180,7 @@ class Acquaintances:
     _met: dict[object, _Met] = field(default_factory=dict, repr=False)
 
     def meet(self, target: Target, check: str) -> Subject:
-        """The subject; where none can be made, that is said by the first check to ask."""
+        """Return the subject; where none can be made, the first check says so."""
         __tracebackhide__ = True
         # Rows cannot be hashed. What is met is kept, so that its id stays its own.
         key = target if isinstance(target, str) else id(target)
@@ -214,7 +214,7 @@ class Acquaintances:
         return _Met(target, check, subject)
 
     def reproduce(self, target: Target, name: str, check: str) -> str:
-        """The command that shows it again, outside pytest where the optimizer has a name."""
+        """Return the command that reproduces it, outside pytest where the optimizer has a name."""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         if not _is_importable(target, test):
             return f"to reproduce: pytest {test!r}"
@@ -259,7 +259,7 @@ OURS = ("optbench.conformance", "optbench.engine", "contextlib")
 
 
 def _theirs(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    """A traceback without our frames on the way in; all of it where the error is in our own."""
+    """Strip optbench's own frames from a traceback, unless the error is in one of them."""
     entries = []
     entry = traceback
     while entry is not None:

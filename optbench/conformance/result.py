@@ -95,7 +95,7 @@ class CheckResult:
 
 
 def options(reference: str, settings: Mapping[str, Any]) -> str:
-    """What goes behind a command so that it examines the same: reference and settings."""
+    """Return the command-line options for a reference and settings."""
     given = [("--reference", reference)] if reference else []
     given += [("--set", f"{name}={value}") for name, value in settings.items()]
     return "".join(f" {option} {shlex.quote(value)}" for option, value in given)

@@ -173,7 +173,7 @@ class Session:
         return torch.stack(positions)
 
     def loss(self) -> Tensor:
-        """The loss of the step to come; its gradient is the given one plus a curvature's.
+        """Return the loss of the next step; its gradient is the given one plus that of a curvature.
 
         In a graph, for those who differentiate the gradient again.
         """
@@ -193,7 +193,7 @@ class Session:
         return total
 
     def closure(self) -> Tensor:
-        """Clears the gradients, computes the loss, goes back, gives the loss."""
+        """Clear the gradients, compute the loss, backpropagate, return the loss."""
         self.closure_calls += 1
         if self.subject.wants.graph:
             self.optimizer.zero_grad()
@@ -250,18 +250,18 @@ class Session:
         return torch.cat([_flat(p.detach()) for p in self.params])
 
     def positions(self) -> list[Tensor]:
-        """A copy of each parameter."""
+        """Return a copy of each parameter."""
         return [p.detach().clone() for p in self.params]
 
     def state_of(self, index: int) -> Mapping[str, Any]:
-        """The optimizer's state for one parameter."""
+        """Return the optimizer's state for one parameter."""
         state: Mapping[str, Any] = self.optimizer.state.get(self.params[index], {})
         return state
 
     # ------------------------------------------------------------------ interfering
 
     def resumed(self) -> Session:
-        """A fresh instance on copies of the parameters that has loaded this one's state.
+        """Return a fresh instance, on copies of the parameters, that has loaded this one's state.
 
         The state goes through ``torch.save`` and ``torch.load(weights_only=True)``, as a
         checkpoint does.
@@ -277,7 +277,7 @@ class Session:
         return fresh
 
     def copied(self, how: Callable[[Any], Any] = copy.deepcopy) -> Session:
-        """A session of copies of parameters and optimizer, made together by ``how``."""
+        """Return a session of parameters and optimizer copied together by ``how``."""
         fresh = self._at_this_point()
         fresh.params, optimizer = how((self.params, self.optimizer))
         fresh.take_on(optimizer)
@@ -291,7 +291,7 @@ class Session:
 
 
 def _some_rows(gradient: Tensor) -> Tensor:
-    """The gradient with about a third of its rows missing.
+    """Return the gradient as sparse, with about a third of its rows missing.
 
     Which ones is read off the gradient's digits: it depends neither on a row's place, which
     changes when a tensor is cut in two, nor on the sign or the scale.
@@ -320,7 +320,7 @@ def _seeded() -> RandomState:
 
 
 def _take(state: RandomState | None = None) -> RandomState:
-    """The state of the global generators; then, if given, another is put in its place."""
+    """Return the state of the global generators, and replace it if another is given."""
     before = (torch.get_rng_state(), np.random.get_state(), random.getstate())  # noqa: NPY002
     if state is not None:
         torch.set_rng_state(state[0])

@@ -56,7 +56,7 @@ class Subject:
     before_step: builders.BeforeStep | None = None
 
     def make(self, params: Any, **settings: Any) -> torch.optim.Optimizer:
-        """An instance over parameters or groups of them; what is not given keeps its default.
+        """Construct an instance over parameters or groups; other arguments keep their defaults.
 
         Raises
         ------

@@ -78,7 +78,7 @@ def name_of(target: Target) -> str:
 
 
 def row_of(target: Target) -> Optimizer:
-    """The recipe: the row itself, or one made of a class.
+    """Return the row itself, or one made of a class.
 
     Raises
     ------

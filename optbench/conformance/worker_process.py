@@ -116,7 +116,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
 
 
 def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:
-    """The answer to a job, and whether the doing changed what all optimizers share."""
+    """Do a job; return the answer, and whether it changed global state."""
     begun = time.perf_counter()
     content: Content = None
     before = shared_by_all()

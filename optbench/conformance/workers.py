@@ -170,7 +170,7 @@ class _Doubts:
     def answered(
         self, job: Job, result: CheckResult, as_met: bool
     ) -> tuple[list[CheckResult], list[Job]]:
-        """What is certain by an answer, and what is to be done again."""
+        """Return the final results, and the jobs to repeat."""
         if (key := (job.target, job.check)) in self.held_again:
             (_, before), *others = self.held_again.pop(key)
             if result.status not in BAD:
@@ -228,7 +228,7 @@ def _deal(
 
 
 def _answers(workers: list[_Worker], limit_s: float) -> Iterator[tuple[Job, Content, bool]]:
-    """What the busy workers say next, and whether of a class as it was met.
+    """Return the next replies of busy workers, and whether their classes were unmodified.
 
     Whoever is late or gone is spoken for.
     """
@@ -283,6 +283,6 @@ def _timed_out(worker: _Worker, job: Job, limit_s: float, status: Status) -> Che
 
 
 def _end_of(worker: _Worker, job: Job) -> CheckResult:
-    """A worker that went away in the middle of a job."""
+    """Return the result for a worker that died in the middle of a job."""
     text = worker.process.how_it_ended()
     return job.result(Status.CRASHED, text, time.monotonic() - worker.since)

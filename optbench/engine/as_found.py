@@ -52,7 +52,7 @@ def torch_as_found() -> Iterator[None]:
 
 
 def _folder() -> str | None:
-    """The current folder; None where it is gone."""
+    """Return the current folder; None where it no longer exists."""
     try:
         return os.getcwd()  # noqa: PTH109 - a string: this is asked around every unit
     except OSError:
@@ -75,7 +75,7 @@ SHARED = (
 
 
 def shared_by_all() -> tuple[object, ...]:
-    """What one optimizer could change for all, and nobody can put back: who is who in torch.
+    """Return fingerprints of global objects that an optimizer could change for all others.
 
     Of torch its tensors, its optimizers and the hooks on all of them; and the functions that every
     unit is done by.
@@ -135,7 +135,7 @@ def _held() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _hooks() -> list[dict[int, object]]:
-    """That are called around every step of every optimizer; torch has no word for asking."""
+    """Return the global optimizer hooks, for which torch has no public accessor."""
     names = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
     # torch.optim takes the module's own name away.
     return [getattr(sys.modules["torch.optim.optimizer"], name, {}) for name in names]

@@ -102,7 +102,7 @@ class Bench:
             parameter.grad = gradient.to_sparse(1) if self._sparse else buffer.copy_(gradient)
 
     def _loss(self) -> Tensor:
-        """A quadratic about the given gradients, for those who ask for the loss themselves."""
+        """Return the loss of a quadratic with the given gradients, for closure methods."""
         total = torch.zeros(())
         with torch.no_grad():
             for parameter, gradient in zip(self.params, self._gradients, strict=True):

@@ -121,7 +121,7 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def fastest_route(optimizer: Optimizer | str) -> Optimizer:
-    """The row with the fastest route that is certified for it: STACK, GROUPS, or INSTANCE.
+    """Return the row with the fastest route that is certified for it: STACK, GROUPS or INSTANCE.
 
     A row that asks for gradients itself, takes sparse ones, or is a builder keeps its own.
 

@@ -67,7 +67,7 @@ def perform_together(do: Perform, runs: Sequence[Run], certify: bool) -> list[Re
 
 
 def _answer(workers: Sequence[WorkerProcess]) -> list[Result]:
-    """What rank 0 made, once all have answered."""
+    """Return rank 0's results, once all ranks have answered."""
     waiting = {worker.pipe: rank for rank, worker in enumerate(workers)}
     results: list[Result] = []
     failures: dict[int, str] = {}

@@ -38,7 +38,7 @@ class Environment:
 
 
 def environment(device: str = "cpu", *, torch_version: str = "") -> Environment:
-    """The environment of this process; workers compute on one thread each.
+    """Describe the environment of this process; workers compute on one thread each.
 
     Of a process that has imported no torch, ``torch_version`` is that of those which compute.
     """
@@ -60,7 +60,7 @@ def environment(device: str = "cpu", *, torch_version: str = "") -> Environment:
 
 
 def _device(device: str) -> str:
-    """The model of a GPU; a coordinator of other machines' GPUs may have none."""
+    """Return the model of a GPU, which the coordinator of a cluster may not have."""
     if device.startswith("cuda") and _torch().cuda.is_available():
         return str(_torch().cuda.get_device_name(device))
     return device
@@ -82,7 +82,7 @@ def _cpu() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers about the working folder; None where it is no repository."""
+    """Return git's answer about the working folder; None outside a repository."""
     try:
         answer = subprocess.run(
             ["git", *arguments], capture_output=True, text=True, timeout=30, check=False

@@ -11,7 +11,7 @@ LONGEST_ERROR = 4000
 
 
 def describe(error: BaseException) -> str:
-    """An exception as text that a database, a page and a terminal can hold: what, and where."""
+    """Return an exception and its place as text that a database, a page and a terminal can hold."""
     text = "".join(traceback.format_exception_only(error)).strip()
     if len(text) > LONGEST_ERROR:
         text = f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"

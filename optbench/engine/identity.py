@@ -25,7 +25,7 @@ ENGINE_VERSION = 2
 
 
 def key(run: Run) -> str:
-    """The identity of a run, 32 hexadecimal digits.
+    """Return the identity of a run, 32 hexadecimal digits.
 
     It covers optimizer, hyperparameters, problem and version, data, seed, dtype, device,
     budget, and the code that runs: a result is reused only where the same would come out.
@@ -35,7 +35,7 @@ def key(run: Run) -> str:
 
 
 def keys(runs: Iterable[Run]) -> list[str]:
-    """The `key` of each run.
+    """Return the `key` of each run.
 
     Runs of a plan that differ in their seed alone stand together, and the seed ends what is
     hashed: all that comes before it is written out and hashed once for the lot.
@@ -55,7 +55,7 @@ def keys(runs: Iterable[Run]) -> list[str]:
 
 
 def _fields(run: Run) -> dict[str, object]:
-    """What is hashed; sorted by name, ``seed`` is the last."""
+    """Return the hashed fields; sorted by name, ``seed`` is the last."""
     fields = {
         "optimizer": run.optimizer,
         "hyperparameters": run.settings,
@@ -99,7 +99,7 @@ def _rates_of(schedule: str, budget: int) -> str:
 
 
 def code_of(optimizer: str) -> str:
-    """The code of an optimizer by name: source hash, and versions of torch and its package."""
+    """Return the code identity of an optimizer: source hash, versions of torch and its package."""
     if of_value := by_value.fingerprint(optimizer):
         return f"torch={torch.__version__} value={of_value}"
     return _code_of(optimizer)
@@ -121,7 +121,7 @@ def _code_of(optimizer: str) -> str:
 
 
 def _modules(row: Optimizer) -> list[ModuleType]:
-    """The modules that define the factory, what it makes, and their bases below torch's own."""
+    """Return the modules that define the factory, its product, and their bases below torch's."""
     factory = inspect.unwrap(row.factory)
     owners: list[Any] = [*inspect.getmro(factory)] if inspect.isclass(factory) else [factory]
     if factory is not row.factory:
@@ -138,7 +138,7 @@ def _modules(row: Optimizer) -> list[ModuleType]:
 
 
 def _sources(module: ModuleType) -> list[Path]:
-    """The files whose change may change the optimizer.
+    """Return the files whose change may change the optimizer.
 
     Of torch and of optbench the defining module, as their versions and `ENGINE_VERSION` cover
     the rest. Of anybody else's package every Python file: a result that is computed once too

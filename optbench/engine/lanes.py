@@ -77,7 +77,7 @@ def one_thread() -> Iterator[None]:
 def start(
     problem: Problem, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """Initial parameters of the lanes: name to [K, ...]."""
+    """Return the initial parameters of the lanes: name to [K, ...]."""
     lanes = [problem.start(problem.generators(seed)[0]) for seed in seeds]
     return {
         name: as_tensor(np.stack([lane[name] for lane in lanes]), dtype, device)
@@ -88,7 +88,7 @@ def start(
 def feed(
     problem: Problem, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> Iterator[Tensor | None]:
-    """The batches of the lanes, step by step: [K, ...], or None for a deterministic problem.
+    """Yield the batches of the lanes, [K, ...], or None for a deterministic problem.
 
     Lanes of one seed see the same batches; those are drawn once.
     """
@@ -291,7 +291,7 @@ class Record:
 
     @torch.no_grad()
     def close(self, step: int, params: Mapping[str, Tensor]) -> Trajectory:
-        """The trajectory, with the end observed."""
+        """Return the trajectory, with the final step observed."""
         if not self._steps or self._steps[-1] < step:
             if self.sees_loss:
                 self.append(step, self.problem.objective(params))

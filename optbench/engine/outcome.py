@@ -59,7 +59,7 @@ def results(
 
 
 def _ended(*, lost: bool, unmoved: bool) -> tuple[Status, str | None]:
-    """The status of a run and its text, if it has one."""
+    """Return the status of a run and its text, if it has one."""
     if lost:
         return Status.DIVERGED, None
     return (Status.UNMOVED, NEVER_MOVED) if unmoved else (Status.OK, None)
@@ -81,7 +81,7 @@ def hits(steps: np.ndarray, gaps: np.ndarray, targets: Sequence[float]) -> tuple
 
 
 def traces(trajectory: Trajectory, lane: int, end: int, schedule: np.ndarray) -> dict[str, Trace]:
-    """The gap and the metrics of a lane at the scheduled steps, up to its end."""
+    """Return the gap and the metrics of a lane at the logged steps, up to its end."""
     last = trajectory.steps[end]
     # What was known at a scheduled step: the last observation at or before it. Where an
     # optimizer takes several evaluations a step, that is not the scheduled step itself.

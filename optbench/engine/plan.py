@@ -181,7 +181,7 @@ def plan(
 
 
 def count(selections: Iterable[Selection]) -> int:
-    """Number of runs in the `plan` of selections, without trying a setting out.
+    """Count the runs in the `plan` of selections, without trying a setting out.
 
     It differs only where a class that is named by its path turns out to need something of a run.
     """
@@ -202,7 +202,7 @@ def count(selections: Iterable[Selection]) -> int:
 def _chosen(
     selections: Iterable[Selection],
 ) -> list[tuple[Selection, list[Optimizer], list[Problem]]]:
-    """Selections with the optimizers and problems that their names stand for."""
+    """Resolve the names in selections to optimizers and problems."""
     return [
         (each, OPTIMIZERS.select(*each.optimizers), PROBLEMS.select(*each.problems))
         for each in selections
@@ -237,7 +237,7 @@ def _require_taken(chosen: Sequence[tuple[Selection, list[Optimizer], list[Probl
 def choices(
     optimizer: Optimizer, problem: Problem, selection: Selection
 ) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Settings to run on a problem, each with whether it is the default league's."""
+    """Return the settings to run on a problem, each with whether it is the default."""
     yield from _rates(optimizer, problem, selection)
     for schedule in SCHEDULES.select(*selection.schedules) if selection.schedules else ():
         for settings, _ in _rates(optimizer, problem, selection):
@@ -271,7 +271,7 @@ def _rates(
 
 
 def _hashable(optimizer: Optimizer, settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Settings as a run holds them."""
+    """Return settings as a run holds them."""
     found = frozen(settings)
     try:
         hash(found)
@@ -284,7 +284,7 @@ def _hashable(optimizer: Optimizer, settings: Mapping[str, Any]) -> tuple[tuple[
 
 
 def fixed_by(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
-    """The hyperparameters that the problem's statement fixes, if the optimizer takes them all."""
+    """Return the hyperparameters that the problem fixes, if the optimizer takes them all."""
     takes = set(optimizer.hyperparameters)
     return dict(problem.settings) if takes >= set(problem.settings) else {}
 
@@ -301,7 +301,7 @@ def _undivided(optimizer: Optimizer, problem: Problem, world: int) -> str | None
 
 
 def device_name(device: str) -> str:
-    """The one name of a device: ``cuda`` is ``cuda:0``, ``cpu:0`` is ``cpu``.
+    """Return the canonical name of a device: ``cuda`` is ``cuda:0``, ``cpu:0`` is ``cpu``.
 
     >>> device_name("cuda"), device_name("cuda:1"), device_name("cpu:0")
     ('cuda:0', 'cuda:1', 'cpu')

@@ -39,12 +39,12 @@ def join(rank: int, world: int, meeting: Path, device: torch.device) -> None:
 
 
 def backend_of(device: torch.device) -> str:
-    """What processes on such devices talk by."""
+    """Return the communication backend for a device."""
     return "nccl" if device.type == "cuda" else "gloo"
 
 
 def own_device(device: torch.device, rank: int) -> torch.device:
-    """The device of a rank: each its own GPU, from that of the run on."""
+    """Return the device of a rank: one GPU each, beginning with the run's."""
     if device.type == "cuda":
         return torch.device("cuda", (device.index or 0) + rank)
     return device
@@ -61,13 +61,13 @@ class _Part(torch.nn.Module):
         self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
 
     def forward(self, batch: Tensor | None) -> Tensor:
-        """The losses of the lanes, [K]."""
+        """Return the losses of the lanes, [K]."""
         params = dict(zip(self.names, self.leaves, strict=True))
         return self.problem.part(params, batch, self.rank, self.world)
 
 
 def shared_loss(problem: Problem, params: Mapping[str, torch.nn.Parameter]) -> Loss:
-    """What takes the place of `Problem.loss` for these leaves [K, ...].
+    """Return the data-parallel counterpart of `Problem.loss` for these leaves [K, ...].
 
     Its backward pass leaves in each leaf the gradient of all processes.
     """
@@ -84,7 +84,7 @@ def shared_loss(problem: Problem, params: Mapping[str, torch.nn.Parameter]) -> L
 
 
 def agreed(lost: np.ndarray, device: torch.device) -> np.ndarray:
-    """What rank 0 found of the lanes, a mask [K]: who stops alone leaves the others waiting."""
+    """Broadcast rank 0's mask of the lanes, [K], so that all ranks stop together."""
     told = torch.as_tensor(lost.astype(np.uint8), device=device)
     distributed.broadcast(told, src=0)
     return told.cpu().numpy().astype(bool)

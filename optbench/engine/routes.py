@@ -164,7 +164,7 @@ class Driver:
         return rates
 
     def _scheduled_step(self, batch: Tensor | None, remaining: int) -> tuple[int, Tensor | None]:
-        """A step with the rates of its place in the budget, by gradient evaluations spent."""
+        """Set the rates for the gradient evaluations spent so far, and step."""
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             # The groups are looked up anew, as torch's schedulers do.
             for group, rate in zip(optimizer.param_groups, rates, strict=False):
@@ -345,7 +345,7 @@ class Driver:
 
 
 def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
-    """The ranges of lanes with equal settings."""
+    """Return the ranges of lanes with equal settings."""
     first = 0
     for lane in range(1, len(settings) + 1):
         if lane == len(settings) or settings[lane] != settings[first]:
@@ -354,7 +354,7 @@ def _ranges(settings: Sequence[Mapping[str, Any]]) -> Iterator[slice]:
 
 
 def _as_in_torch(name: str) -> str:
-    """The name that ``named_parameters()`` of a module gives to a problem's parameter.
+    """Return the name that a module's ``named_parameters()`` gives to a problem's parameter.
 
     >>> _as_in_torch("w0"), _as_in_torch("b1"), _as_in_torch("x")
     ('layers.0.weight', 'layers.1.bias', 'x')

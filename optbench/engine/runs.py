@@ -63,12 +63,12 @@ class Run:
 
 
 def frozen(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Settings as a `Run` holds them: sorted, lists as tuples."""
+    """Return settings as a `Run` holds them: sorted, lists as tuples."""
     return tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in settings.items()))
 
 
 def canonical(settings: Mapping[str, Any]) -> str:
-    """Settings as JSON that does not depend on their order."""
+    """Return settings as JSON that does not depend on their order."""
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), default=repr)
 
 

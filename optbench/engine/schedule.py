@@ -9,7 +9,7 @@ PER_DECADE = 20
 
 
 def log_schedule(budget: int, every: int = 1) -> np.ndarray:
-    """Steps to log: 0, then evenly spaced on a log scale, up to the budget.
+    """Return the steps to log: 0, then evenly spaced on a log scale, up to the budget.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def bytes_of(tensor: Tensor) -> int:
 
 
 def wrapped_in(optimizer: Any) -> list[Any]:
-    """The optimizer and those that it holds, such as the one that a wrapper wraps."""
+    """Yield the optimizer and those that it holds, such as the one that a wrapper wraps."""
     found = [optimizer]
     for each in found:
         held = [

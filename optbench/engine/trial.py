@@ -47,7 +47,7 @@ class Needs:
     create_graph: bool = False
 
     def of(self, row: Optimizer) -> Optimizer:
-        """The row with these needs."""
+        """Return the row with these requirements."""
         needs = {"only matrices"} if self.only_matrices else set()
         needs |= {"sparse"} if self.sparse_gradients else set()
         needs |= {"create_graph"} if self.create_graph else set()
@@ -71,7 +71,7 @@ TRIALS = (
 
 
 def found_by_trying(row: Optimizer, settings: Mapping[str, Any]) -> Needs | None:
-    """The first needs under which a class takes a few steps; None where it never does."""
+    """Return the first requirements under which a class takes a few steps, or None."""
     for needs, problem in TRIALS:
         if not _steps(needs.of(row), problem, settings):
             continue

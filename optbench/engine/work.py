@@ -78,7 +78,7 @@ def _perform(runs: list[Run], certify: bool) -> list[Result]:
 
 
 def _done(runs: list[Run], certify: bool) -> list[Result]:
-    """The runs of a unit, or whatever it raises."""
+    """Do the runs of a unit; exceptions of the optimizer pass through."""
     name = runs[0].optimizer
     optimizer = _certified(name) if certify else OPTIMIZERS[name]
     settings = told_to_the_factory(runs[0].settings)
@@ -131,7 +131,7 @@ def _certified(name: str) -> Optimizer:
 def _price(
     optimizer: Optimizer, problem: Problem, run: Run, dtype: torch.dtype, device: torch.device
 ) -> step_cost.Cost | None:
-    """What a step costs, at the default rate, which stays, and one seed.
+    """Measure the cost of a step, at the default rate and one seed.
 
     The same whoever shares the unit, in which runs with a schedule and without may stand.
 

@@ -49,7 +49,7 @@ class Tolerance:
     why: str
 
     def allows(self, expected: float) -> float:
-        """The largest departure from this expectation, in its unit."""
+        """Compute the largest departure from this expectation, in its unit."""
         if self.kind is Kind.ABSOLUTE or (self.kind is Kind.BOUND and expected == 0):
             return self.value
         return self.value * abs(expected)
@@ -168,7 +168,7 @@ class KnownAnswer:
 
 
 def registered(name: str) -> Make:
-    """The factory of a registered optimizer, with the row's defaults under what is passed."""
+    """Return the factory of a registered optimizer, with the row's defaults."""
     row = OPTIMIZERS[name]
 
     def make(params: Any, **hyperparameters: Any) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ LINEAR = ("sgd", "momentum")
 
 
 def stationary_gaps(problem: Problem, rates: Iterable[float]) -> pd.DataFrame:
-    r"""The stationary gap of SGD and heavy ball on a quadratic with normal noise in its gradient.
+    r"""Compute the stationary gap of SGD and heavy ball on a quadratic with normal gradient noise.
 
     Coordinates of curvature l are independent recursions of first and second order. With noise of
     standard deviation s, momentum m (0 for SGD) and rate r the variance of each is
@@ -51,7 +51,7 @@ def stationary_gaps(problem: Problem, rates: Iterable[float]) -> pd.DataFrame:
 
 
 def _settles(curvature: np.ndarray, lr: float, momentum: float, rest: float) -> float:
-    """Steps until a start of unit variance in each coordinate leaves a gap below ``rest``.
+    """Compute steps until a start of unit variance in each coordinate leaves a gap below ``rest``.
 
     A coordinate shrinks by the spectral radius of its recursion in each step.
     """

@@ -64,7 +64,7 @@ def companion_radius(eigenvalues: np.ndarray, lr: float, momentum: float) -> flo
 
 
 def heavy_ball(make: Make, seed: int = 0) -> Sequence[Case]:
-    """The rate -ln(rho) a step, from a line through the logarithm of the gap.
+    """Compute the rate -ln(rho) a step, from a line through the logarithm of the gap.
 
     The gap of a mode in the oscillating regime is rho^2k times a square of a cosine: a ratio of
     two gaps depends on where in a period they stand, a least-squares line over a thousand steps
@@ -107,7 +107,7 @@ SIGMAS = 5.0
 
 
 def stationary_variance(make: Make, seed: int = 0) -> Sequence[Case]:
-    r"""The mean square of 500 coordinates over 2,000 steps, once the start is forgotten.
+    r"""Compute the mean square of 500 coordinates over 2,000 steps, once the start is forgotten.
 
     Each coordinate is an autoregression x' = phi x - lr s xi with phi = 1 - lr l. For a normal
     one the squares at a distance of k steps correlate as phi^2k, so that N of them are worth

@@ -58,7 +58,7 @@ EXACT_ERROR = Tolerance(
 
 
 def minimum_norm_solution(make: Make) -> Sequence[Case]:
-    """The end of 6,000 steps from 0, against the pseudoinverse's solution."""
+    """Compute the end of 6,000 steps from 0, against the pseudoinverse's solution."""
     examples = len(WILSON.y)
     lr = examples / float(np.linalg.eigvalsh(WILSON.x @ WILSON.x.T).max())
     w = run(make, WILSON, {"lr": lr}, 6000).params["w"][0].numpy()
@@ -72,7 +72,7 @@ def minimum_norm_solution(make: Make) -> Sequence[Case]:
 
 
 def sign_solution(make: Make, lr: float, steps: int) -> Sequence[Case]:
-    """The end of a run from 0: its direction, its fit, and its error on fresh examples.
+    """Compute the end of a run from 0: its direction, its fit, and its error on fresh examples.
 
     The run ends while the residual is far above rounding: a method that divides by the size of
     its gradient takes full steps along whatever rounding leaves.

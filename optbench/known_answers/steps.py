@@ -16,12 +16,12 @@ ROUNDING = Tolerance(1e-12, Kind.RELATIVE, "float64 rounding over the steps take
 
 
 def normal(seed: int, *shape: int) -> Tensor:
-    """Standard normal numbers in float64; the same on every platform."""
+    """Compute standard normal numbers in float64; the same on every platform."""
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def adam_first_step(make: Make) -> Sequence[Case]:
-    """The step over its formula, for gradients of 1e-12 ... 1e6 of either sign."""
+    """Compute the step over its formula, for gradients of 1e-12 ... 1e6 of either sign."""
     lr, eps = 0.1, 1e-8
     sizes = torch.logspace(-12, 6, 181, dtype=torch.float64)
     gradient = torch.cat([sizes, -sizes])
@@ -32,7 +32,7 @@ def adam_first_step(make: Make) -> Sequence[Case]:
 
 
 def adam_largest_step(steps: int, betas: tuple[float, float] = BETAS) -> float:
-    r"""The most that Adam can move in step t, in units of lr.
+    r"""Compute the most that Adam can move in step t, in units of lr.
 
     The step is :math:`\sum w_i g_i / \sqrt{\sum u_i g_i^2}` with the weights
     :math:`w_i = (1-\beta_1)\beta_1^{t-i}/(1-\beta_1^t)` and u alike with :math:`\beta_2`. By
@@ -47,7 +47,7 @@ def adam_largest_step(steps: int, betas: tuple[float, float] = BETAS) -> float:
 
 
 def adam_step_bound(make: Make) -> Sequence[Case]:
-    r"""The steps under a lone gradient, under the worst sequence, and under many others.
+    r"""Compute the steps under a lone gradient, under the worst sequence, and under many others.
 
     Kingma and Ba give :math:`lr (1-\beta_1)/\sqrt{1-\beta_2}` (3.16 lr) as an upper bound. That
     is the step of a gradient that comes after zeros only, and not a bound: gradients that grow
@@ -111,7 +111,7 @@ def adam_scale_invariance(make: Make) -> Sequence[Case]:
 
 
 def mean_of_shards(gradients: Tensor) -> Tensor:
-    """What an all-reduce hands to every worker: [dimension] of [shards, dimension]."""
+    """Return the result of an all-reduce: [dimension] of [shards, dimension]."""
     return gradients.mean(0)
 
 
@@ -121,7 +121,7 @@ def adam_shards(
     *,
     average_after: bool = False,
 ) -> Sequence[Case]:
-    """The way of data-parallel Adam beside that of the joint batch, on least squares.
+    """Compute the way of data-parallel Adam beside that of the joint batch, on least squares.
 
     Each of n workers has a copy of the parameters and a shard of every batch, and takes the
     gradient of its shard's mean loss. The mean of these gradients is that of the joint batch, but
@@ -180,7 +180,7 @@ def adam_shards(
 
 
 def adagrad_constant_gradient(make: Make) -> Sequence[Case]:
-    """The way, in units of lr, after T steps of a gradient that never changes."""
+    """Compute the way, in units of lr, after T steps of a gradient that never changes."""
     sizes = torch.logspace(-6, 6, 13, dtype=torch.float64)
     gradient, lr = torch.cat([sizes, -sizes]), 0.1
     cases = []
@@ -214,7 +214,7 @@ stood 0.012 outside."""
 
 
 def newton_schulz(values: np.ndarray, iterations: int = 5) -> np.ndarray:
-    """What Muon's iteration makes of singular values, in exact arithmetic; same shape."""
+    """Apply Muon's iteration to singular values in exact arithmetic; same shape."""
     a, b, c = NEWTON_SCHULZ
     for _ in range(iterations):
         values = a * values + b * values**3 + c * values**5
@@ -222,7 +222,7 @@ def newton_schulz(values: np.ndarray, iterations: int = 5) -> np.ndarray:
 
 
 def with_singular_values(values: np.ndarray, rows: int, columns: int, seed: int) -> Tensor:
-    """A matrix [rows, columns] with random singular vectors and these singular values."""
+    """Compute a matrix [rows, columns] with random singular vectors and these singular values."""
     rng = np.random.default_rng(seed)
     left = np.linalg.qr(rng.standard_normal((rows, len(values))))[0]
     right = np.linalg.qr(rng.standard_normal((columns, len(values))))[0]

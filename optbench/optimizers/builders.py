@@ -77,7 +77,7 @@ def verified(made: Any) -> Any:
 
 
 def described(obj: Any) -> str:
-    """What an object is, for a message that refuses it."""
+    """Describe an object in a message that refuses it."""
     if inspect.isclass(obj):
         return f"the class {obj.__qualname__}"
     if inspect.isroutine(obj):

@@ -80,7 +80,7 @@ _BASE = {row.name: row for row in BASES}
 
 
 def _textbook(base: str, factory: Factory, name: str = "") -> Optimizer:
-    """The row of a transcription: its base's, but for the name, the factory and the route."""
+    """Return the row of a reference: its base's, but for the name, the factory and the route."""
     row, name = _BASE[base], f"textbook-{name or base}"
     lr = {"lr": row.defaults["lr"]}
     return replace(row, name=name, base=name, factory=factory, defaults=lr, route=Route.INSTANCE)

@@ -66,7 +66,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         )
 
     def _parts(self) -> list[torch.optim.Optimizer]:
-        """The two optimizers over this one's groups and state.
+        """Return the two optimizers over this one's groups and state.
 
         They are made anew for each step and hold nothing of their own, so that ``state_dict``,
         ``add_param_group`` and a scheduler's change of ``lr`` need no second bookkeeping.

@@ -14,5 +14,5 @@ OF_THE_RUN = (LR_SCHEDULE, DDP)
 
 
 def told_to_the_factory(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that are the optimizer's own."""
+    """Return the hyperparameters that are the optimizer's own."""
     return {name: value for name, value in settings.items() if name not in OF_THE_RUN}

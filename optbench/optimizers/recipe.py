@@ -138,7 +138,7 @@ class Optimizer:
     def variant_of(
         self, variant: str, *, route: Route | None = None, **overrides: Any
     ) -> Optimizer:
-        """The same recipe under ``name[variant]``, with other fixed hyperparameters."""
+        """Return the same recipe under ``name[variant]``, with other fixed hyperparameters."""
         return replace(
             self,
             name=f"{self.name}[{variant}]",
@@ -149,7 +149,7 @@ class Optimizer:
         )
 
     def settings(self, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The defaults with ``overrides`` on top, tried out on a small parameter.
+        """Return the defaults with ``overrides`` on top, tried out on a small parameter.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Optimizer:
         return settings
 
     def make(self, named: builders.Named, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
-        """An instance over (name, parameter) pairs; ``settings`` are the factory's."""
+        """Return an instance over (name, parameter) pairs; ``settings`` are the factory's."""
         made: torch.optim.Optimizer = builders.construct(self.factory, named, settings)
         return made
 
@@ -344,7 +344,7 @@ def adopt(obj: Any, name: str) -> Optimizer:
 
 
 def default_lr(factory: Factory) -> float | None:
-    """The learning rate that a factory is given where nothing else is said.
+    """Return the learning rate that a factory is given where nothing else is said.
 
     Its own default where that is a number, else 1e-3; None where it takes no ``lr``, or has the
     default None and can be constructed with it (the method chooses its own).
@@ -371,7 +371,7 @@ OF_A_STEP = frozenset(("loss", "losses", "grad", "grads", "gradient", "gradients
 
 
 def demanded_by_step(optimizer: Any) -> str:
-    """What ``step`` must be given first, where that is plainly no closure; else nothing."""
+    """Return the required first argument of ``step`` that is no closure, if there is one."""
     step = getattr(optimizer, "step", None)
     parameters = [] if step is None else list(inspect.signature(step).parameters.values())
     first = next(iter(parameters[1:]), None)
@@ -381,7 +381,7 @@ def demanded_by_step(optimizer: Any) -> str:
 
 
 def optimizer_class(obj: Any, name: str) -> type[torch.optim.Optimizer]:
-    """The object, if it is the class of an optimizer.
+    """Return the object, if it is the class of an optimizer.
 
     That is a subclass of ``torch.optim.Optimizer``, or a class of its own with ``step``,
     ``zero_grad`` and ``state_dict`` (some wrappers are).

@@ -97,7 +97,7 @@ for _row in (
 
 @functools.lru_cache(maxsize=64)
 def factors(name: str, budget: int) -> tuple[float, ...]:
-    """The learning rate of every step over the one that is set: [budget].
+    """Return the learning rate of every step over the one that is set: [budget].
 
     torch's scheduler is driven over a throw-away optimizer whose rate is 1. (Driven over another
     rate it rounds otherwise, in the last digits.)
@@ -127,5 +127,5 @@ def factors(name: str, budget: int) -> tuple[float, ...]:
 
 
 def without_schedule(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that an optimizer's factory is told."""
+    """Return the hyperparameters that an optimizer's factory is told."""
     return {name: value for name, value in settings.items() if name != LR_SCHEDULE}

@@ -332,7 +332,7 @@ def rmsprop(
     maximize: bool = False,
     convention: str = "torch",
 ) -> Array:
-    """The gradient over the root of its running mean square or, centered, of its variance.
+    """Compute the gradient over the root of its running mean square or, centered, of its variance.
 
     Tieleman and Hinton 2012, *Lecture 6.5*, slide 29 (no eps); ``centered`` and ``momentum``:
     Graves 2013, *Generating Sequences With Recurrent Neural Networks*, eq. 38-45.
@@ -365,7 +365,7 @@ def adadelta(
     weight_decay: float = 0.0,
     maximize: bool = False,
 ) -> Array:
-    """The step's size is that of the steps before it: units agree, no rate is needed.
+    """Compute the step's size is that of the steps before it: units agree, no rate is needed.
 
     Zeiler 2012, *ADADELTA: An Adaptive Learning Rate Method*, Algorithm 1, to which torch adds
     a rate; at its default, 1, it is the paper's. There is one convention.
@@ -388,7 +388,7 @@ def rprop(
     maximize: bool = False,
     convention: str = "torch",
 ) -> Array:
-    """Steps by the sign alone, of a size that grows while the sign stays; lr is the first size.
+    """Compute steps by the sign alone, whose size grows while the sign stays; lr is the first.
 
     Riedmiller and Braun 1993, *A Direct Adaptive Method for Faster Backpropagation Learning*,
     eq. 4-7.
@@ -497,7 +497,7 @@ def lion(
     weight_decay: float = 0.0,
     maximize: bool = False,
 ) -> Array:
-    """Steps by the sign of an interpolated momentum.
+    """Compute steps by the sign of an interpolated momentum.
 
     Chen et al. 2023, *Symbolic Discovery of Optimization Algorithms*, Algorithm 2. Not in torch.
     """
@@ -518,7 +518,7 @@ def signum(
     weight_decay: float = 0.0,
     maximize: bool = False,
 ) -> Array:
-    """Steps by the sign of the momentum.
+    """Compute steps by the sign of the momentum.
 
     Bernstein et al. 2018, *signSGD: Compressed Optimisation for Non-Convex Problems*,
     Algorithm 2. Not in torch.

@@ -78,7 +78,7 @@ def muon(
     adjust_lr_fn: str | None = None,
     convention: str = "torch",
 ) -> Array:
-    """The momentum of a matrix, made orthogonal.
+    """Compute the momentum of a matrix, made orthogonal.
 
     Jordan et al. 2024, *Muon: An optimizer for hidden layers in neural networks*: B = mu B + G,
     O the semi-orthogonal matrix nearest to B (for Nesterov, to G + mu B), x = x - a O, with a
@@ -151,7 +151,7 @@ def _rms(a: Array) -> float:
 
 
 def rate_factor(adjust_lr_fn: str | None, rows: int, columns: int) -> float:
-    """What Muon multiplies the rate by; a word that names no way is a ValueError."""
+    """Return the factor of Muon's rate; an unknown name is a ValueError."""
     if adjust_lr_fn in (None, "original"):
         return math.sqrt(max(1, rows / columns))
     if adjust_lr_fn == "match_rms_adamw":
@@ -189,7 +189,7 @@ def _newton_schulz(
 
 
 def _bfloat16(a: npt.ArrayLike) -> Array:
-    """The nearest bfloat16, ties to even, held in float64.
+    """Compute the nearest bfloat16, ties to even, held in float64.
 
     NumPy has no bfloat16: it is a float32 whose lower half is zero. From float64 the way is
     over float32, as in torch.

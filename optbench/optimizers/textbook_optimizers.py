@@ -80,7 +80,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
         return loss
 
     def _settings(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """The rule's keyword arguments; a rate that is a tensor becomes a number."""
+        """Compute the rule's keyword arguments; a rate that is a tensor becomes a number."""
         return {
             name: group[name].item() if isinstance(group[name], torch.Tensor) else group[name]
             for name in list(self.__signature__.parameters)[1:]
@@ -150,7 +150,7 @@ def signature_of(rule: Rule, besides: Mapping[str, Any] = MappingProxyType({})) 
 
 
 def to_numpy(tensor: torch.Tensor | None) -> Array:
-    """A float64 copy: whoever writes to the tensor later does not write to a rule's memory."""
+    """Return a float64 copy, so that later writes to the tensor do not reach a rule's state."""
     if tensor is None or tensor.is_complex():
         raise TypeError("a textbook optimizer needs real parameters")
     dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
@@ -158,7 +158,7 @@ def to_numpy(tensor: torch.Tensor | None) -> Array:
 
 
 def to_torch(array: Array) -> torch.Tensor:
-    """A float64 tensor on the CPU; a 0-dimensional array may be NumPy's scalar."""
+    """Compute a float64 tensor on the CPU; a 0-dimensional array may be NumPy's scalar."""
     return torch.from_numpy(np.array(array, dtype=np.float64))
 
 

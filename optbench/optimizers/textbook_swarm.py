@@ -15,7 +15,7 @@ from optbench.optimizers.textbook import Array, Memory
 
 
 def leader(losses: Array) -> int:
-    """The particle of the lowest loss; one whose loss is NaN never leads unless all are."""
+    """Compute the particle of the lowest loss; one whose loss is NaN never leads unless all are."""
     return int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
 
 
@@ -31,7 +31,7 @@ def adam_swarm(
     eps: float = 1e-8,
     social: float = 0.1,
 ) -> Array:
-    """An Adam for each particle, and a pull of each to the best.
+    """Compute an Adam for each particle, and a pull of each to the best.
 
     Kennedy and Eberhart 1995, *Particle Swarm Optimization* (the social term); Noel 2012, *A
     new gradient based particle swarm optimization algorithm* (a gradient step for the cognitive

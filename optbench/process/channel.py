@@ -103,7 +103,7 @@ class Channel:
         return min(max(0.0, self._deadline - time.monotonic()), LONGEST_WAIT_S)
 
     def hear(self) -> Answer | Sign | None:
-        """The next thing that is there; None where it is about another question.
+        """Return the next message; None where it belongs to another question.
 
         Raises
         ------

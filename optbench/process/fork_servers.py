@@ -49,7 +49,7 @@ class Inherited(forkserver.ForkServer):
         self._forkserver_alive_fd = mine._forkserver_alive_fd
 
     def ensure_running(self) -> None:
-        """It runs as long as one of its processes does."""
+        """Do nothing: the server runs as long as one of its processes does."""
 
 
 _begun_by = os.getppid()
@@ -58,7 +58,7 @@ _servers: dict[tuple[tuple[str, str], ...], forkserver.ForkServer] = {}
 
 
 def context(*, may_use_gpu: bool) -> Any:
-    """The `multiprocessing` context to begin a process with.
+    """Return the `multiprocessing` context to begin a process with.
 
     Forked on Linux, spawned elsewhere: CUDA fails in a fork now and then, other systems' libraries
     start threads when they are loaded, and a long TMPDIR leaves no room for a socket's name.
@@ -71,7 +71,7 @@ def context(*, may_use_gpu: bool) -> Any:
 
 @contextlib.contextmanager
 def of_environment(*modules: str) -> Iterator[None]:
-    """Processes that a fork server begins in here find this process's environment of now.
+    """Begin processes from a fork server that has this process's current environment.
 
     A server that is begun for it imports ``modules``; one that is there forks as it is.
     """

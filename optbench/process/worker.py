@@ -65,7 +65,7 @@ class CannotBegin(OptbenchError, RuntimeError):
 
 @contextlib.contextmanager
 def main_left_out() -> Iterator[None]:
-    """Processes begun in here, one at a time, do not import this process's ``__main__``.
+    """Begin processes, one at a time, that do not import this process's ``__main__``.
 
     multiprocessing has them import it, under another name: a script without a guard would run
     again in every worker, and there is nothing to import where Python reads from standard input.
@@ -90,7 +90,7 @@ def main_left_out() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Processes begun in here never see Ctrl-C; this one sees it afterwards.
+    """Begin processes that never see Ctrl-C; this one sees it afterwards.
 
     Ctrl-C reaches the whole process group, and the coordinator alone decides what it means. A
     worker that would see to this itself could do so only when it has imported torch.
@@ -246,7 +246,7 @@ class WorkerProcess:
         return f"at {frames[0].removeprefix('File ')}" if frames else ""
 
     def _trail(self) -> list[str] | None:
-        """The lines of its trail; None where there is none."""
+        """Return the lines of its trail; None where there is none."""
         try:
             with self.trail.open("rb") as file:
                 return file.read(TRAIL_BYTES).decode("utf-8", "replace").splitlines()
@@ -292,7 +292,7 @@ def in_a_worker(trail: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """A process that is begun in here finds these variables; here they are gone afterwards."""
+    """Set environment variables for processes that are begun in this context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

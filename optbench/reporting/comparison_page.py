@@ -36,7 +36,7 @@ def page(comparison: Comparison) -> str:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """A comment for a pull request, or a job's summary."""
+    """Return a comment for a pull request, or a job's summary."""
     template = templates(autoescape=False).get_template("comparison.md.j2")
     return template.render(**_content(comparison))
 
@@ -87,7 +87,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
 
 
 def _attention(row: OptimizerComparison) -> tuple[int, str]:
-    """What asks for attention comes first."""
+    """Sort optimizers that need attention first."""
     words = [word for _, word in verdicts(row, ("maths", "convergence", "speed", "memory"))]
     tones = [TONES.get(word, "") for word in words if word not in QUIET]
     order = list(dict.fromkeys(TONES.values()))
@@ -96,7 +96,7 @@ def _attention(row: OptimizerComparison) -> tuple[int, str]:
 
 
 def _effect(row: OptimizerComparison) -> str:
-    """The largest effect on convergence, in a few characters."""
+    """Return the largest effect on convergence, in a few characters."""
     told = [each for each in row.problems if speaks(each)]
     if not told:
         return ""

@@ -74,7 +74,7 @@ def verdicts(row: OptimizerComparison, rungs: Sequence[str]) -> list[tuple[str, 
 
 
 def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[str, str]]:
-    """What is to be said about an optimizer beside its verdicts: (rung, text)."""
+    """Return the details of an optimizer's verdicts: (rung, text)."""
     told = []
     if row.maths.text:
         told.append(("maths", row.maths.text))
@@ -87,7 +87,7 @@ def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[st
 
 
 def cost_in_words(row: OptimizerComparison) -> str:
-    """The ratio that decides, with its interval, and what else was seen."""
+    """Return the ratio that decides, with its interval, and what else was seen."""
     cost = row.cost
     parts = []
     # In a file of somebody else's there may be the one without the others.
@@ -101,7 +101,7 @@ def cost_in_words(row: OptimizerComparison) -> str:
 
 
 def on_problem(each: OnProblem) -> str:
-    """A question and its answer: the ratio, its interval, the target, how many seeds were won."""
+    """Return a question and its answer: the ratio, its interval, the target, the seeds won."""
     head = f"{each.problem}, {each.league}: {each.verdict.value}"
     if each.ratio is None or each.low is None or each.high is None or each.target is None:
         return f"{head}; {each.text}"
@@ -135,7 +135,7 @@ def summary(comparison: Comparison) -> str:
 
 
 def sides(comparison: Comparison) -> str:
-    """``base main 1a2b3c4d5e, head working tree 1a2b3c4d5e (2 uncommitted changes)``."""
+    """Name both sides: ``base main 1a2b3c4d5e, head working tree 1a2b3c4d5e (2 ...)``."""
     base, head = comparison.base, comparison.head
     text = f"base {_side(base)}, head {_side(head)}"
     if base.commit and base.commit == head.commit and not head.note:
@@ -144,7 +144,7 @@ def sides(comparison: Comparison) -> str:
 
 
 def short(version: str) -> str:
-    """A commit's first ten digits; a release's version as it is."""
+    """Return a commit's first ten digits; a release's version as it is."""
     return version[:10] if len(version) >= 40 else version
 
 
@@ -164,7 +164,7 @@ def told_apart(comparison: Comparison) -> str:
 
 
 def without_infinities(value: Any) -> Any:
-    """The same, with infinite numbers as the text ``inf`` and NaN as null: JSON knows neither."""
+    """Return the content with infinities as the text ``inf`` and NaN as null, for strict JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, dict):

@@ -31,7 +31,7 @@ VERDICTS = {
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """A forest plot of ratios, in groups.
+    """Draw a forest plot of ratios, in groups.
 
     Parameters
     ----------

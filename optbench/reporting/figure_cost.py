@@ -64,7 +64,7 @@ def cost(costs: pd.DataFrame, bound: pd.DataFrame, looks: Looks) -> Figure:
 
 
 def _bound(ax: Axes, bound: pd.DataFrame, low: float) -> None:
-    """The bound as a line; what lies below it is out of reach."""
+    """Draw the bound as a line; what lies below it is out of reach."""
     if bound.empty:
         return
     bound = bound.sort_values("parameters")

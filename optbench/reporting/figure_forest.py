@@ -148,7 +148,7 @@ def _frame(ax: Axes, lines: int) -> None:
 
 
 def _near(table: pd.DataFrame) -> list[float]:
-    """Ends of intervals that deserve room: those within a factor of three of their ratio."""
+    """Draw ends of intervals that deserve room: those within a factor of three of their ratio."""
     ends: list[float] = []
     for row in rows(table):
         ends += [end for end in (row.low, row.high) if row.ratio / 3 <= end <= row.ratio * 3]

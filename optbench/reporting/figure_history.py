@@ -29,7 +29,7 @@ SERIES = ["machine", "environment", "benchmark", "metric", "optimizer", "problem
 
 
 def history(values: pd.DataFrame, changes: pd.DataFrame) -> Figure:
-    """Commits stand equally far apart, in their order; all axes have the same ones.
+    """Place commits at equal distances, in their order, the same on all axes.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _range(values: pd.Series[float]) -> tuple[float, float]:
 
 
 def _change(ax: Axes, change: Any, commits: pd.Series[int]) -> int | None:
-    """A line at the commit that it happened at, if it is among those shown, with its size."""
+    """Draw a line at the commit that it happened at, if it is among those shown, with its size."""
     known = [commit for commit in (change.likely, change.commit) if commit in commits.index]
     if not known:
         return None

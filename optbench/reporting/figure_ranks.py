@@ -34,7 +34,7 @@ LINE, BAR = 0.19, 0.13
 def heatmap(
     scores: pd.DataFrame, ranks: pd.DataFrame, problems: Sequence[str], order: Sequence[str]
 ) -> Figure:
-    """A cell an optimizer and problem: its rank, on a shade that tells how far from the best.
+    """Draw a cell an optimizer and problem: its rank, on a shade that tells how far from the best.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _line(ax: Axes, place: int, name: str, ratio: np.ndarray, ranks: np.ndarray)
 
 
 def ink(ratio: float) -> str:
-    """What can be read on the shade of a ratio: a contrast of 4.5, as WCAG asks for."""
+    """Return a text colour with a contrast of at least 4.5 (WCAG) on the shade of a ratio."""
     return ON_DARK if ratio < FAR**0.265 else ON_LIGHT
 
 
@@ -111,7 +111,7 @@ def _bare(ax: Axes, columns: int, lines: int) -> None:
 
 
 def _key(figure: Figure, height: float) -> None:
-    """What the shades mean, at the upper left, where no column has its name."""
+    """Draw the legend of the shades at the upper left."""
     ax = figure.add_axes((0.12 / WIDTH, 1 - 0.62 / height, 1.0 / WIDTH, 0.13 / height))
     _bare(ax, 12, 1)
     for step in range(12):
@@ -173,7 +173,7 @@ def critical_difference(value: CriticalDifference, looks: Looks) -> Figure:
 
 
 def _groups(ax: Axes, value: CriticalDifference, room: float) -> None:
-    """A bar a group, each in a column of its own."""
+    """Draw a bar a group, each in a column of its own."""
     place = {str(name): line for line, name in enumerate(value.mean_ranks.index)}
     across = ax.get_yaxis_transform()
     for column, group in enumerate(value.groups):

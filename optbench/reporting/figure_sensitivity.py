@@ -87,7 +87,7 @@ def _misses(
     low: float,
     budget: float,
 ) -> None:
-    """A strip of its own above the budget: a miss has no place on the axis of steps."""
+    """Draw misses in a strip above the budget."""
     share = 0.13
     top = low * (budget / low) ** (1 / (1 - share))
     style.log_axis(ax, "y", low, top, most=4)

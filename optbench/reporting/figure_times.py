@@ -31,7 +31,7 @@ def times(
     highlight: Sequence[str],
     looks: Looks,
 ) -> Figure:
-    """Steps to the headline target; a mark at the median, a line from quartile to quartile.
+    """Draw steps to the headline target; a mark at the median, a line from quartile to quartile.
 
     A quantile that falls on a miss is in the strip, where nothing is measured: the line runs into
     it, and has no mark where half of the seeds missed.

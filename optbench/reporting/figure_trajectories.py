@@ -77,7 +77,7 @@ def _contours(ax: Axes, surface: pd.DataFrame) -> None:
 
 
 def _crossed(grid: pd.DataFrame, paths: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The part of the grid that holds the minimum and every path, with a margin.
+    """Draw the part of the grid that holds the minimum and every path, with a margin.
 
     The contours keep their levels over it; a path that leaves the grid is cut off at its edge.
     """

@@ -13,7 +13,7 @@ LONGEST = 60
 
 
 def slug(name: str) -> str:
-    """A file name from any text: lower-case ASCII letters, digits and dashes.
+    """Return a file name from any text: lower-case ASCII letters, digits and dashes.
 
     A name that had to be changed gets a checksum of the original, so that two of them do not
     become one file.

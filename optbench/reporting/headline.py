@@ -72,7 +72,7 @@ def _at_the_end(one: Standing, whole: pd.DataFrame) -> str:
 
 
 def _over_problems(one: Standing, first: str, baseline: str) -> str:
-    """What ranks over problems allow to say, where there are enough of them."""
+    """Return what ranks over problems allow to conclude, where there are enough."""
     found = one.critical_difference
     mean = found.mean_ranks
     if not found.enough or first == baseline or not {first, baseline} <= set(mean.index):
@@ -85,7 +85,7 @@ def _over_problems(one: Standing, first: str, baseline: str) -> str:
 
 
 def _for_what(one: Standing) -> str:
-    """The first of each family, and whether it stands alone."""
+    """Return the first of each family, and whether it stands alone."""
     bases = one.by_family
     said = []
     for family, part in bases.groupby("family"):
@@ -125,7 +125,7 @@ def _at_what_cost(one: Standing, material: Material) -> str:
 
 
 def _tuning(material: Material) -> str:
-    """What the tuning brought, in the median over optimizers."""
+    """Return the median gain by tuning over optimizers."""
     names = set.intersection(*(set(one.alike) for one in material.standings))
     pairs = [
         pd.MultiIndex.from_frame(one.ground[["optimizer", "problem"]]).unique()

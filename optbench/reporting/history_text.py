@@ -16,7 +16,7 @@ MOST = 12
 
 
 def lines(found: History, subjects: Mapping[str, str], *, every: bool = False) -> Iterator[str]:
-    """The changes commit by commit, those for the worse first."""
+    """Yield the changes commit by commit, those for the worse first."""
     for commit, changes in groupby(found.changes, key=lambda change: change.likely):
         ordered = sorted(changes, key=_weight)
         yield f"{commit[:SHORT]} {subjects.get(commit, '')}".rstrip()
@@ -27,7 +27,7 @@ def lines(found: History, subjects: Mapping[str, str], *, every: bool = False) -
 
 
 def told(change: Change) -> str:
-    """A change in a line."""
+    """Return a change in a line."""
     what = " ".join(filter(None, (change.optimizer, change.problem, change.parameters)))
     words = f"{change.kind:<11} {change.metric:<16} {what}".rstrip()
     size = sized(change)
@@ -43,7 +43,7 @@ def told(change: Change) -> str:
 
 
 def commits_of(first: str, last: str) -> str:
-    """A commit, or a range of them as git takes it: one of these it is."""
+    """Return a commit, or a range of them as git takes it: one of these it is."""
     return last[:SHORT] if first == last else f"{first[:SHORT]}~1..{last[:SHORT]}"
 
 
@@ -58,7 +58,7 @@ def sized(change: Change) -> str:
 
 
 def summary(found: History, commits: int) -> str:
-    """What was looked at, and what came of it."""
+    """Summarize the history: what was looked at, and what changed."""
     values = found.values
     series = values[SERIES].drop_duplicates()
     exact = int(series["exact"].astype(bool).sum())

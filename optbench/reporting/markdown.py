@@ -28,7 +28,7 @@ def paragraph(text: object) -> str:
 
 
 def fenced(text: object) -> str:
-    """What a reader may type, as it is, in a fence that it cannot close."""
+    """Return code in a fence that its content cannot close."""
     kept = (c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in str(text))
     shown = "".join(kept)
     longest = max((len(ticks) for ticks in _TICKS.findall(shown)), default=0)
@@ -37,7 +37,7 @@ def fenced(text: object) -> str:
 
 
 def pipes(table: Table) -> str:
-    """A table in GitHub's Markdown."""
+    """Return a table in GitHub's Markdown."""
     head = [escaped(column.text) for column in table.columns]
     rule = ["---:" if column.number else "---" for column in table.columns]
     body = [[_marked(cell) for cell in row] for row in table.rows]
@@ -45,6 +45,6 @@ def pipes(table: Table) -> str:
 
 
 def _marked(cell: Cell) -> str:
-    """A cell; what is marked in colour on the page is bold here."""
+    """Return a cell; what is marked in colour on the page is bold here."""
     text = escaped(cell.text)
     return f"**{text}**" if cell.mark in MARKS and text else text

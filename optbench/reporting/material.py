@@ -120,13 +120,13 @@ class Material:
         return highlighted(self.main, self.baseline, self.looks)
 
     def problems_of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The problems that a frame has rows of, in the order of the catalogue."""
+        """Return the problems that a frame has rows of, in the order of the catalogue."""
         known = self.results.problems
         return known[known["problem"].isin(frame["problem"])].reset_index(drop=True)
 
 
 def highlighted(one: Standing, baseline: str, looks: Mapping[str, Look]) -> list[str]:
-    """The baseline and the best few bases of a league, no two of one colour.
+    """Return the baseline and the best few bases of a league, no two of one colour.
 
     Relatives share a colour, and lie close together: one of each says more.
     """

@@ -14,7 +14,7 @@ def integer(value: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number to a few digits, in scientific form where it is very large or small."""
+    """Return a number to a few digits, in scientific form where it is very large or small."""
     if math.isnan(value):
         return MISSING
     if math.isinf(value):

@@ -30,7 +30,7 @@ def limits(ratios: Iterable[float]) -> tuple[float, float]:
 
 
 def ratio_axis(ax: Axes, low: float, high: float) -> None:
-    """A log axis of ratios with a line at one and the margin of what is equivalent shaded."""
+    """Set up a log axis of ratios with a line at one and the equivalence margin shaded."""
     ax.axvspan(1 / (1 + MARGIN), 1 + MARGIN, color=style.GRID, linewidth=0, zorder=0)
     ax.axvline(1.0, color=style.FAINT, linewidth=0.8, zorder=1)
     ax.set_xscale("log")
@@ -56,7 +56,7 @@ def _ticks(low: float, high: float, ax: Axes) -> list[float]:
 
 
 def numeral(ratio: float) -> str:
-    """A ratio for a column of them: two decimals, fewer where it is large."""
+    """Return a ratio for a column of them: two decimals, fewer where it is large."""
     if ratio == 0 or not math.isfinite(ratio):
         return "0" if ratio == 0 else "∞" if ratio > 0 else "—"
     digits = 2 if ratio < 10 else 1 if ratio < 100 else 0
@@ -66,7 +66,7 @@ def numeral(ratio: float) -> str:
 def interval(
     ax: Axes, y: float, ratio: float, low: float, high: float, look: Look, *, sure: bool
 ) -> list[Line2D]:
-    """A mark at the ratio, and its interval; arrows where it leaves the axis, whose limits are set.
+    """Draw a ratio and its interval, with arrows where it leaves the axis, whose limits are set.
 
     Parameters
     ----------

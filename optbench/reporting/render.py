@@ -84,7 +84,7 @@ def markdown(
     date: str = "",
     data: bool = True,
 ) -> str:
-    """The same in GitHub's Markdown, with the figures as pictures.
+    """Return the same in GitHub's Markdown, with the figures as pictures.
 
     Parameters are those of `html`.
     """
@@ -101,11 +101,11 @@ def _plots(parts: Sequence[Part]) -> Iterator[Plot]:
 
 
 def _about(row: Sequence[Cell]) -> tuple[str, str]:
-    """The optimizer and the problem that a row of a table is about; empty where none."""
+    """Return the optimizer and the problem that a row of a table is about; empty where none."""
     optimizer = next((cell.optimizer for cell in row if cell.optimizer), "")
     return optimizer, next((cell.problem for cell in row if cell.problem), "")
 
 
 def _dash(look: Look) -> str:
-    """A look's dash as SVG has it, for a line as thick as a swatch's."""
+    """Return a look's dash as SVG has it, for a line as thick as a swatch's."""
     return "" if look.dash == style.SOLID else " ".join(f"{2 * part:g}" for part in look.dash[1])

@@ -14,5 +14,5 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def by(frame: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
-    """The parts of a frame by a column of names, which are sorted."""
+    """Return the parts of a frame by a column of names, which are sorted."""
     return {str(name): part for name, part in frame.groupby(column)}

@@ -35,7 +35,7 @@ def one_a_problem(
     y: str,
     absent: str,
 ) -> Figure:
-    """A figure with one axes a problem, titled and marked, under a legend of the highlighted.
+    """Draw a figure with one axes a problem, titled and marked, under a legend of the highlighted.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def small_multiples(
     left: float = LEFT,
     height: float = ROW,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` axes in rows of at most four, under one legend.
+    """Draw a figure of ``count`` axes in rows of at most four, under one legend.
 
     Axes are placed by hand: an automatic layout draws the whole figure to measure it.
 

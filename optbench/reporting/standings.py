@@ -183,7 +183,7 @@ def _best_first(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def leagues(results: Results, baseline: str) -> tuple[list[Standing], list[League]]:
-    """The leagues that have runs, scored, and those that have none."""
+    """Score the leagues that have runs; return those, and those that have none."""
     found = [default_league(results.runs), tuned_league(results.runs)]
     held = [standing(league, results, baseline) for league in found if len(league.runs)]
     return held, [league for league in found if not len(league.runs)]

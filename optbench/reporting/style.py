@@ -85,7 +85,7 @@ UNKNOWN_MARKERS = ("o", "s", "^", "v", "D", "P", "X")
 
 
 def look(optimizer: str, base: str, variant: str = "") -> Look:
-    """An optimizer's look: a variant has its base's colour and another dash."""
+    """Return an optimizer's look: a variant has its base's colour and another dash."""
     known = LOOKS.get(base)
     if known is None:
         # Not `hash`, which differs from process to process.
@@ -139,7 +139,7 @@ RC: Any = {
 
 
 def drawing() -> AbstractContextManager[None]:
-    """The context that figures are made and written in."""
+    """Set the style for making and writing figures."""
     return mpl.rc_context(RC)
 
 
@@ -161,7 +161,7 @@ def mark_problem(axes: Axes, problem: str) -> None:
 def band(
     axes: Axes, at: pd.Series[float], low: pd.Series[float], high: pd.Series[float], color: str
 ) -> Polygon:
-    """The area between two lines, pale; the limits of the axes are left to the caller.
+    """Fill the area between two lines, pale; limits of the axes are left to the caller.
 
     A polygon, where `Axes.fill_between` makes a collection: that takes twice the time, and half
     as many bytes again in an SVG. Without numbers nothing is seen.
@@ -175,12 +175,12 @@ def band(
 
 
 def plain(text: object) -> str:
-    """A name as one line that XML can hold: no control characters, which SVG forbids."""
+    """Return a name as one line that XML can hold: no control characters, which SVG forbids."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
 
 
 def short(text: object, length: int = 34) -> str:
-    """A name cut in its middle, where it is longer than a figure has room for."""
+    """Return a name cut in its middle, where it is longer than a figure has room for."""
     name = plain(text)
     if len(name) <= length:
         return name
@@ -212,7 +212,7 @@ def decades(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def log_axis(axes: Axes, which: str, low: float, high: float, most: int = 6) -> None:
-    """A log axis with limits, ticks at powers of ten and none between (they cost time)."""
+    """Set up a log axis with limits and ticks at powers of ten alone (others cost time)."""
     if which == "x":
         axes.set_xscale("log")
         axes.set_xlim(low, high)

@@ -40,7 +40,7 @@ _COLOR = re.compile(r"#[0-9a-f]{6}\b")
 
 
 def svg(figure: Figure, name: str) -> str:
-    """A figure as an SVG document.
+    """Return a figure as an SVG document.
 
     Groups that `style.mark` and `style.mark_problem` named carry ``data-o`` and ``data-p``, the
     slug of the optimizer or the problem. Where all axes agree on a label, the document carries
@@ -60,7 +60,7 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """A figure as a PNG of 256 colours, for where SVG is not shown.
+    """Return a figure as a PNG of 256 colours, for where SVG is not shown.
 
     Lines and text lose nothing by that, and take a third of the bytes. Nothing is written that
     says when, or by which version.
@@ -82,7 +82,7 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def inline(document: str) -> str:
-    """What of an SVG document goes into a page: without the prolog, decorative to a reader.
+    """Return an SVG document for a page: without the prolog, hidden from screen readers.
 
     The page's own element around it carries role and name. Colours that the page sets anew in
     the dark become variables.
@@ -110,7 +110,7 @@ def _any_glyph() -> Iterator[None]:
 
 
 def _labels(figure: Figure) -> str:
-    """The labels on which all axes agree, as attributes."""
+    """Return the labels on which all axes agree, as attributes."""
 
     def common(which: str, label: Callable[[Axes], str]) -> str:
         found = {label(axes) for axes in figure.axes} - {""}
@@ -122,7 +122,7 @@ def _labels(figure: Figure) -> str:
 
 
 def _slim(document: str, name: str) -> str:
-    """What a reader does not see goes: ids nobody refers to, blanks, tenths of a tenth of a point.
+    """Drop what is invisible: unused ids, blanks, digits below a hundredth of a point.
 
     Only tags are looked into: text may hold anything, an optimizer's name for one.
     """
@@ -151,7 +151,7 @@ def _slim(document: str, name: str) -> str:
 
 
 def _path(digits: re.Pattern[str], steps: str) -> str:
-    """A path in few characters."""
+    """Write a path in few characters."""
     short = _COMMAND.sub(r"\1", digits.sub(r"\1", steps)).strip()
     # What follows a point without a letter is a line to the next one.
     return short if _CURVED.search(short) else short.replace("L", " ")

@@ -70,18 +70,18 @@ class Table:
 
 
 def number(value: float, text: str, title: str = "", mark: str = "") -> Cell:
-    """A cell that sorts by its value; a missing one comes last."""
+    """Return a cell that sorts by its value; a missing one comes last."""
     known = not math.isnan(value)
     return Cell(text if known else MISSING, float(value) if known else None, title, mark)
 
 
 def name(text: str, mark: str = "", *, optimizer: str = "", problem: str = "") -> Cell:
-    """A cell that sorts as text."""
+    """Return a cell that sorts as text."""
     return Cell(text, text, mark=mark, optimizer=optimizer, problem=problem)
 
 
 def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
-    """A frame as it is: text by name, numbers by value."""
+    """Return a frame as it is: text by name, numbers by value."""
     numeric = [
         pd.api.types.is_numeric_dtype(frame[column]) and frame[column].dtype != bool
         for column in frame.columns
@@ -115,7 +115,7 @@ NUMBERS = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?(?: [-+]?[\d.]+(?:e[-+]?\d+)?)*"
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV, the same on every system; seeds as JSON lists.
+    """Return a frame as CSV, the same on every system; seeds as JSON lists.
 
     A text that a spreadsheet would run has an apostrophe before it. No name of ours begins so, and
     numbers stay numbers; who wants strangers' texts as they are takes Parquet.
@@ -146,5 +146,5 @@ def _harmless(value: object) -> object:
 
 
 def with_data(table: Table, frame: pd.DataFrame) -> Table:
-    """A table whose file holds more than it shows."""
+    """Return a table whose file holds more than it shows."""
     return replace(table, data=frame)

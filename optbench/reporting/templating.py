@@ -43,12 +43,12 @@ def templates(*, autoescape: bool) -> jinja2.Environment:
 
 
 def _kind(part: object) -> str:
-    """What a part of a section is, in a word."""
+    """Return the kind of a part of a section."""
     return type(part).__name__.lower()
 
 
 def _variable(color: str) -> str:
-    """What stands for a figure's colour in a page."""
+    """Return the CSS variable for a figure's colour."""
     return VARIABLES.get(color, color)
 
 
@@ -66,7 +66,7 @@ def _seen(value: object) -> object:
 
 
 def _sort_key(value: float | str | None) -> str | None:
-    """What the page's script sorts by: numbers as JavaScript reads them, None for what has none."""
+    """Return the sort key for the page's script: a number as JavaScript reads it, or None."""
     if not isinstance(value, float):
         return value
     if math.isnan(value):

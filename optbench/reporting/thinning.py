@@ -15,7 +15,7 @@ FINE = 80
 def thinned(
     frame: pd.DataFrame, column: str = "step", points: int = POINTS, *, log: bool = True
 ) -> pd.DataFrame:
-    """The rows at a few of a column's values, evenly spread over an axis; first and last stay.
+    """Return the rows at a few of a column's values, evenly spread, with the first and the last.
 
     Rows are kept or left out whole and for all lines at the same places. Nothing is averaged: what
     is drawn was measured, and a spike between two places is not drawn.

@@ -124,7 +124,7 @@ def _local_cluster(where: str) -> distributed.LocalCluster:
 
 
 def _address_of(where: str) -> str:
-    """The address of a scheduler, as it is or from its file."""
+    """Return the address of a scheduler, as it is or from its file."""
     if re.match(r"[a-z]+://", where):
         return where
     try:
@@ -167,7 +167,7 @@ def _close(client: distributed.Client) -> None:
 
 
 def _causes(error: BaseException | None) -> str:
-    """What an exception and its causes say, on a line."""
+    """Return the messages of an exception and its causes, on one line."""
     found: list[str] = []
     while error is not None and len(found) < 4:
         # Dask begins with an object and its place in memory.
@@ -177,7 +177,7 @@ def _causes(error: BaseException | None) -> str:
 
 
 def identity_of(parcel: Parcel) -> dict[str, str]:
-    """What decides the results of a parcel and the keys under which they are stored, by name."""
+    """Return what decides a parcel's results and the keys under which they are stored, by name."""
     found = {"source of optbench (sha256)": source()}
     for run in parcel.runs:
         problem = PROBLEMS[run.problem]
@@ -206,7 +206,7 @@ def digest_of(folder: Path) -> str:
 
 
 def _shipped() -> Callable[[bytes, dict[str, str]], Performed | str]:
-    """The function that a worker runs; it gives the reason where the worker refuses.
+    """Run a parcel on a worker; return the reason where the worker refuses.
 
     It is made here, so that it travels by value: a scheduler needs no optbench, and a worker
     without it, or with another version, can say so.
@@ -442,7 +442,7 @@ class DaskExecutor(Executor):
     def _came_back(
         self, ours: Future[Performed], parcel: Parcel, theirs: distributed.Future[Any]
     ) -> None:
-        """Called in a thread of Dask's when it is done with a task, or lost it."""
+        """Note a task that is done or lost; Dask calls it in a thread of its own."""
         if self._pending.pop(ours, None) is None or not ours.set_running_or_notify_cancel():
             return  # taken back
         try:

@@ -88,7 +88,7 @@ def executor(
     *,
     warn: Callable[[str], object] = warnings.warn,
 ) -> Executor:
-    """An executor of so many worker processes, or of those of a Dask cluster.
+    """Return an executor of so many worker processes, or of those of a Dask cluster.
 
     Parameters
     ----------

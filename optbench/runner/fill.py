@@ -163,7 +163,7 @@ class _Work:
                 yield None
 
     def _claim(self, parcel: Parcel) -> tuple[Parcel | None, Parcel | None]:
-        """What of a parcel is ours from now on, and what another coordinator is at."""
+        """Claim a parcel: return what is ours, and what another coordinator is working on."""
         claim = self.coordinator.claim({self.keys[r]: self.seen[self.keys[r]] for r in parcel.runs})
         done = {run for run in parcel.runs if self.keys[run] in claim.done}
         ours = {run for run in parcel.runs if self.keys[run] in claim.mine}
@@ -179,7 +179,7 @@ class _Work:
         return trimmed(parcel, ours), trimmed(parcel, {*parcel.runs} - done - ours)
 
     def _tried(self, parcel: Parcel) -> Parcel | None:
-        """A parcel without the runs of optimizers that hang in whatever they do."""
+        """Return a parcel without the runs of optimizers that always hang."""
         hopeless = [r for r in parcel.runs if self.late[r.optimizer] >= GIVEN_UP]
         if hopeless:
             why = f"{GIVEN_UP} other runs of this optimizer did not end in time"

@@ -108,7 +108,7 @@ def perform_apart(parcel: Parcel, limits: Limits) -> Performed:
 
 
 def belong_to(owner: object) -> None:
-    """The cells of the calling thread are the owner's, who closes them."""
+    """Assign the calling thread's cells to an owner, which closes them."""
     _here.owner = owner
 
 
@@ -176,7 +176,7 @@ class Cell:
         return results
 
     def _alone(self, unit: Unit, timeout_s: float | None, lost: Lost) -> Result:
-        """The result of a run that has just lost its process."""
+        """Return the result of a run that has just lost its process."""
         (run,) = unit.runs
         if not lost.by_chance:
             return _failed(run, str(lost))
@@ -208,7 +208,7 @@ class Cell:
         return results
 
     def _begun(self) -> Channel:
-        """The process, ready to work."""
+        """Return the process, ready to work."""
         with self._guard:
             if self.closed:
                 raise Stopped

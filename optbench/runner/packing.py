@@ -142,7 +142,7 @@ def parcels(units: Sequence[Unit], workers: int) -> list[Parcel]:
 
 
 def trimmed(parcel: Parcel, runs: set[Run]) -> Parcel | None:
-    """A parcel without the runs that are not among these; None where nothing is left."""
+    """Return the part of a parcel with these runs; None where nothing is left."""
     units = []
     for unit in parcel.units:
         kept = tuple(run for run in unit.runs if run in runs)

@@ -69,7 +69,7 @@ class Accepted(BaseModel):
 
 
 def read_accepted(repository: Path) -> tuple[Accepted, ...]:
-    """What the repository accepts; nothing where there is no file.
+    """Read what the repository accepts; nothing where there is no file.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def read_accepted(repository: Path) -> tuple[Accepted, ...]:
 
 
 def parse(text: str, path: str) -> tuple[Accepted, ...]:
-    """The rows of a file's text; ``path`` is named in what is wrong with it."""
+    """Return the rows of a file's text; ``path`` is named in what is wrong with it."""
     try:
         content = tomllib.loads(text)
     # ValueError: no TOML, or a number of more digits than Python reads.
@@ -128,14 +128,14 @@ def add_accepted(repository: Path, row: Accepted) -> bool:
 
 
 def _toml(value: object) -> str:
-    """A basic string of TOML is one of JSON, but for the character that JSON need not escape."""
+    """Quote a basic string of TOML: that of JSON, with DEL escaped."""
     if isinstance(value, datetime.date):
         return value.isoformat()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def accepted_at(repository: Path, commit: str) -> tuple[Accepted, ...]:
-    """What the repository accepted as of a commit; nothing where its file cannot be read."""
+    """Read what the repository accepted as of a commit; nothing where its file cannot be read."""
     code, text, _ = git.run_git(repository, ("show", f"{commit}:{FILE}"))
     if code:
         return ()
@@ -151,7 +151,7 @@ def with_accepted(
     places: Mapping[str, int],
     known_at: Callable[[str], tuple[Accepted, ...]],
 ) -> History:
-    """The history with the reason on every change for the worse that is wanted.
+    """Return the history with the reason on every change for the worse that is wanted.
 
     A row is about the commits up to its own. Where a change may be of several commits and the row
     names one between, it covers the change if it was written after the newest of them was measured:
@@ -193,7 +193,7 @@ def covering(
     first: str,
     places: Mapping[str, int],
 ) -> Accepted | None:
-    """The newest row about a metric whose commit is ``first`` or a later one; None without."""
+    """Return the newest row about a metric at ``first`` or a later commit, or None."""
     rows = [
         row
         for row in accepted

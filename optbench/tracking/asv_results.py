@@ -155,7 +155,7 @@ def _rows(path: Path, declared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _values(name: str, entry: Mapping[str, Any], known: Any) -> Iterator[dict[str, Any]]:
-    """The values of a benchmark, one a combination of parameters."""
+    """Return the values of a benchmark, one a combination of parameters."""
     known = known if isinstance(known, dict) else {}
     params = entry.get("params") or []
     if not isinstance(params, list) or not all(isinstance(each, list) for each in params):
@@ -209,7 +209,7 @@ def _number(value: Any, name: str) -> tuple[float, str]:
 
 
 def _samples(drawn: Any) -> tuple[float, ...]:
-    """The samples of a value; none where they were not recorded, or are not all numbers."""
+    """Return the samples of a value; none where they were not recorded, or are not all numbers."""
     if not isinstance(drawn, Sequence) or isinstance(drawn, str):
         return ()
     numbers = tuple(
@@ -219,7 +219,7 @@ def _samples(drawn: Any) -> tuple[float, ...]:
 
 
 def _told(parameter: Any) -> str:
-    """A parameter as its author wrote it: asv keeps the ``repr``."""
+    """Return a parameter as its author wrote it: asv keeps the ``repr``."""
     try:
         text = str(ast.literal_eval(parameter))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

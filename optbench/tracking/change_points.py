@@ -120,7 +120,7 @@ class _Difference:
 
 
 def change_points(values: Sequence[float]) -> tuple[Step, ...]:
-    """The steps of a series in the order of commits, oldest first.
+    """Return the steps of a series in the order of commits, oldest first.
 
     Time and memory grow with the square of the length: 1000 points take about a second.
 
@@ -204,7 +204,7 @@ def _around(cuts: Sequence[int], i: int, end: int) -> tuple[int, int]:
 
 
 def _split(logs: Floats) -> int:
-    """The split of largest energy distance, formula (7) of Matteson and James with alpha = 1.
+    """Return the split of largest energy distance (Matteson and James, formula 7, alpha = 1).
 
     There the right side may end before the series does, so that what follows a second change does
     not dilute the first; here the left side may also begin late, so that a series read backwards
@@ -247,12 +247,12 @@ def _residual(logs: Floats) -> Floats:
 
 
 def _likeliest(logs: Floats) -> int:
-    """The one split of normal noise, with at least a segment on both sides."""
+    """Return the one split of normal noise, with at least a segment on both sides."""
     return SEGMENT + int(np.argmin(_residual(logs)[SEGMENT - 1 : len(logs) - SEGMENT]))
 
 
 def _possible(logs: Floats, cut: int, inflation: float) -> tuple[int, int]:
-    """The first and the last split that the likelihood does not rule out.
+    """Return the first and the last split that the likelihood does not rule out.
 
     The likelihood ratio of a break's place, with the 95 % point of its limiting distribution,
     (1 - exp(-x/2))^2: Hansen 2000, Econometrica 68:575.
@@ -304,7 +304,7 @@ def _steps(logs: Floats, cuts: Sequence[int]) -> tuple[Step, ...]:
 
 
 def _recent(logs: Floats, cuts: Sequence[int]) -> tuple[Floats, list[int], Step] | None:
-    """The surest recent step; what came before it without spikes, and cut on its own.
+    """Return the surest recent step; what came before it without spikes, and cut on its own.
 
     A level that has `SEGMENT` points and a step of its own is not recent any more.
     """
@@ -338,7 +338,7 @@ def _clear(old: Floats, new: Floats) -> bool:
 
 
 def _pooled(old: Floats, new: Floats) -> _Difference | None:
-    """The difference of a recent level from the one before, if it is one."""
+    """Return the difference of a recent level from the one before, if it is one."""
     n, m = len(old), len(new)
     if not _clear(old, new):
         return None

@@ -11,7 +11,7 @@ from optbench.sources import SourceError, git
 
 
 def first_parents(repository: Path) -> pd.DataFrame:
-    """The commits from the first to HEAD along first parents: ``commit``, ``subject``.
+    """Return the commits from the first to HEAD along first parents: ``commit``, ``subject``.
 
     What was merged counts as the commit that merged it: a branch's own commits lie beside the
     line, and their measurements would come between those of the line in no order.

@@ -135,12 +135,12 @@ class History:
         return int((first & (self.values["commit"] == commit)).sum())
 
     def frame(self) -> pd.DataFrame:
-        """The changes as a frame."""
+        """Return the changes as a frame."""
         return pd.DataFrame([asdict(each) for each in self.changes])
 
 
 def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = None) -> History:
-    """Changes along a line of commits.
+    """Find the changes along a line of commits.
 
     Exact metrics are compared with the commit measured before, exactly; timings and other
     measured ones by change points (`optbench.tracking.change_points`).
@@ -188,8 +188,10 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
 
 
 def _series(values: pd.DataFrame) -> Iterator[list[Any]]:
-    """The rows of each series, in the order of the line. As tuples: thousands of frames of three
-    rows each would cost a hundred times what is done with them."""
+    """Yield the rows of each series in the order of the line.
+
+    As tuples: thousands of frames of three rows each would cost a hundred times as much.
+    """
     rows = list(values.itertuples(index=False))
     number = values.groupby(SERIES, sort=True, dropna=False).ngroup().to_numpy()
     order = np.argsort(number, kind="stable")
@@ -313,7 +315,7 @@ class _Series:
 
 
 def _paired(before: Any, now: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Samples of the same seeds; the values where there are no samples; None without a pair."""
+    """Return samples of the same seeds, or the values without samples; None without a pair."""
     old, new = before.samples, now.samples
     if not old and not new:
         old, new = (before.value,), (now.value,)

@@ -48,7 +48,7 @@ class Record(BaseModel):
 
 
 def read_records(folder: Path) -> list[Record]:
-    """The nights of a folder, the oldest first.
+    """Return the nights of a folder, the oldest first.
 
     A last line that a kill cut short is passed over, and any line that is no record.
 
@@ -85,7 +85,7 @@ def add_record(folder: Path, record: Record) -> None:
 
 
 def last_good(folder: Path, line: Container[str]) -> str | None:
-    """The commit of the last good night of a line."""
+    """Return the commit of the last good night of a line."""
     good = [each.commit for each in read_records(folder) if each.verdict == "good"]
     return next((commit for commit in reversed(good) if commit in line), None)
 

@@ -134,7 +134,7 @@ def load_history(
 
 
 def known(store: Results | None, asv: Path | None) -> dict[str, frozenset[str]]:
-    """The metrics, optimizers and problems that there are results of."""
+    """Return the metrics, optimizers and problems that there are results of."""
     values, _ = _read(store, asv, None)
     return {name: frozenset(values[name]) - {""} for name in NAMES}
 
@@ -142,7 +142,7 @@ def known(store: Results | None, asv: Path | None) -> dict[str, frozenset[str]]:
 def _read(
     store: Results | None, asv: Path | None, nights: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
-    """The values of both, and asv's files that were not read."""
+    """Return the values of both, and asv's files that were not read."""
     frames = [pd.DataFrame(columns=list(COLUMNS))]
     skipped: tuple[tuple[str, str], ...] = ()
     if asv is not None:

@@ -300,7 +300,7 @@ class Comparison:
         return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False, max_rows=60)}"
 
     def as_json(self) -> dict[str, Any]:
-        """The file that ``--json`` writes, before infinities are put into words."""
+        """Return the content of the file that ``--json`` writes, infinities as floats."""
         return {
             "schema": SCHEMA,
             "base": asdict(self.base),

@@ -18,7 +18,7 @@ class NotAComparison(ValueError):
 
 
 def read_comparison(content: Any) -> Comparison:
-    """The value of which `Comparison.as_json` gives this content.
+    """Return the value whose `Comparison.as_json` gives this content.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read_comparison(content: Any) -> Comparison:
 
 
 def _optimizer(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as the value has it: the maths in one part."""
+    """Return a row in the layout of the value: the maths in one part."""
     maths = {
         "verdict": row.get("maths"),
         "text": row.get("maths_text", ""),

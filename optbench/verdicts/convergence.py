@@ -91,7 +91,7 @@ def _hardest(base: Hits, head: Hits) -> int | None:
 
 
 def best_rate(rates: Sequence[float], hits: Sequence[Hits], budget: int) -> float:
-    """The learning rate with the fewest steps to all targets; of several, the lowest.
+    """Return the learning rate with the fewest steps to all targets; of several, the lowest.
 
     A target that is not reached counts as ten budgets: an optimizer that misses is not chosen for
     being quick to what is easy.

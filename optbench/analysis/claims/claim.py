@@ -112,7 +112,7 @@ class Claim:
     decide: Callable[[Evidence], Finding]
 
     def judge(self, evidence: Evidence) -> Finding:
-        """The finding; inconclusive, and with the command that makes them, where runs lack."""
+        """Evaluate the claim; inconclusive, with a command, where runs are missing."""
         try:
             found = self.decide(evidence)
         except Undecided as missing:

@@ -31,7 +31,7 @@ HARDLY = 0.25
 
 
 def faster(optimizer: str, baseline: str, *, same_rates: bool = False) -> Decide:
-    """That an optimizer trains with fewer gradient evaluations than another.
+    """Judge the claim that an optimizer trains with fewer gradient evaluations than another.
 
     The unit is the problem, of those that fit a model to data: the median over problems of each
     one's median ratio, with the exact interval of the sign test. Supported: the interval lies below
@@ -47,7 +47,7 @@ def faster(optimizer: str, baseline: str, *, same_rates: bool = False) -> Decide
 
 
 def slower(optimizer: str, baseline: str) -> Decide:
-    """That an optimizer needs more gradient evaluations than another; as `faster`, turned."""
+    """Judge the claim that an optimizer needs more gradient evaluations than another."""
     return lambda evidence: _trains(evidence, optimizer, baseline, "slower", False)
 
 
@@ -79,7 +79,7 @@ def _trains(
 
 
 def _at_defaults(runs: pd.DataFrame, optimizer: str, baseline: str) -> str:
-    """What the claim's author may have seen: nothing tuned. It does not decide."""
+    """Return what untuned runs show, which does not decide."""
     here = runs[runs["problem"].isin(GENERAL).to_numpy(dtype=bool)]
     found = over_problems(here, optimizer, baseline)
     if not found.found.pairs:
@@ -114,7 +114,7 @@ def _finding(verdict: Verdict, text: str, found: OverProblems, pair: str) -> Fin
 
 
 def at_common_rates(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs at those learning rates that, on a problem, all optimizers given were run at."""
+    """Return the runs at the learning rates that all given optimizers share on a problem."""
     runs = unscheduled(runs)
     optimizers = runs.groupby("problem")["optimizer"].transform("nunique")
     at_rate = runs.groupby(["problem", "lr"])["optimizer"].transform("nunique")
@@ -122,7 +122,7 @@ def at_common_rates(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def hardly_matters(optimizer: str, baseline: str) -> Decide:
-    """That a change to an optimizer hardly shows, in general.
+    """Judge the claim that a change to an optimizer hardly shows, in general.
 
     Supported: the median over problems lies within 5 % of one with its whole interval, and fewer
     than a quarter of the problems differ decisively, 5 % over all of them together (Bonferroni).
@@ -156,7 +156,7 @@ def hardly_matters(optimizer: str, baseline: str) -> Decide:
 
 
 def never_worse(optimizer: str, baseline: str, tuned_too: str) -> Decide:
-    """That an optimizer, well tuned, is worse than another on no problem.
+    """Judge the claim that an optimizer, well tuned, is worse than another on no problem.
 
     Refuted: on some problem the interval of the ratio lies above one and the median beyond 5 %,
     with a one-sided 5 % over all problems together (Bonferroni). Supported: on every problem
@@ -223,7 +223,7 @@ def never_worse(optimizer: str, baseline: str, tuned_too: str) -> Decide:
 
 
 def _varied(runs: pd.DataFrame, optimizer: str, hyperparameter: str) -> list[str]:
-    """The problems on which an optimizer was run at several values of a hyperparameter."""
+    """Return the problems on which an optimizer was run at several values of a hyperparameter."""
     own = unscheduled(runs[(runs["optimizer"] == optimizer).to_numpy(dtype=bool)])
     settings = own[["problem", "hyperparameters"]].drop_duplicates()
     values = [json.loads(text).get(hyperparameter) for text in settings["hyperparameters"]]

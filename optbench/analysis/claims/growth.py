@@ -20,7 +20,7 @@ SIZES = ("mnist-mlp-8", "mnist-mlp-32", "mnist-mlp")
 
 
 def advantage_grows(evidence: Evidence) -> Finding:
-    """That Adam's ratio to SGD falls as the model grows.
+    """Judge the claim that Adam's ratio to SGD falls as the model grows.
 
     The factor by which the ratio of steps, adam / sgd, changes where the model is ten times as
     large, with the exact interval of the test for trend (`trend`). Supported: the interval lies
@@ -62,7 +62,7 @@ def advantage_grows(evidence: Evidence) -> Finding:
 def trend(
     places: Sequence[float], groups: Sequence[npt.NDArray[np.float64]], alpha: float = ALPHA
 ) -> MedianRatio:
-    r"""The factor by which positive values change over a unit of place.
+    r"""Return the factor by which positive values change over a unit of place.
 
     The median of the slopes :math:`\log(v_j / v_i) / (x_j - x_i)` over all pairs of values from
     different groups (Theil 1950; Sen 1968, Estimates of the Regression Coefficient Based on
@@ -95,7 +95,7 @@ def trend(
 
 
 def _ordered_pairs(sizes: Sequence[int]) -> npt.NDArray[np.float64]:
-    """The distribution of the number of rising pairs where there is no trend.
+    """Return the distribution of the number of rising pairs where there is no trend.
 
     Its generating function is the q-multinomial coefficient: all orders of the values are equally
     likely, and it counts inversions of a word of so many letters of each kind.

@@ -40,7 +40,7 @@ EXPLICIT = 4
 def needed(
     runs: pd.DataFrame, optimizers: Sequence[str], problems: Sequence[str], *, each: bool = False
 ) -> pd.DataFrame:
-    """The rows of these optimizers on these problems, and of no other.
+    """Return the rows of these optimizers on these problems, and of no other.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def needed(
 
 
 def undecided(optimizers: Sequence[str], problems: Sequence[str], *options: str) -> Undecided:
-    """What to raise where these runs lack."""
+    """Return the exception to raise where these runs are missing."""
     on = listed(problems) if len(problems) <= EXPLICIT else f"{len(problems)} problems"
     more = f" with {' '.join(options)}" if options else ""
     return Undecided(
@@ -79,12 +79,12 @@ def undecided(optimizers: Sequence[str], problems: Sequence[str], *options: str)
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a, b and c``."""
+    """Join names as ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def command(optimizers: Sequence[str], problems: Sequence[str], *options: str) -> str:
-    """What a person types to get such runs."""
+    """Return the command that makes such runs."""
     if len(problems) > EXPLICIT:
         return "optbench run --suite nightly"
     words = [*(f"-o {name}" for name in optimizers), *(f"-p {name}" for name in problems)]

@@ -57,7 +57,7 @@ def _median(row: dict[Any, Any]) -> MedianRatio:
 
 
 def _effect(found: MedianRatio) -> tuple[float | None, float | None, float | None]:
-    """The ratio with its ends; nothing where in no pair either arrives."""
+    """Return the ratio with its ends; nothing where in no pair either arrives."""
     return (found.ratio, found.low, found.high) if found.pairs else (None, None, None)
 
 
@@ -67,7 +67,7 @@ def _reached(runs: pd.DataFrame, optimizer: str, problem: str) -> str:
 
 
 def depth_cures(evidence: Evidence) -> Finding:
-    """That deeper networks cure gradients that vanish or explode.
+    """Judge the claim that deeper networks cure gradients that vanish or explode.
 
     Steps to the target with ten hidden layers (`deep-tanh`) by those with one (`shallow-tanh`),
     both tuned; a run that diverges or stalls is a miss, and infinite. Supported: fewer for SGD
@@ -100,7 +100,7 @@ def depth_cures(evidence: Evidence) -> Finding:
 
 
 def adam_handles_noise(evidence: Evidence) -> Finding:
-    """That Adam handles noisy and sparse gradients better than SGD does.
+    """Judge the claim that Adam handles noisy and sparse gradients better than SGD does.
 
     Steps of adam by those of sgd on four noisy problems and a sparse one, 5 % over all five
     (Bonferroni); and, of the noisy four, how that changes where the noise comes in, by the ratio
@@ -174,7 +174,7 @@ def _shown(table: pd.DataFrame, problem: str) -> str:
 
 
 def signs_win(evidence: Evidence) -> Finding:
-    """That sign-like methods win under heavy-tailed noise.
+    """Judge the claim that sign-like methods win under heavy-tailed noise.
 
     Lion and Signum against SGD and momentum, all tuned: four ratios of steps to target. Supported:
     all four faster (all must hold, so that none is corrected for the others). Refuted: each of
@@ -222,7 +222,7 @@ def signs_win(evidence: Evidence) -> Finding:
 
 
 def rotation_hurts(evidence: Evidence) -> Finding:
-    """That a rotation of the coordinates costs Adam steps.
+    """Judge the claim that a rotation of the coordinates costs Adam steps.
 
     Tuned steps to target on the ill-conditioned quadratic with its axes turned, by those along
     the axes. Supported: the interval lies above one and the median is beyond 5 %. Refuted: below

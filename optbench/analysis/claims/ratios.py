@@ -45,7 +45,7 @@ class OverProblems:
         return word(self.found)
 
     def of(self, problems: Sequence[str]) -> OverProblems:
-        """The same over some of the problems."""
+        """Return the same over some of the problems."""
         return _over(self.rows[self.rows["problem"].isin(problems)], self.runs)
 
     def ahead(self, direction: int) -> int:
@@ -82,7 +82,7 @@ def _over(rows: pd.DataFrame, runs: int) -> OverProblems:
 def pair_ratios(
     runs: pd.DataFrame, head: tuple[str, str], base: tuple[str, str]
 ) -> pd.Series[float]:
-    """Steps of one optimizer and problem by those of another, by seed.
+    """Return steps of one optimizer and problem by those of another, by seed.
 
     The seeds of one problem share a start and batches. Those of two problems share their number
     and nothing else: pairs are then any two runs, and just as independent of each other.
@@ -104,7 +104,7 @@ def pair_ratios(
 
 
 def median_of(values: npt.ArrayLike, alpha: float) -> tuple[float, float, float]:
-    """The median of any numbers, and its exact interval; infinite ends where they are too few."""
+    """Return the median and its exact interval, with infinite ends for too few numbers."""
     found = median_ratio(np.exp(np.asarray(values, dtype=np.float64)).tolist(), alpha)
     with np.errstate(divide="ignore"):
         middle, low, high = np.log([found.ratio, found.low, found.high])
@@ -128,7 +128,7 @@ def counted(count: int, what: str = "problem") -> str:
 
 
 def number(value: float) -> str:
-    """A ratio to two decimals, or to two digits where it is small.
+    """Return a ratio to two decimals, or to two digits where it is small.
 
     >>> [number(x) for x in (0.0, 0.0123, 0.999, 12.34, 1234.5, math.inf)]
     ['0', '0.012', '1.00', '12.3', '1234', '∞']

@@ -25,7 +25,7 @@ HALF = 0.5
 
 
 def schedules_cure(evidence: Evidence) -> Finding:
-    """That schedules cure gradients that explode (`cliff`) and that vanish (`deep-tanh`).
+    """Judge whether schedules cure exploding (`cliff`) and vanishing (`deep-tanh`) gradients.
 
     Ill of an explosion is a run at a constant rate that diverged, or ended above where it
     started; it is cured where the same optimizer, initial rate and seed with a schedule do not. A
@@ -123,7 +123,7 @@ def _told(row: dict[Any, Any]) -> str:
 
 
 def _explosions(constant: pd.DataFrame, scheduled: pd.DataFrame) -> pd.DataFrame:
-    """A row an optimizer, rate and seed: ``seed``, ``ill``, ``well``."""
+    """Return a row an optimizer, rate and seed: ``seed``, ``ill``, ``well``."""
     key = ["optimizer", "lr", "seed"]
     before = constant.assign(ill=~_held(constant))[[*key, "ill"]]
     after = scheduled.assign(well=_held(scheduled))[[*key, "lr_schedule", "well"]]
@@ -141,7 +141,7 @@ def _explosions(constant: pd.DataFrame, scheduled: pd.DataFrame) -> pd.DataFrame
 
 
 def _vanished(constant: pd.DataFrame, scheduled: pd.DataFrame) -> pd.DataFrame:
-    """A row an optimizer and seed: ``seed``, ``ill``, ``well``."""
+    """Return a row an optimizer and seed: ``seed``, ``ill``, ``well``."""
     # A league passes over scheduled runs; here the schedule is one more hyperparameter.
     before, after = (
         tuned_league(runs.assign(lr_schedule="")).runs for runs in (constant, scheduled)

@@ -22,7 +22,7 @@ ANSWERS = (SHARDS, FIRST_STEP)
 
 
 def _answer(evidence: Evidence, name: str) -> pd.DataFrame:
-    """The measurements of a known answer."""
+    """Return the measurements of a known answer."""
     answers = evidence.answers
     found = answers[answers["name"] == name] if len(answers) else answers
     if found.empty:
@@ -31,7 +31,7 @@ def _answer(evidence: Evidence, name: str) -> pd.DataFrame:
 
 
 def shards_agree(evidence: Evidence) -> Finding:
-    """That Adam can be run in parallel without a change of its result.
+    """Judge the claim that Adam can be run in parallel with the same result.
 
     Not a question of chance: the known answer ``adam-shards`` measures it. Supported: all its
     measurements hold. Refuted: one does not.
@@ -51,7 +51,7 @@ def shards_agree(evidence: Evidence) -> Finding:
 
 
 def begins_with_sgd(evidence: Evidence) -> Finding:
-    """That Adam begins with SGD.
+    """Judge the claim that Adam begins with SGD.
 
     SGD's first step is in proportion to the gradient; Adam's is lr sign(g) for every gradient
     well above eps. The known answer ``adam-first-step`` measures which. Refuted: it holds.
@@ -75,7 +75,7 @@ def begins_with_sgd(evidence: Evidence) -> Finding:
 
 
 def adaptive_choose_worse(evidence: Evidence) -> Finding:
-    """That adaptive methods choose worse solutions of separable data than SGD does.
+    """Judge the claim that adaptive methods choose worse solutions of separable data than SGD does.
 
     The error rate on fresh examples at the end of the tuned runs that fit the training data, on
     the separable data of the paper. Start and batches have nothing random in them, so that there
@@ -121,7 +121,7 @@ def adaptive_choose_worse(evidence: Evidence) -> Finding:
 
 
 def amsgrad_repairs(evidence: Evidence) -> Finding:
-    """That AMSGrad repairs what Adam gets wrong on Reddi's problem.
+    """Judge the claim that AMSGrad repairs what Adam gets wrong on Reddi's problem.
 
     At the rates that the problem states (the default league), by seed: who ends at the minimum,
     with a gap of at most a tenth of the initial one. Supported: AMSGrad does and Adam does not on

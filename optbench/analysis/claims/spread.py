@@ -30,7 +30,7 @@ ALIKE = math.log10(1.01)
 
 
 def small_rates_reduce_randomness(evidence: Evidence) -> Finding:
-    r"""That seeds matter less at a learning rate of 0.001 or 0.01 than at 0.1 and above.
+    r"""Judge the claim that seeds matter less at learning rates of 0.001 and 0.01 than above.
 
     For each problem the ratio of the standard deviations over seeds of
     :math:`\log_{10}` (final gap / initial gap), as a geometric mean over both optimizers and the
@@ -75,7 +75,7 @@ def _share(gaps: pd.Series[float]) -> str:
 
 
 def _problem(name: str, runs: pd.DataFrame) -> dict[str, object] | None:
-    """A row of the detail; None where one side trains nothing."""
+    """Return a row of the detail; None where one side trains nothing."""
     seeds = runs.groupby(["optimizer", "lr"])["seed"].agg(lambda s: tuple(sorted(s)))
     common = seeds.mode().iloc[0]
     if len(common) < 2:

@@ -25,7 +25,7 @@ one is three decades."""
 
 
 def trying_is_tuning(evidence: Evidence) -> Finding:
-    """That trying k optimizers at their defaults does as well as k learning rates of one.
+    """Judge the claim that k optimizers at their defaults do as well as k learning rates of one.
 
     A run's score is the area under its runtime distribution (`run_areas`). On each problem, and
     for each half of the seeds, the best of k default settings and the best of k learning rates of
@@ -66,7 +66,7 @@ def trying_is_tuning(evidence: Evidence) -> Finding:
 
 
 def _problem(name: str, runs: pd.DataFrame) -> dict[str, object] | None:
-    """A row of the detail; None where there are too few settings or seeds on either side."""
+    """Return a row of the detail; None where there are too few settings or seeds on either side."""
     defaults = runs[runs["default"].to_numpy(dtype=bool)]
     rates = runs[((runs["optimizer"] == TUNED) & (runs["hyperparameters"] == "{}")).to_numpy()]
     tried = defaults.pivot_table(index="optimizer", columns="seed", values="area")
@@ -92,7 +92,7 @@ def _problem(name: str, runs: pd.DataFrame) -> dict[str, object] | None:
 
 
 def _cross_fitted(area: pd.DataFrame, seeds: list[int]) -> float:
-    """The mean over all seeds of what the choice of the other half gives."""
+    """Return the mean over all seeds of what the choice of the other half gives."""
     total = 0.0
     for select, score in folds(seeds):
         best = area[list(select)].mean(axis=1).idxmax()

@@ -21,7 +21,7 @@ READING = (
 
 
 def attained(material: Material) -> Section | None:
-    """A figure a league."""
+    """Make a figure a league."""
     parts: list[Part] = []
     for one in reversed(material.standings):
         comparable = one.alike

@@ -17,7 +17,7 @@ MARKS = {Verdict.SUPPORTED: "good", Verdict.REFUTED: "bad", Verdict.INCONCLUSIVE
 
 
 def claims(material: Material) -> Section:
-    """A row a claim, a figure of those that have a ratio, and how each is decided."""
+    """Make a row a claim, a figure of those that have a ratio, and how each is decided."""
     results = material.results
     answers = material.inputs.answers
     found = judged(
@@ -105,7 +105,7 @@ def _table(found: list[tuple[Claim, Finding]]) -> Table:
 
 
 def effect_in_words(finding: Finding) -> str:
-    """The effect with its interval, as short as can be."""
+    """Make the effect with its interval, as short as can be."""
     if finding.effect is None:
         return ""
     text = significant(finding.effect)

@@ -13,7 +13,7 @@ from optbench.verdicts.comparison import Comparison
 
 
 def comparisons(material: Material) -> Section | None:
-    """A table each."""
+    """Make a table each."""
     parts: list[Part] = []
     for number, each in enumerate(material.inputs.comparisons, 1):
         parts += [Heading(_sentence(sides(each))), Text(_sentence(summary(each)) + ".")]

@@ -18,7 +18,7 @@ READING = (
 
 
 def convergence(material: Material) -> Section | None:
-    """The main league in sight, the other folded."""
+    """Make the main league in sight, the other folded."""
     shown = [_figures(material, one) for one in reversed(material.standings)]
     if not shown or not shown[0]:
         return None

@@ -61,7 +61,7 @@ def failures(material: Material) -> Section:
 
 
 def problems(material: Material) -> Section:
-    """What each problem is."""
+    """List each problem."""
     columns = ["problem", "family", "data", "dimension", "target", "budget", "summary", "cite"]
     shown = material.results.problems[columns].rename(columns={"cite": "source"})
     table = tables.with_data(

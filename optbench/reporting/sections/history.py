@@ -17,7 +17,7 @@ MOST = 40
 
 
 def history(material: Material) -> Section | None:
-    """Changes in a table, the series with the largest in a figure; of two commits or more."""
+    """Make changes in a table, the series with the largest in a figure; of two commits or more."""
     found = material.inputs.history
     commits = 0 if found is None else found.values["commit"].nunique()
     if found is None or commits < 2:
@@ -52,7 +52,7 @@ def _weight(change: Change) -> tuple[bool, bool, float]:
 
 
 def _series(found: History, ordered: list[Change]) -> pd.DataFrame:
-    """The series whose changes weigh most; where there is none, those with the most points."""
+    """Return the series with the largest changes, or those with the most points."""
     keys = list(dict.fromkeys(tuple(getattr(c, column) for column in KEY) for c in ordered))
     if not keys:
         sizes = found.values.groupby(KEY, dropna=False).size().sort_values(ascending=False)

@@ -19,7 +19,7 @@ SCORED = (("gap", "held-out loss"), ("error_rate", "held-out error rate"))
 
 
 def networks(material: Material) -> Section | None:
-    """A figure for every problem that logs an error rate."""
+    """Make a figure for every problem that logs an error rate."""
     parts: list[Part] = []
     for problem in with_error_rate(material):
         plot = _plot(material, problem, seconds=False)
@@ -85,7 +85,7 @@ def _plot(material: Material, problem: str, *, seconds: bool) -> Plot | None:
 
 
 def _chosen(material: Material, panels: list[tuple[str, str, pd.DataFrame]]) -> list[str]:
-    """The baseline and what ends lowest in some panel."""
+    """Return the baseline and what ends lowest in some panel."""
     named: list[str] = []
     for _, _, band in panels:
         last = band[band["step"] == band["step"].max()].sort_values(["median", "optimizer"])
@@ -102,7 +102,7 @@ def _seconds(one: Standing, problem: str) -> dict[str, float]:
 
 
 def _at_equal_time(material: Material, problem: str, cost: dict[str, float]) -> str:
-    """The lowest error in the time that the quickest to be through takes for all its steps."""
+    """Return the lowest error within the time that the fastest optimizer takes for its steps."""
     one = material.main
     runs = one.league.runs
     runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
@@ -127,7 +127,7 @@ def _at_equal_time(material: Material, problem: str, cost: dict[str, float]) -> 
 
 
 def _shows(material: Material, problem: str) -> str:
-    """The lowest error at the end, and the baseline's."""
+    """Return the lowest error at the end, and the baseline's."""
     one = material.main
     runs = one.league.runs
     runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]

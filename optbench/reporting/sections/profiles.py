@@ -14,7 +14,7 @@ ACCURACY = 0.1
 
 
 def profiles(material: Material) -> Section | None:
-    """Performance and data profiles, and AlgoPerf's score of the former."""
+    """Make performance and data profiles, and AlgoPerf's score of the former."""
     one = material.main
     if len(one.alike) < 2:
         return None

@@ -116,7 +116,7 @@ TONES = {"faster": "good", "slower": "bad"}
 
 
 def ranking_frame(one: Standing) -> pd.DataFrame:
-    """The numbers of the table: areas, scores, the baseline's pairs and costs, side by side."""
+    """Return the numbers of the table: areas, scores, the baseline's pairs and costs."""
     area = one.areas.rename(columns={"low": "area_low", "high": "area_high", "problems": "on"})
     counted = ["solved", "diverged", "failed", "seconds_ratio", "seconds_problems", "state_bytes"]
     known = one.summary.set_index("optimizer")[["base", "variant", *counted]]
@@ -171,7 +171,7 @@ def _families(one: Standing, baseline: str) -> Table:
 
 
 def _choices(one: Standing, problems: Sequence[str]) -> Table:
-    """The chosen learning rates, of both halves; all that was chosen is in the data."""
+    """Return the chosen learning rates, of both halves; all that was chosen is in the data."""
     columns = [Column("optimizer", number=False)]
     columns += [Column(problem, number=False, problem=problem) for problem in problems]
     cells: dict[tuple[str, str], Cell] = {}
@@ -209,7 +209,7 @@ def _about(one: Standing) -> str:
 
 
 def _left_out(frame: pd.DataFrame) -> list[str]:
-    """A sentence a reason, naming the pairs in short."""
+    """Return a sentence a reason, naming the pairs in short."""
     sentences = []
     for reason, group in frame.groupby("reason"):
         names = sorted({str(each) for each in group["optimizer"]})

@@ -9,7 +9,7 @@ from optbench.reporting.section import Part, Plot, Section, Text
 
 
 def ranks(material: Material) -> Section | None:
-    """A heatmap; a critical-difference diagram where there are problems enough for one."""
+    """Make a heatmap; a critical-difference diagram where there are problems enough for one."""
     one = material.main
     scores = one.ranked
     table = one.ranks

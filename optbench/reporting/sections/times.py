@@ -20,7 +20,7 @@ MOST = 10
 
 
 def times(material: Material) -> Section:
-    """The figure for the best, the tables for all."""
+    """Make the figure for the best, the tables for all."""
     one = material.main
     runs = one.league.runs[one.league.runs["optimizer"].isin(one.bases)]
     first = material.colored

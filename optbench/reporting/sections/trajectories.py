@@ -15,7 +15,7 @@ FEW = ("sgd", "momentum", "rmsprop", "adagrad", "lion")
 
 
 def trajectories(material: Material) -> Section | None:
-    """A figure a landscape."""
+    """Make a figure a landscape."""
     known = set(material.results.problems["problem"])
     grids = material.inputs.landscapes
     plots = [_plot(material, name, grids[name]) for name in sorted(grids) if name in known]
@@ -64,7 +64,7 @@ def _ends(data: pd.DataFrame) -> str:
 
 
 def _common_seed(material: Material, problem: str) -> int | None:
-    """The least seed that every league scores on this problem, so that starts are the same."""
+    """Return the smallest seed that every league scores on this problem, for equal starts."""
     sets = []
     for one in material.standings:
         runs = one.league.runs

@@ -48,7 +48,7 @@ STATUSES = ("ok", "unmoved", "diverged", "failed")
 
 
 def what_ran(material: Material) -> Section:
-    """Counts, machines, the command, what was left out."""
+    """Make Counts, machines, the command, what was left out."""
     results = material.results
     runs = results.runs
     status = runs["status"].value_counts()
@@ -100,7 +100,7 @@ def _optimizers(runs: pd.DataFrame) -> str:
 
 
 def environments(used: pd.DataFrame, file: str) -> Table:
-    """The machines and versions; a commit by the digits that tell it apart."""
+    """Make the machines and versions; a commit by the digits that tell it apart."""
     short = used.assign(commit=used["commit"].map(lambda hash_: str(hash_ or "")[:SHORT]))
     return tables.with_data(tables.plain_table(short, "Environments.", file), used)
 
