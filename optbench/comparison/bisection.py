@@ -234,9 +234,7 @@ def _try(
         except NothingCompared as error:
             return Tried(commit, subject, "skip", str(error))
         if not found.on_both:
-            reasons = [each.reason for each in found.refused] or [
-                "no optimizer stands on both sides"
-            ]
+            reasons = [each.reason for each in found.refused] or ["no optimizer is on both sides"]
             return Tried(commit, subject, "skip", reasons[0])
         rows: list[OptimizerComparison] = []
         for target in found.on_both:

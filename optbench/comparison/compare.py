@@ -313,9 +313,11 @@ def _code(tree: Tree) -> dict[str, bytes]:
 
 
 def _nothing(found: Matched, refusals: Sequence[Refusal], trees: Sequence[Tree]) -> str:
-    lines = ["nothing was compared: no optimizer stands on both sides"]
+    lines = ["nothing was compared: no optimizer is on both sides"]
     if found.on_both:
-        lines = ["nothing was compared: of what stands on both sides none can be led on the base"]
+        lines = [
+            "nothing was compared: no optimizer that is on both sides can be stepped on the base"
+        ]
     looked = [
         f"{tree.label} has the packages {', '.join(tree.packages) or '(none)'}" for tree in trees
     ]

@@ -85,7 +85,7 @@ def compare_convergence(
     if not row.maths.at_defaults and not under:
         return replace(
             row,
-            convergence_text="not trained: at its defaults it goes the same way, and where it "
+            convergence_text="not trained: the trajectories agree at its defaults, and where it "
             "differs no run can tell",
         )
     suffix = "".join(f", {name}={value}" for name, value in under.items())

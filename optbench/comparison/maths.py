@@ -212,7 +212,7 @@ def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried
         if first.probe.way is not Way.PROMISE:
             text += f"; {_where(changed, compared)}"
         if differing == ("defaults",):
-            text += "; told the base's defaults, it goes the same way"
+            text += "; with the base's defaults the trajectories agree"
     else:
         difference = None
         rounded = [each for each in compared if each.kind == "rounding"]

@@ -55,7 +55,7 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
     if not tried:
         if rests := rests_as_asked(subject):
             raise NotApplicable(rests)
-        raise NotApplicable("none of its hyperparameters is kept in the groups")
+        raise NotApplicable("none of its hyperparameters is in its parameter groups")
     return f"a group's own {', '.join(tried)}"
 
 

@@ -229,7 +229,7 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
         raise NotApplicable(f"it takes no {way}")
     if subject.asks_for:
         raise NotApplicable(
-            f"it asks for {subject.asks_for[0]} itself; its oracle is what it is held to"
+            f"it asks for {subject.asks_for[0]} itself; its own reference is compared instead"
         )
     loop = {"foreach": False} if way != "foreach" and subject.takes("foreach") else {way: False}
     leaves = way != "differentiable"

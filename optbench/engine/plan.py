@@ -357,7 +357,7 @@ def check_device(device: str) -> None:
     """
     try:
         if torch.device(device).type not in ("cpu", "cuda"):
-            raise NoSuchDevice(f"{shown(device)} is no device of ours: cpu, cuda or cuda:1 is one")
+            raise NoSuchDevice(f"{shown(device)} is not a device: give cpu, cuda or cuda:1")
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = on_a_line(str(error).splitlines()[0])

@@ -221,7 +221,7 @@ class Optimizer:
     def _check_schedule(self, name: Any, made: torch.optim.Optimizer) -> None:
         if LR_SCHEDULE in self.hyperparameters:
             raise WrongHyperparameter(
-                f"{self.name} takes a {LR_SCHEDULE} of its own, which cannot be told from "
+                f"{self.name} takes a {LR_SCHEDULE} of its own, which conflicts with "
                 "optbench's: write an Optimizer row whose factory calls it otherwise"
             )
         if not isinstance(name, str):
@@ -238,7 +238,7 @@ class Optimizer:
     def _check_ddp(self, world: Any) -> None:
         if DDP in self.hyperparameters:
             raise WrongHyperparameter(
-                f"{self.name} takes a {DDP} of its own, which cannot be told from optbench's: "
+                f"{self.name} takes a {DDP} of its own, which conflicts with optbench's: "
                 "write an Optimizer row whose factory calls it otherwise"
             )
         if type(world) is not int or world < 2:

@@ -183,7 +183,7 @@ def _groups(ax: Axes, value: CriticalDifference, room: float) -> None:
                 linewidth=2.2, solid_capstyle="butt", clip_on=False)  # fmt: skip
     if value.groups:
         x = 1 + (0.62 + (len(value.groups) - 1) * BAR / 2) / room
-        ax.text(x, -0.9, "not told apart", transform=across, ha="center", va="bottom",
+        ax.text(x, -0.9, "no significant difference", transform=across, ha="center", va="bottom",
                 color=style.FAINT, fontsize=7)  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def _which(one: Standing, baseline: str) -> str:
         f"{first['area']:.2f} {interval(first['low'], first['high'])} over {_problems(most)}"
     )
     if len(whole) == 1:
-        return f"{said}; nobody else ran on all of them."
+        return f"{said}; no other optimizer ran on all of them."
     close = [str(row.optimizer) for row in rows(whole.iloc[1:]) if row.high >= first["low"]]
     if close:
         said += f", an interval that overlaps with that of {_listed(close)}"
@@ -43,7 +43,7 @@ def _which(one: Standing, baseline: str) -> str:
     if len(place) and place[0]:
         own = whole.iloc[place[0]]
         said += (
-            f"; {baseline} is number {place[0] + 1} of {len(whole)} with {own['area']:.2f} "
+            f"; {baseline} ranks {place[0] + 1} of {len(whole)}, with an area of {own['area']:.2f} "
             f"{interval(own['low'], own['high'])}"
         )
     said += _at_the_end(one, whole)
@@ -63,7 +63,8 @@ def _at_the_end(one: Standing, whole: pd.DataFrame) -> str:
     most = ends[ends == ends.max()]
     first = str(whole["optimizer"].iloc[0])
     if first in most.index:
-        return f"; at the end of the budget it has reached {percent(ends[first])} of them, the most"
+        share = percent(ends[first])
+        return f"; at the end of the budget it has reached {share} of the targets, the most"
     return (
         f"; at the end of the budget {_listed([str(name) for name in most.index])} "
         f"{'have' if len(most) > 1 else 'has'} reached the most, {percent(ends.max())}, and "
@@ -79,8 +80,8 @@ def _over_problems(one: Standing, first: str, baseline: str) -> str:
         return ""
     apart = abs(float(mean[first] - mean[baseline])) >= found.difference
     return (
-        f" Over problems like these {first} {'is' if apart else 'cannot be'} told from {baseline}"
-        f"{'' if apart else ' by their ranks'} (Nemenyi's test)."
+        f" By ranks over problems, {first} and {baseline} "
+        f"{'differ' if apart else 'do not differ significantly'} (Nemenyi's test)."
     )
 
 
@@ -91,12 +92,12 @@ def _for_what(one: Standing) -> str:
     for family, part in bases.groupby("family"):
         first = part.iloc[0]
         if not first["area"] > 0:
-            said.append(f"nobody on {family}")
+            said.append(f"none on {family} problems")
             continue
         close = part.iloc[1:]
         near = int((close["high"] >= first["low"]).sum())
         sure = "" if first["low"] == first["low"] else " (one seed)"
-        shared = f" (not told apart from {near} more)" if near else sure
+        shared = f" (intervals overlap with {near} more)" if near else sure
         said.append(f"{first['optimizer']} on {family} problems{shared}")
     if len(said) == 1:
         return f"All problems are of one family: {said[0]}."
@@ -110,14 +111,14 @@ def _at_what_cost(one: Standing, material: Material) -> str:
     cost = float(table.loc[first, "seconds_ratio"])
     parts = []
     if baseline in table.index and cost == cost and first != baseline:
-        parts.append(f"a step of {first} takes {ratio(cost)} the time of one of {baseline}")
+        parts.append(f"a step of {first} takes {ratio(cost)} the time of a step of {baseline}")
     states = [
         f"{significant(float(table.loc[name, 'state_bytes']))} ({name})"
         for name in dict.fromkeys((first, baseline))
         if name in table.index and table.loc[name, "state_bytes"] == table.loc[name, "state_bytes"]
     ]
     if states:
-        parts.append(f"they keep {_joined(states)} bytes a parameter")
+        parts.append(f"optimizer state per parameter: {_joined(states)} bytes")
     if len(material.standings) > 1:
         parts.append(_tuning(material))
     text = "; ".join(part for part in parts if part)

@@ -38,7 +38,7 @@ def told(change: Change) -> str:
     if change.kind in WORSE and change.accepted:
         words += f"  accepted: {change.accepted}"
     elif change.kind in WORSE and not change.stands:
-        words += "  mended since"
+        words += "  fixed since"
     return words
 
 
@@ -68,17 +68,16 @@ def summary(found: History, commits: int) -> str:
         f"{len(series) - exact:,} measured"
     ]
     if found.too_short:
-        parts[0] += f" ({found.too_short:,} of them on fewer than 8 commits: too few to tell)"
+        parts[0] += f" ({found.too_short:,} of them on fewer than 8 commits: too few for a verdict)"
     machines = values["machine"].nunique()
     environments = values["environment"].nunique()
     if machines > 1 or environments > 1:
         parts.append(f"{machines} machines and {environments} environments, each on its own")
-    parts += [f"{count:,} values {what} kept apart" for what, count in found.aside.items()]
+    parts += [f"{count:,} values {what} left out" for what, count in found.aside.items()]
     worse = [each for each in found.changes if each.kind in WORSE]
     new = len(found.regressions)
     parts.append(
-        f"{len(found.changes):,} changes, {len(worse):,} for the worse, {new:,} of them neither "
-        "mended nor accepted"
+        f"{len(found.changes):,} changes, {len(worse):,} for the worse, {new:,} of them open"
     )
     return "\n".join(parts)
 

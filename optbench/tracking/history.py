@@ -55,7 +55,7 @@ class Kind(enum.StrEnum):
 
     WORKS = "works again"
 
-    GONE = "gone"
+    GONE = "missing"
     """No longer measured, up to the last commit."""
 
 
@@ -161,7 +161,7 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
     if (~on_line).any():
         commits = values.loc[~on_line, "commit"].nunique()
         words = "one commit" if commits == 1 else f"{commits} commits"
-        aside[f"of {words} beside the line"] = int((~on_line).sum())
+        aside[f"of {words} off the first-parent line"] = int((~on_line).sum())
     kept = values[on_line].copy()
     kept["place"] = kept["commit"].map(places)
     # Measured twice at a commit, the later counts.

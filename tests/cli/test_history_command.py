@@ -116,7 +116,7 @@ def test_commits_beside_the_line_are_said_and_kept_apart(optbench, commits, repo
     repository.git("checkout", "--quiet", "main")
     done = optbench("history")
     assert "aside" not in done.out
-    assert "beside the line kept apart" in done.err
+    assert "off the first-parent line left out" in done.err
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def test_what_stands_on_both_sides_and_cannot_be_made_is_not_said_to_be_missing(
 ) -> None:
     twins(tmp_path, {"__init__.py": "", "mod.py": NEEDS})
     said = refused(optbench, "dir:one", "dir:other", "-o", "mine.mod:Mine", folder=tmp_path)
-    assert "of what stands on both sides none can be led on the base" in said
+    assert "no optimizer that is on both sides can be stepped on the base" in said
     assert "its constructor needs horizon" in said
-    assert "no optimizer stands on both sides" not in said
+    assert "no optimizer is on both sides" not in said
 
 
 CHANGED_BY_LOADING = f"""{DEEPER}

@@ -136,7 +136,7 @@ def test_a_device_has_one_name() -> None:
 
 def test_a_device_without_values_is_none_to_run_on() -> None:
     select = Selection(optimizers=("sgd",), problems=("beale",), seeds=(0,))
-    with pytest.raises(NoSuchDevice, match="'meta' is no device of ours: cpu, cuda"):
+    with pytest.raises(NoSuchDevice, match="'meta' is not a device: give cpu, cuda"):
         plan([select], device="meta")
 
 

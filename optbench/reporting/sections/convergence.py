@@ -60,7 +60,7 @@ def _shows(one: Standing, problems: list[str]) -> str:
     for problem in problems:
         reached = bases[(bases["problem"] == problem) & bases["median_steps"].notna()]
         if reached.empty:
-            said.append(f"on {problem} nobody reaches the target")
+            said.append(f"on {problem} no optimizer reaches the target")
             continue
         first = reached.sort_values(["median_steps", "optimizer"]).iloc[0]
         tied = reached[reached["median_steps"] == first["median_steps"]]["optimizer"].tolist()

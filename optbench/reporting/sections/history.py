@@ -86,7 +86,7 @@ def _table(found: History, ordered: list[Change], material: Material) -> Table:
     ]
     lines = []
     for c in ordered[:MOST]:
-        state = "accepted" if c.accepted else "stands" if c.stands else "mended since"
+        state = "accepted" if c.accepted else "open" if c.stands else "fixed since"
         bad = c.kind in WORSE and c.stands and not c.accepted
         lines.append(
             [

@@ -70,7 +70,7 @@ def ranking_table(one: Standing, baseline: str) -> Table:
         Column("95 %", "its interval over seeds", number=False),
         Column("verdict", "what the interval allows to say", number=False),
         Column("P(faster)", f"that a run beats one of {baseline}, mean over problems"),
-        Column("wins*", "problems on which nobody takes fewer median steps"),
+        Column("wins*", "problems on which no optimizer takes fewer median steps"),
         Column("diverged, failed", "runs; failed are those that ended in an exception"),
         Column(f"s/step ÷ {baseline}", "geometric mean of the ratio of seconds a step"),
         Column("state B/param", "bytes of optimizer state a parameter"),

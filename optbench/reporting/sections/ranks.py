@@ -43,7 +43,7 @@ def ranks(material: Material) -> Section | None:
                 f"{len(table.columns)} optimizers on {len(table)} problems; Friedman's p is "
                 f"{significant(found.p, 2)}, the critical difference {found.difference:.2f} "
                 "ranks.",
-                "Diagram of mean ranks with bars that join what cannot be told apart.",
+                "Mean ranks; bars join optimizers that do not differ significantly.",
                 critical_difference(found, material.looks),
                 found.mean_ranks.rename("mean_rank").rename_axis("optimizer").reset_index(),
             )
