@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import warnings
 from collections.abc import Callable
@@ -103,13 +102,6 @@ class Database:
         )
         name = next(row[2] for row in listed if row[1] == "main")
         return Path(name) if name else None
-
-    def copy_to(self, path: Path) -> None:
-        """A whole copy of a SQLite file that others may be writing to."""
-        with self.connected() as connection, sqlite3.connect(path) as copy:
-            driver: Any = connection.connection.driver_connection
-            driver.backup(copy)
-        copy.close()
 
     def pin(self) -> None:
         """From now on nothing is written into a file that has lost its name.

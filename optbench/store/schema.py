@@ -1,4 +1,4 @@
-"""The tables, as they are at `SCHEMA_VERSION`; `optbench.store.migrations` is how they came so."""
+"""The tables, as they are at `SCHEMA_VERSION`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,22 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
-"""Goes up with a migration of its number, which leads here from the version before."""
-
-
-def revision(version: int) -> str:
-    """What Alembic calls a version of the schema."""
-    return f"{version:04d}"
-
+SCHEMA_VERSION = 4
+"""Number of the schema, raised by every change of a table: stores of another one are refused."""
 
 metadata = MetaData()
 
-# What says the version: to us, and to the optbench of a day when there were no migrations.
+# The version, in the same place in every schema.
 meta = Table(
     "optbench_meta",
     metadata,
     Column("schema_version", Integer, nullable=False),
-)
-
-# The same for Alembic, in the table that it looks for.
-alembic_version = Table(
-    "alembic_version",
-    metadata,
-    Column("version_num", String(32), nullable=False),
-    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
 environments = Table(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from optbench.defaults import DEFAULT_STORE
@@ -22,7 +19,7 @@ from optbench.store.batches import batches
 from optbench.store.coordination import Coordinator, coordinate
 from optbench.store.database import PATIENCE_S, Database
 from optbench.store.errors import StoreError, reason
-from optbench.store.opening import Older, open_store
+from optbench.store.opening import open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +53,8 @@ class Store:
         except (OSError, ValueError, TypeError, SQLAlchemyError) as error:
             text = f"cannot open the store {shown(self.url)}: {reason(error)}"
             raise StoreError(text) from error
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
         try:
-            try:
-                open_store(self._database, create=create)
-            except Older:
-                self._read_a_copy()
+            open_store(self._database, create=create)
         except BaseException as error:
             self.close()
             # ValueError, TypeError: an option of the URL's that the driver does not take.
@@ -87,19 +80,6 @@ class Store:
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
-        if self._copy is not None:
-            self._copy.cleanup()
-
-    def _read_a_copy(self) -> None:
-        """Go on with a copy of today's schema: a reader changes nothing."""
-        self._copy = tempfile.TemporaryDirectory(prefix="optbench-")
-        copy = Path(self._copy.name) / "results.sqlite"
-        shown, original = self._database.shown, self._database
-        original.copy_to(copy)
-        original.close()
-        self._database = Database(URL.create("sqlite", database=str(copy)), writes=True)
-        self._database.shown = shown
-        open_store(self._database, create=True)
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """The runs that are not here yet. A failed one counts as missing."""

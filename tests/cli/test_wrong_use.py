@@ -219,7 +219,7 @@ def test_a_store_that_is_none_is_refused_by_every_command(
     with sqlite3.connect("newer.sqlite") as connection:
         connection.execute("update optbench_meta set schema_version = 99")
     connection.close()
-    assert "has schema 99, this optbench reads 3" in refused("newer.sqlite")
+    assert "has schema 99, this optbench reads 4" in refused("newer.sqlite")
 
 
 @pytest.mark.parametrize("command", ["export", "report"])

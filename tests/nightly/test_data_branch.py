@@ -658,7 +658,7 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
     ),
     "a store of tomorrow": (
         lambda r, s, t: packed(r, store_with("UPDATE optbench_meta SET schema_version=9;", s)),
-        "has schema 9, this optbench reads 3",
+        "has schema 9, this optbench reads 4",
     ),
 }
 

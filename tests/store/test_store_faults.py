@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from test_coordination import KEYS, NEVER, RUNS
-from test_migrations import DATA
 from test_store import HERE, result, run
 
 from optbench.engine.runs import Result
@@ -95,10 +94,9 @@ def test_a_disk_that_is_full_from_the_start_takes_no_store(disk: Path) -> None:
 
 @pytest.fixture
 def read_only(disk: Path) -> Path:
-    """A store of two runs, and an older one, where nothing can be written."""
+    """A store of two runs, where nothing can be written."""
     with Store(str(disk / "results.sqlite"), create=True) as store:
         store.add(batch(range(2)), HERE)
-    shutil.copy(DATA / "schema-1.sqlite", disk / "old.sqlite")
     mount("-o", "remount,ro", str(disk))
     return disk
 
@@ -110,14 +108,6 @@ def test_a_store_that_cannot_be_written_is_read(read_only: Path) -> None:
         assert store.missing(RUNS) == RUNS[2:]
         assert "readonly database" in refused(store.add, batch(range(1)), HERE)
     assert path in refused(lambda: Store(path, create=True))
-
-
-def test_an_older_store_that_cannot_be_written_says_what_to_do(read_only: Path) -> None:
-    with Store(str(read_only / "old.sqlite")) as read:
-        assert read.count() > 0
-    message = refused(lambda: Store(str(read_only / "old.sqlite"), create=True))
-    assert "has schema 1, and cannot be brought to 3 where it is" in message
-    assert "open a copy of it in a place that may be written" in message
 
 
 def test_a_store_beside_which_nothing_can_be_written_takes_no_coordinator(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +10,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from alembic import command
-from alembic.config import Config
 from postgres_server import LONG, PostgresServer
-from sqlalchemy import Connection, create_engine, inspect, text
 from test_coordination import KEYS, NEVER, RUNS
-from test_migrations import DATA, FRAMES, rows
 from test_store import HERE, result, run
 
 from optbench.engine.runs import Result, Status
@@ -145,48 +140,6 @@ def test_frames_are_those_of_a_file(store: Store, tmp_path: Path) -> None:
                 assert not frame.empty
             pd.testing.assert_frame_equal(*frames)
         assert store.costs() == file.costs()
-
-
-def test_an_older_store_opens_with_all_that_is_in_it(postgres: PostgresServer) -> None:
-    url = postgres.new().replace("postgresql:", "postgresql+psycopg:")
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.execute(text("DROP TABLE alembic_version"))
-        _copy_rows(connection)
-    engine.dispose()
-    with Store(url) as store:
-        for name, told in FRAMES.items():
-            # C.UTF-8 and ours sort alike; numbers of rows are as they were.
-            assert rows(getattr(store, name)(), told["columns"]) == told["rows"]
-        store.add([result()], HERE)
-        assert store.count() == 11
-    with Store(url) as store:
-        assert store.count() == 11
-
-
-def _copy_rows(connection: Connection) -> None:
-    source = sqlite3.connect(DATA / "schema-1.sqlite")
-    for table in ("optbench_meta", "environments", "problems", "runs", "traces"):
-        kinds = {c["name"]: c["type"].python_type for c in inspect(connection).get_columns(table)}
-        cursor = source.execute(f'SELECT * FROM "{table}"')
-        names = [each[0] for each in cursor.description]
-        listed = ", ".join(f'"{name}"' for name in names)
-        values = ", ".join(f":{name}" for name in names)
-        for row in cursor:
-            told = {
-                name: bool(value) if kinds[name] is bool and value is not None else value
-                for name, value in zip(names, row, strict=True)
-            }
-            connection.execute(text(f"INSERT INTO {table} ({listed}) VALUES ({values})"), told)
-        if "id" in names:
-            connection.execute(
-                text(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")
-            )
-    source.close()
 
 
 def test_a_server_that_only_reads_is_said_to(postgres: PostgresServer) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,55 @@ def test_a_writer_opens_again_what_is_there(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "results.sqlite") as connection:
         versions = connection.execute("select schema_version from optbench_meta").fetchall()
     assert versions == [(SCHEMA_VERSION,)]
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from optbench.store import Store
+
+@event.listens_for(Engine, "before_cursor_execute")
+def before(connection, cursor, statement, parameters, context, many):
+    if statement.strip().startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Store(sys.argv[1], create=True)
+"""
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE traces", "INSERT INTO optbench_meta"])
+def test_a_kill_while_a_store_is_made_leaves_a_file_to_make_it_in(
+    tmp_path: Path, statement: str
+) -> None:
+    path = tmp_path / "results.sqlite"
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), statement], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+    with Store(str(path), create=True) as store:
+        assert store.count() == 0
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_of_those_who_make_a_store_at_once_one_does_and_the_others_go_on(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = str(tmp_path / "results.sqlite")
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres").new()
+    barrier = threading.Barrier(4)
+
+    def open_it() -> int:
+        barrier.wait()
+        with Store(url, create=True) as store:
+            return store.count()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [each.result() for each in [pool.submit(open_it) for _ in range(4)]] == [0] * 4
 
 
 @pytest.mark.parametrize("form", ["{}", "sqlite:///{}", "sqlite+pysqlite:///{}"])
@@ -127,7 +180,7 @@ def test_an_empty_file_becomes_a_store_for_a_writer_alone(tmp_path: Path) -> Non
 
 
 @BOTH
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0])
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, SCHEMA_VERSION - 1, 0])
 def test_another_schema_version_is_named_with_what_to_do(
     tmp_path: Path, create: bool, version: int
 ) -> None:
@@ -139,7 +192,7 @@ def test_another_schema_version_is_named_with_what_to_do(
     engine.dispose()
     message = refusal(path, create=create)
     assert f"has schema {version}, this optbench reads {SCHEMA_VERSION}" in message
-    assert "use the optbench that wrote it, or another store" in message
+    assert "run again into a new store, or use the optbench that wrote it" in message
 
 
 @BOTH

@@ -1,1 +1,0 @@
-"""From each schema to the next, by Alembic; `optbench.store.opening` runs them."""
