@@ -1,26 +1,37 @@
 """Several coordinators on one store: who computes what.
 
 A coordinator claims runs before it computes them. A claim is a row; it lasts until the run's
-result is in the store, its coordinator lets go of it, or another one finds that its coordinator
-is dead. No clock has a part in it.
+result is in the store, its coordinator leaves, or the coordinator's heartbeat is stale. The only
+clock is the database's, and all that its errors can do is to have a run computed twice.
 """
 
 from __future__ import annotations
 
 import contextlib
+import secrets
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import BigInteger, Connection, cast, delete, extract, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from optbench.store import schema
-from optbench.store.attempts import attempts_of
-from optbench.store.batches import batches
-from optbench.store.database import Database
+from optbench.store.database import Database, batches
 from optbench.store.errors import StoreError
-from optbench.store.presence import Presence, appear
+
+HEARTBEAT_S = 5.0
+"""Seconds between two heartbeats of a coordinator."""
+
+STALE_S = 30
+"""Age in seconds at which the last heartbeat of a coordinator means that it is dead."""
+
+NOW = cast(extract("epoch", func.now()), BigInteger)
+
+INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+"""The INSERT of each dialect, which knows ON CONFLICT."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,10 @@ class Claim:
 class Coordinator:
     """One of those who fill a store; made by `optbench.store.Store.coordinate`."""
 
-    def __init__(self, database: Database, presence: Presence) -> None:
-        self._database, self._presence = database, presence
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Drawn: one that the database counts could come again once its row is gone.
+        self._number = secrets.randbits(62)
 
     def claim(self, seen: Mapping[str, int]) -> Claim:
         """Claim runs that nobody computes and nobody has computed.
@@ -59,81 +72,61 @@ class Coordinator:
         StoreError
             Where the store cannot be written.
         """
-        self._presence.renew()
+        return self._database.write(lambda connection: self._claim(connection, seen))
+
+    def _claim(self, connection: Connection, seen: Mapping[str, int]) -> Claim:
+        self.appear(connection)
+        age = NOW - schema.coordinators.c.heartbeat
+        # A clock that was set back would keep the dead alive.
+        stale = ~age.between(-STALE_S, STALE_S)
+        connection.execute(delete(schema.coordinators).where(stale))
         # All in one order: two who claim the same runs do not wait for each other.
         keys = sorted(seen)
-        return self._database.write(lambda connection: self._claim(connection, keys, seen))
-
-    def _claim(self, connection: Connection, keys: list[str], seen: Mapping[str, int]) -> Claim:
-        self._take_over(connection)
-        self._claim_free(connection, keys)
-        mine = {
-            key for key, holder in _holders(connection, keys) if holder == self._presence.number
-        }
+        free = INSERT[connection.dialect.name](schema.claims).on_conflict_do_nothing()
+        c = schema.claims.c
+        held = select(c.key).where(c.coordinator == self._number)
+        mine: set[str] = set()
+        for some in batches(keys):
+            rows = [{"key": key, "coordinator": self._number} for key in some]
+            connection.execute(free, rows)
+            mine.update(connection.execute(held.where(c.key.in_(some))).scalars())
         # First the claims, then the look at the runs: a result that comes in between is seen.
         now = attempts_of(connection, keys)
         done = {key for key, count in now.items() if count > seen[key]}
-        self._delete(connection, mine & done)
+        for some in batches(mine & done):
+            connection.execute(delete(schema.claims).where(c.key.in_(some)))
         return Claim(mine=frozenset(mine - done), done=frozenset(done))
 
-    def release(self, keys: Iterable[str]) -> None:
-        """Let go of claims of this coordinator; those of others stay."""
-        names = sorted(keys)
-        self._database.write(lambda connection: self._delete(connection, names))
+    def appear(self, connection: Connection) -> None:
+        """Be one of the coordinators, with a heartbeat of now; also again, if taken for dead."""
+        row = {"number": self._number, "heartbeat": NOW}
+        insert = INSERT[connection.dialect.name](schema.coordinators).values(row)
+        connection.execute(insert.on_conflict_do_update(index_elements=["number"], set_=row))
 
-    def release_all(self) -> None:
-        """Let go of every claim of this coordinator."""
-        mine = schema.claims.c.coordinator == self._presence.number
-        self._database.write(
-            lambda connection: connection.execute(delete(schema.claims).where(mine))
-        )
+    def leave(self, connection: Connection) -> None:
+        """Be none of the coordinators; the claims go with it."""
+        mine = schema.coordinators.c.number == self._number
+        connection.execute(delete(schema.coordinators).where(mine))
 
-    def _take_over(self, connection: Connection) -> None:
-        """Free the claims of the dead."""
-        table = schema.claims.c
-        query = select(table.coordinator, table.server).where(
-            table.coordinator != self._presence.number
-        )
-        others: dict[int, set[str | None]] = {}
-        for row in connection.execute(query.distinct().order_by(table.coordinator)):
-            others.setdefault(row.coordinator, set()).add(row.server)
-        for dead in self._presence.gone(others, connection):
-            connection.execute(delete(schema.claims).where(table.coordinator == dead))
-
-    def _claim_free(self, connection: Connection, keys: list[str]) -> None:
-        held = {key for key, _ in _holders(connection, keys)}
-        mine = {
-            "coordinator": self._presence.number,
-            "server": self._presence.server(connection),
-        }
-        free = [{"key": key, **mine} for key in keys if key not in held]
-        if not free:
-            return
-        if connection.dialect.name == "postgresql":
-            # Others claim at the same time; of a key that both take, one has it.
-            statement = postgresql.insert(schema.claims).on_conflict_do_nothing()
-            connection.execute(statement, free)
-        else:
-            connection.execute(insert(schema.claims), free)
-
-    def _delete(self, connection: Connection, keys: Iterable[str]) -> None:
-        table = schema.claims.c
-        for some in batches(keys):
-            connection.execute(
-                delete(schema.claims).where(
-                    table.coordinator == self._presence.number, table.key.in_(some)
-                )
-            )
+    def beat(self, left: threading.Event) -> None:
+        """Give a heartbeat every `HEARTBEAT_S`, until it has left."""
+        table = schema.coordinators
+        beat = update(table).where(table.c.number == self._number).values(heartbeat=NOW)
+        while not left.wait(HEARTBEAT_S):
+            # A store that is away now is asked again, and by whoever needs it: that one says so.
+            with contextlib.suppress(StoreError):
+                self._database.write(lambda connection: connection.execute(beat))
 
 
-def _holders(connection: Connection, keys: list[str]) -> list[tuple[str, int]]:
-    table = schema.claims.c
-    query = select(table.key, table.coordinator)
-    return [
-        (row.key, row.coordinator)
+def attempts_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
+    """How often each run that is here was done, by key."""
+    r = schema.runs.c
+    query = select(r.key, r.attempts)
+    return {
+        row.key: row.attempts
         for some in batches(keys)
-        for row in connection.execute(query.where(table.key.in_(some)))
-    ]
+        for row in connection.execute(query.where(r.key.in_(some)))
+    }
 
 
 @contextmanager
@@ -145,15 +138,23 @@ def coordinate(database: Database) -> Iterator[Coordinator]:
     StoreError
         Where the store cannot be written.
     """
-    presence = appear(database)
-    coordinator = Coordinator(database, presence)
+    coordinator = Coordinator(database)
+    database.write(coordinator.appear)
+    left = threading.Event()
+    heart = threading.Thread(target=coordinator.beat, args=[left], name="heartbeat", daemon=True)
+    # In memory nobody else is there, and every thread has a database of its own.
+    if database.is_postgresql or database.file() is not None:
+        heart.start()
     try:
         yield coordinator
     finally:
-        # Not again as long as for what is to be kept. Claims that cannot be let go of now, with a
-        # server that is away or on a full disk, are those of a dead one.
+        # Not again as long as for what is to be kept. A coordinator that cannot leave now, with a
+        # server that is away or on a full disk, is a dead one.
         patience, database.patience_s = database.patience_s, 0.0
+        left.set()
         with contextlib.suppress(StoreError):
-            coordinator.release_all()
-        presence.end()
+            database.write(coordinator.leave)
+        if heart.is_alive():
+            # It may be at a server that does not answer; it ends with the process at the latest.
+            heart.join(HEARTBEAT_S)
         database.patience_s = patience

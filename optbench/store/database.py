@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +40,17 @@ NOT_OURS = {"25006", "42501", "42P01", "42703", "3F000"}
 """Of those that are no mistake of ours: a server that only reads, a user without the right, tables
 that somebody changed."""
 
+BATCH = 500
+"""Values in one statement; databases limit how many it may have."""
+
 T = TypeVar("T")
+
+
+def batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """The values, at most `BATCH` at a time."""
+    left = iter(values)
+    while some := list(islice(left, BATCH)):
+        yield some
 
 
 class Database:

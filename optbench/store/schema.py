@@ -132,12 +132,19 @@ traces = Table(
     sqlite_with_rowid=False,
 )
 
-# Runs that a coordinator computes now; `optbench.store.coordination` says what it means.
+# Who fills the store now; `optbench.store.coordination` says what it means.
+coordinators = Table(
+    "coordinators",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    # Seconds since 1970, by the database's clock.
+    Column("heartbeat", BigInteger, nullable=False),
+)
+
+# Runs that a coordinator computes now.
 claims = Table(
     "claims",
     metadata,
     Column("key", String(32), primary_key=True),
-    Column("coordinator", BigInteger, nullable=False),
-    # When the server began that the claim was made on: it drops all signs of life when it ends.
-    Column("server", Text),
+    Column("coordinator", ForeignKey("coordinators.number", ondelete="CASCADE"), nullable=False),
 )

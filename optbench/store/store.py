@@ -14,10 +14,8 @@ from optbench.defaults import DEFAULT_STORE
 from optbench.engine.runs import Result, Run, Status
 from optbench.store import schema
 from optbench.store.address import parsed, prepare_file, shown
-from optbench.store.attempts import attempts_of
-from optbench.store.batches import batches
-from optbench.store.coordination import Coordinator, coordinate
-from optbench.store.database import PATIENCE_S, Database
+from optbench.store.coordination import Coordinator, attempts_of, coordinate
+from optbench.store.database import PATIENCE_S, Database, batches
 from optbench.store.errors import StoreError, reason
 from optbench.store.opening import open_store
 

@@ -7,13 +7,18 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select, true, update
 from test_store import HERE, result, run
 
 from optbench.engine.identity import key
-from optbench.store import Store
+from optbench.store import Store, coordination, schema
+from optbench.store.coordination import STALE_S
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,25 +69,83 @@ def test_a_run_that_is_done_again_is_claimed_by_what_was_seen_of_it(store: Store
     assert store.attempts(KEYS) == {KEYS[0]: 2}
 
 
-def test_what_is_let_go_of_is_free(store: Store, path: str) -> None:
-    with Store(path) as second, store.coordinate() as me, second.coordinate() as other:
-        me.claim(NEVER)
-        me.release(KEYS[:1])
-        other.release(KEYS[1:2])  # not its own: nothing happens
-        assert other.claim(NEVER).mine == {KEYS[0]}
-
-
-def test_leaving_lets_go_of_everything_and_leaves_no_file(
-    store: Store, path: str, tmp_path: Path
-) -> None:
+def test_leaving_lets_go_of_everything(store: Store, path: str) -> None:
     with Store(path) as second, second.coordinate() as other:
         with contextlib.suppress(RuntimeError), store.coordinate() as me:
             me.claim(NEVER)
             assert other.claim(NEVER).mine == set()
             raise RuntimeError("in the middle of it")
         assert other.claim(NEVER).mine == set(KEYS)
-    left = {each.name for each in tmp_path.iterdir()}
-    assert left <= {"results.sqlite", "results.sqlite-wal", "results.sqlite-shm"}
+    for table in (schema.claims, schema.coordinators):
+        assert store._database.read(lambda c, table=table: c.execute(select(table)).all()) == []
+
+
+def shift(store: Store, seconds: int, number: int | None = None) -> None:
+    """Change when a coordinator gave its last heartbeat; of every one, without its number."""
+    table = schema.coordinators
+    of = true() if number is None else table.c.number == number
+    later = update(table).where(of).values(heartbeat=table.c.heartbeat + seconds)
+    store._database.write(lambda connection: connection.execute(later))
+
+
+class OneBeat(threading.Event):
+    """A wait that ends at once, and the next of which finds that all is over."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        over = self.is_set()
+        self.set()
+        return over
+
+
+def test_a_heartbeat_keeps_a_coordinator_alive(store: Store, path: str) -> None:
+    with Store(path) as second, store.coordinate() as me, second.coordinate() as other:
+        me.claim(dict.fromkeys(KEYS[:3], 0))
+        shift(store, STALE_S // 2 - STALE_S, me._number)
+        assert other.claim(NEVER).mine == {KEYS[3]}
+        shift(store, -STALE_S, me._number)
+        me.beat(OneBeat())
+        assert other.claim(NEVER).mine == {KEYS[3]}
+
+
+def test_heartbeats_are_given_while_the_context_lasts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordination, "HEARTBEAT_S", 0.0)
+    given, write = threading.Semaphore(0), store._database.write
+
+    def noted(work: Callable[[Connection], Any]) -> Any:
+        done = write(work)
+        if threading.current_thread().name == "heartbeat":
+            given.release()
+        return done
+
+    monkeypatch.setattr(store._database, "write", noted)
+    with store.coordinate():
+        assert given.acquire(timeout=60)
+        assert given.acquire(timeout=60)
+    for thread in threading.enumerate():
+        if thread.name == "heartbeat":
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_jumps_costs_at_most_that_a_run_is_computed_twice(
+    store: Store, path: str, hours: int
+) -> None:
+    with Store(path) as second, store.coordinate() as me, second.coordinate() as other:
+        assert me.claim(NEVER).mine == set(KEYS)
+        shift(store, hours * 3600)
+        # Both take the other for dead, and whoever comes first takes all.
+        assert other.claim(NEVER).mine == set(KEYS)
+        assert me.claim(NEVER).mine == set()
+        for _ in range(2):
+            store.add([result(RUNS[0])], HERE)
+        assert other.claim(NEVER).done == {KEYS[0]}
+        assert me.claim(NEVER).done == {KEYS[0]}
+        assert store.count() == 1
+    with store.coordinate() as me:
+        assert me.claim(NEVER).mine == set(KEYS[1:])
 
 
 CLAIMS = """
@@ -94,7 +157,9 @@ with Store(sys.argv[1]) as store, store.coordinate() as me:
 """
 
 
-def test_the_claims_of_a_killed_coordinator_are_taken_over_at_once(store: Store, path: str) -> None:
+def test_the_claims_of_a_killed_coordinator_are_taken_over_once_its_heartbeat_is_stale(
+    store: Store, path: str
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", CLAIMS, path, json.dumps(dict.fromkeys(KEYS[:3], 0))],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -105,8 +170,9 @@ def test_the_claims_of_a_killed_coordinator_are_taken_over_at_once(store: Store,
         assert me.claim(NEVER).mine == {KEYS[3]}
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        assert me.claim(NEVER).mine == {KEYS[3]}
+        shift(store, -STALE_S - 1)
         assert me.claim(NEVER).mine == set(KEYS)
-    assert not Path(f"{path}-coordinators").exists()
 
 
 def test_in_memory_nobody_else_is_there() -> None:

@@ -7,7 +7,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,15 +107,6 @@ def test_a_store_that_cannot_be_written_is_read(read_only: Path) -> None:
         assert store.missing(RUNS) == RUNS[2:]
         assert "readonly database" in refused(store.add, batch(range(1)), HERE)
     assert path in refused(lambda: Store(path, create=True))
-
-
-def test_a_store_beside_which_nothing_can_be_written_takes_no_coordinator(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "results.sqlite"
-    with Store(str(path), create=True) as store:
-        (tmp_path / "results.sqlite-coordinators").write_text("a file, where a folder should be")
-        assert "takes no coordinator: " in refused(lambda: store.coordinate().__enter__())
 
 
 # Damage.
@@ -226,21 +216,3 @@ def test_a_store_in_memory_has_no_file_to_lose(workplace: Path) -> None:
         (workplace / ":memory:").unlink()
         store.add(batch(range(1)), HERE)
         assert store.count() == 1
-
-
-# Clocks.
-
-
-def test_no_clock_has_a_part_in_who_computes_what(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hours = iter(range(10**9, 0, -3600))
-    monkeypatch.setattr(time, "time", lambda: float(next(hours)))
-    path = str(tmp_path / "results.sqlite")
-    one, two = Store(path, create=True), Store(path)
-    with one, two, one.coordinate() as me, two.coordinate() as other:
-        assert me.claim(dict.fromkeys(KEYS[:2], 0)).mine == set(KEYS[:2])
-        assert other.claim(NEVER).mine == set(KEYS[2:])
-        one.add([result(RUNS[0])], HERE)
-        assert other.claim(NEVER).done == {KEYS[0]}
-        assert me.claim(NEVER).mine == {KEYS[1]}

@@ -15,7 +15,7 @@ from test_coordination import KEYS, NEVER, RUNS
 from test_store import HERE, result, run
 
 from optbench.engine.runs import Result, Status
-from optbench.store import Store, StoreError, presence, schema
+from optbench.store import Store, StoreError, coordination
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_coordinator_stays_one_when_its_server_comes_back(
     store: Store, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However long a busy machine takes for what follows.
-    monkeypatch.setattr(presence, "GRACE_S", LONG)
+    monkeypatch.setattr(coordination, "STALE_S", 10 * LONG)
     with Store(store.url.render_as_string()) as second, store.coordinate() as me:
         with second.coordinate() as other:
             me.claim(dict.fromkeys(KEYS[:3], 0))
@@ -100,25 +100,6 @@ def test_a_coordinator_stays_one_when_its_server_comes_back(
             postgres.start()
             assert other.claim(NEVER).mine == {KEYS[3]}
             assert me.claim(NEVER).mine == set(KEYS[:3])
-            # Its session is lost, and the server is the same one.
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
-            )
-            assert me.claim(dict.fromkeys(KEYS[:3], 0)).mine == set(KEYS[:3])
-            assert other.claim(NEVER).mine == {KEYS[3]}
-        assert me.claim(NEVER).mine == set(KEYS)
-
-
-def test_who_died_with_the_server_is_taken_over_after_a_grace(
-    store: Store, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with store._database.engine.begin() as connection:
-        row = {"key": KEYS[0], "coordinator": 5, "server": "of another life"}
-        connection.execute(schema.claims.insert(), row)
-    with store.coordinate() as me:
-        monkeypatch.setattr(presence, "GRACE_S", 1e9)
-        assert me.claim(NEVER).mine == set(KEYS[1:])
-        monkeypatch.setattr(presence, "GRACE_S", 0.0)
         assert me.claim(NEVER).mine == set(KEYS)
 
 

@@ -12,7 +12,7 @@ import pytest
 from test_store import HERE, result, run
 
 from optbench.engine.identity import key
-from optbench.store import Store
+from optbench.store import Store, coordination
 
 RUNS = {key(one): one for one in (run(seed=seed) for seed in range(120))}
 
@@ -50,7 +50,7 @@ fill_up(sys.argv[1])
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_each_run_is_done_once_and_those_of_the_dead_by_another(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = str(tmp_path / "results.sqlite")
     if kind == "postgresql":
@@ -72,6 +72,8 @@ def test_each_run_is_done_once_and_those_of_the_dead_by_another(
             pass
         other.send_signal(signal.SIGKILL)
         other.communicate()
+        # From now on nobody else is there who could be taken for dead.
+        monkeypatch.setattr(coordination, "STALE_S", 2)
         store.add([result(RUNS[name]) for name in claim.mine], HERE)
     by_other = len(RUNS) - fill_up(url) - len(claim.mine)
     with Store(url) as store:
