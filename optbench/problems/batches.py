@@ -20,7 +20,7 @@ def index_batches(rng: np.random.Generator, examples: int, batch_size: int) -> I
 
 
 def rows(examples: Tensor, batch: Tensor) -> Tensor:
-    """The examples [K, n, ...] of a batch of indices [K, n]; quicker than ``examples[batch]``."""
+    """Return the examples [K, n, ...] of indices [K, n], faster than ``examples[batch]``."""
     return examples.index_select(0, batch.flatten()).view(*batch.shape, *examples.shape[1:])
 
 
@@ -40,14 +40,14 @@ class InBatches(Problem):
     def part(
         self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
     ) -> Tensor:
-        """The loss of a range of the batch, weighted where ranges are not equally long."""
+        """Return the loss of a range of the batch, weighted where ranges are not equally long."""
         assert batch is not None
         own = batch.tensor_split(world, dim=1)[rank]
         return self.loss(params, own) * (own.shape[1] * world / batch.shape[1])
 
 
 def own_terms(batch: Tensor, rank: int, world: int) -> Tensor:
-    """A batch [K, n] that enters a loss as a sum of n terms: those of a rank, for a mean of ranks.
+    """Return a rank's part of a batch [K, n] whose loss is a sum of n terms.
 
     The others are zero, and these count for all ranks.
     """

@@ -16,7 +16,7 @@ from optbench.problems.problem import NEAR_TARGETS, Problem
 
 
 def orthogonal(dimension: int, seed: int) -> np.ndarray:
-    """A fixed random rotation, Haar distributed up to signs, as a product of reflections."""
+    """Return a fixed random rotation, Haar distributed up to signs, as a product of reflections."""
     rng = np.random.default_rng(seed)
     q = np.eye(dimension)
     for _ in range(dimension):
@@ -214,7 +214,7 @@ class MnistLogistic(InBatches):
 
 
 def convex() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     return [
         Quadratic("quadratic", condition=10.0, budget=1000, target=1e-6,
                   cite="Nesterov 2004, Introductory Lectures on Convex Optimization, 2.1",

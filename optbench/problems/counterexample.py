@@ -97,7 +97,7 @@ class WilsonLeastSquares(Problem):
         return "synthetic"
 
     def start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The origin: it lies in the span of the examples, which the statement needs."""
+        """Return the origin: it lies in the span of the examples, which the statement needs."""
         return {"w": np.zeros(self.x.shape[1])}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -130,7 +130,7 @@ class WilsonLeastSquares(Problem):
 
 
 def counterexamples() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     return [
         Reddi("reddi", budget=25_000, target=10.0 ** -1, targets=NEAR_TARGETS,
               settings={"lr": 1e-2, "betas": (0.9, 0.98)},

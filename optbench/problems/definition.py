@@ -24,7 +24,7 @@ DIGITS = 6
 
 
 def definition(problem: Problem) -> str:
-    """The definition as twelve hexadecimal digits, the same on every machine.
+    """Return the definition as twelve hexadecimal digits, the same on every machine.
 
     Taken from what the problem does, not from its source: its starts and batches for two seeds,
     its constants, its loss, objective and metrics at those starts and beside them, in float64;
@@ -51,7 +51,7 @@ def definition(problem: Problem) -> str:
 
 
 def _lane(problem: Problem, seed: int) -> Iterator[Any]:
-    """What a run of this seed meets."""
+    """Return the starts, batches and values of a run with this seed."""
     of_start, of_data = problem.generators(seed)
     start = problem.start(of_start)
     yield {name: [list(array.shape), _projection(array)] for name, array in start.items()}
@@ -78,7 +78,7 @@ def _lane(problem: Problem, seed: int) -> Iterator[Any]:
 
 
 def _projection(values: np.ndarray | Tensor) -> list[str]:
-    """An array's size and its components along two fixed random directions."""
+    """Return an array's size and its components along two fixed random directions."""
     if isinstance(values, Tensor):
         values = (values.to_dense() if values.is_sparse else values).detach().numpy()
     flat = np.asarray(values, dtype=np.float64).ravel()

@@ -175,7 +175,7 @@ def _transfer(url: str, part: Path, start: int, most: int, report: Report) -> in
 
 
 def _chunks(answer: Any, url: str, folder: Path) -> Iterator[bytes]:
-    """The body; a function of its own so that an error in writing is not taken for the net's."""
+    """Yield the body; errors in writing are thus not taken for network errors."""
     while True:
         try:
             chunk: bytes = answer.read(CHUNK)
@@ -187,7 +187,7 @@ def _chunks(answer: Any, url: str, folder: Path) -> Iterator[bytes]:
 
 
 def _md5(path: Path) -> str | None:
-    """The file's md5 in hexadecimal; None where there is no file."""
+    """Return the file's md5 in hexadecimal; None where there is no file."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
@@ -197,7 +197,7 @@ def _md5(path: Path) -> str | None:
 
 
 def _words(error: Exception) -> str:
-    """What happened, without the wrapping of urllib and the number of errno."""
+    """Return the cause of an error, without urllib's wrapping and the errno."""
     reason = getattr(error, "reason", error)
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
 

@@ -58,7 +58,7 @@ class MatrixCompletion(Problem):
 
 
 def factorizations() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     return [
         MatrixCompletion("matrix-completion", budget=1000, target=1e-3,
                          cite="Candes and Recht 2009; Ge, Lee and Ma 2016",

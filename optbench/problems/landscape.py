@@ -48,7 +48,7 @@ def styblinski_tang(x: Tensor) -> Tensor:
 
 
 def styblinski_tang_minimum(dimension: int) -> float:
-    """The least value, at the lowest root of 4x^3 - 32x + 5 in every coordinate."""
+    """Return the least value, at the lowest root of 4x^3 - 32x + 5 in every coordinate."""
     x = min(np.roots([4.0, 0.0, -32.0, 5.0]).real)
     return float(dimension * 0.5 * (x**4 - 16 * x**2 + 5 * x))
 
@@ -71,13 +71,13 @@ def powell_singular(x: Tensor) -> Tensor:
 
 
 def saddle(x: Tensor) -> Tensor:
-    """A strict saddle at 0 between two minima at (0, +-1), where it is 0."""
+    """Return a strict saddle at 0 between two minima at (0, +-1), where it is 0."""
     a, b = x.unbind(1)
     return 0.5 * a.square() + 0.25 * (b.square() - 1).square()
 
 
 def plateau(x: Tensor) -> Tensor:
-    """A Gaussian well: away from it the gradient vanishes like exp(-r^2/2). Minimum 0 at 0."""
+    """Return a Gaussian well, whose gradient vanishes like exp(-r^2/2). Minimum 0 at 0."""
     return -torch.expm1(-0.5 * x.square().sum(1))
 
 
@@ -131,13 +131,13 @@ class Landscape(Problem):
         return self.function(params["x"])
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The path itself, where it can be drawn."""
+        """Return the path itself, where it can be drawn."""
         x = params["x"]
         return {"x0": x[:, 0], "x1": x[:, 1]} if x.shape[1] == 2 else {}
 
 
 def landscapes() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     survey = "Jamil and Yang 2013, A Literature Survey of Benchmark Functions, no. "
     return [
         Landscape("rosenbrock-2d", rosenbrock, (-2.048,) * 2, (2.048,) * 2,

@@ -18,7 +18,7 @@ FILE = "minima.json"
 
 
 def frozen_minimum(problem: str, version: int, data: str) -> float:
-    """The reference minimum of a problem's version on this data.
+    """Return the reference minimum of a problem's version on this data.
 
     Looked up in the package, then beside the user's own data.
 

@@ -79,7 +79,7 @@ class Digits:
 
 
 def load() -> Digits:
-    """The digits of the folder that ``OPTBENCH_DATA`` names, or else the shipped ones.
+    """Return the digits of the folder that ``OPTBENCH_DATA`` names, or else the shipped ones.
 
     Raises
     ------

@@ -87,7 +87,7 @@ class ModuleProblem(Problem):
         return self.loss_function(functional_call(self.module, lane, (x,)), y).reshape(1)
 
     def _buffers(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The module's buffers that are of another dtype than what it is scored in."""
+        """Return the module's buffers that are of another dtype than what it is scored in."""
         named = self.module.named_buffers()
         return {
             k: b.to(dtype)[None] for k, b in named if b.is_floating_point() and b.dtype != dtype

@@ -131,11 +131,11 @@ class MnistNetwork(InBatches):
         return index_batches(rng, len(mnist.load().train_y), self.batch_size)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Outputs [K, n, out] of inputs [K, n, 784]."""
+        """Return outputs [K, n, out] of inputs [K, n, 784]."""
         raise NotImplementedError
 
     def held(self, params: Mapping[str, Tensor]) -> Tensor:
-        """Outputs [K, n, out] for the held-out digits, lane by lane.
+        """Return outputs [K, n, out] for the held-out digits, lane by lane.
 
         Lane by lane because a product's bits may depend on its shape, and because at this size
         there is nothing to gain from a stack.
@@ -199,7 +199,7 @@ class MnistAutoencoder(MnistNetwork):
 
 
 def networks() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     return [
         TanhNetwork("network-2-3-1", widths=(2, 3, 1), gain=1.5, budget=2000,
                     target=1e-2, targets=NEAR_TARGETS,

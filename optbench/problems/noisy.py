@@ -70,7 +70,7 @@ class AdditiveNoise(Problem):
     def part(
         self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
     ) -> Tensor:
-        """The noise of a range of coordinates: the base has no examples that could be dealt out."""
+        """Return the noise of a range of coordinates; there are no examples to divide."""
         assert batch is not None
         return self.loss(params, own_terms(batch, rank, world))
 
@@ -107,7 +107,7 @@ class MultiplicativeNoise(Quadratic):
     def part(
         self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
     ) -> Tensor:
-        """The curvatures of a range of coordinates."""
+        """Return the curvatures of a range of coordinates."""
         assert batch is not None
         return self.loss(params, own_terms(batch, rank, world))
 
@@ -116,7 +116,7 @@ class MultiplicativeNoise(Quadratic):
 
 
 def noisy() -> list[Problem]:
-    """The family's rows."""
+    """Return the problems of the family."""
     bowl = Quadratic("bowl", condition=10.0)
     valley = Landscape("valley", rosenbrock, (-2.048,) * 2, (2.048,) * 2)
     return [

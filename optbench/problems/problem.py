@@ -116,13 +116,13 @@ class Problem:
         raise NotImplementedError
 
     def loss(self, params: Mapping[str, Tensor], batch: Tensor | None) -> Tensor:
-        """What the optimizer sees: [K], from parameters [K, ...] and a batch [K, ...]."""
+        """Return the optimizer's loss, [K], from parameters [K, ...] and a batch [K, ...]."""
         raise NotImplementedError
 
     def part(
         self, params: Mapping[str, Tensor], batch: Tensor | None, rank: int, world: int
     ) -> Tensor:
-        """The loss that process ``rank`` of ``world`` computes: [K]; their mean is `loss`.
+        """Return the loss that process ``rank`` of ``world`` computes: [K]; their mean is `loss`.
 
         ``batch`` is the whole one, and ``world`` at most `samples`.
         """
@@ -137,7 +137,7 @@ class Problem:
         return None
 
     def objective(self, params: Mapping[str, Tensor]) -> Tensor:
-        """What is scored, without noise: [K]. Without batches it is the loss."""
+        """Return the objective without noise: [K]. Without batches it is the loss."""
         return self.loss(params, None)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -204,7 +204,7 @@ class Problem:
         return frozenset(traits)
 
     def generators(self, seed: int) -> tuple[np.random.Generator, np.random.Generator]:
-        """The generators of a run's start and of its data.
+        """Return the generators of a run's start and of its data.
 
         They depend on the problem, its version and the seed, never on the optimizer: every
         optimizer meets the same starts and the same batches, so that runs pair by seed.
@@ -216,7 +216,7 @@ class Problem:
         return np.random.default_rng(start), np.random.default_rng(data)
 
     def bind(self, dtype: torch.dtype, device: torch.device) -> Problem:
-        """A copy whose constants are tensors of this dtype on this device."""
+        """Return a copy whose constants are tensors of this dtype on this device."""
         bound = copy.copy(self)
         bound.tensors = {
             name: as_tensor(array, dtype, device) for name, array in self.arrays().items()

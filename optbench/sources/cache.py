@@ -35,7 +35,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def run_folder() -> Iterator[Path]:
-    """A folder for this run, removed at its end; what killed runs left is removed first."""
+    """Make a folder for this run, removed at its end, and remove those of killed runs."""
     runs = cache_folder() / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def digest(path: Path, module: str) -> str:
 
 
 def looked_at(path: Path, module: str) -> frozenset[str]:
-    """The files below ``path`` that `digest` looks at; none where reading cannot tell."""
+    """Return the files below ``path`` that `digest` looks at; none where reading cannot tell."""
     return frozenset(file.relative_to(path).as_posix() for file in _read(path, module).values())
 
 
@@ -66,7 +66,7 @@ class _Folder:
         return None
 
     def body(self, file: Path) -> ast.Module:
-        """What a file says."""
+        """Return the content of a file."""
         if file not in self._bodies:
             self._bodies[file] = ast.parse(file.read_bytes())
         return self._bodies[file]
@@ -103,7 +103,7 @@ class _Folder:
                 yield base
 
     def _listed(self, package: str) -> Iterator[str]:
-        """What a star imports of a package: all modules, if it has an ``__all__`` to name them."""
+        """Return what a star import takes from a package: the modules in its ``__all__``."""
         init = self.file(package)
         if init is None or init.name != "__init__.py":
             return
@@ -120,7 +120,7 @@ class _Folder:
 
 
 def _closure(folder: _Folder, module: str) -> dict[str, Path]:
-    """The files that count, by what they are to the module."""
+    """Return the relevant files, by their relation to the module."""
     files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -147,7 +147,7 @@ def _parents(name: str) -> list[str]:
 
 
 def _base(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
-    """What stands between ``from`` and ``import``, in full."""
+    """Return the absolute module of a ``from`` import."""
     if not node.level:
         return node.module or ""
     here = module.split(".") if is_package else module.split(".")[:-1]

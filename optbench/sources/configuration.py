@@ -51,7 +51,7 @@ class Configuration(BaseModel):
 
 
 def read_configuration(checkout: Path) -> Configuration:
-    """The table of a checkout; its defaults where there is none.
+    """Return the table of a checkout; its defaults where there is none.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from optbench.sources.source import SourceError
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:
-    """What git answers in a folder, without the line's end.
+    """Return git's answer in a folder, without the final line end.
 
     Raises
     ------
@@ -65,7 +65,7 @@ _POINTERS = frozenset(
 
 
 def top_level(folder: Path, *, otherwise: str = "") -> Path:
-    """The checkout that a folder is in; ``otherwise`` is what can be done without one.
+    """Return the checkout that a folder is in; ``otherwise`` is what can be done without one.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def top_level(folder: Path, *, otherwise: str = "") -> Path:
 
 
 def resolve(repository: Path, revision: str) -> str:
-    """The full hash of the commit that a revision names.
+    """Return the full hash of the commit that a revision names.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def is_shallow(repository: Path) -> bool:
 
 
 def borrow(repository: Path, folder: Path) -> Path:
-    """A repository in ``folder`` that reads the objects of another; gives ``folder``."""
+    """Make a repository in ``folder`` that reads the objects of another; return ``folder``."""
     folder.mkdir(parents=True)
     # Of the same kind of hashes; of templates, which may bring hooks, none.
     kind = git(repository, "rev-parse", "--show-object-format", check=False) or "sha1"
@@ -154,7 +154,7 @@ def borrow(repository: Path, folder: Path) -> Path:
 
 
 def _quoted(path: Path) -> str:
-    """A path as a line: as C quotes it where it would be more than one, or a comment."""
+    """Return a path on one line, quoted as in C where it would not be one."""
     text = str(path)
     if "\n" not in text and not text.startswith(('"', "#")):
         return text
@@ -181,7 +181,7 @@ def check_out(checkout: Path, commit: str) -> None:
 
 
 def listed(checkout: Path) -> list[Path]:
-    """The files of a checkout that are tracked, or are neither tracked nor ignored; relative."""
+    """Return the relative paths of a checkout's files that are tracked or not ignored."""
     answer = _answer(checkout, ("ls-files", "-z", "--cached", "--others", "--exclude-standard"))
     if answer.returncode:
         said = answer.stderr.decode("utf-8", errors="replace").strip()
@@ -192,6 +192,6 @@ def listed(checkout: Path) -> list[Path]:
 
 
 def status_note(repository: Path) -> str:
-    """What is not committed, in words; the empty string where nothing is."""
+    """Describe uncommitted changes; an empty string where there are none."""
     changed = git(repository, "status", "--porcelain", check=False).splitlines()
     return f"{len(changed)} uncommitted change{'s' * (len(changed) != 1)}" if changed else ""

@@ -33,7 +33,7 @@ DAY_S = 24 * 3600
 
 
 def installed(requirement: str, scratch: Path) -> Path:
-    """The folder that a requirement is installed in.
+    """Return the folder that a requirement is installed in.
 
     What is pinned to a version stays in the cache; what is not is resolved anew each time, into
     ``scratch``.
@@ -64,7 +64,7 @@ def installed(requirement: str, scratch: Path) -> Path:
 
 
 def built(checkout: Path, scratch: Path, *, called: str = "") -> Path:
-    """The folder that a checkout is built and installed in.
+    """Return the folder that a checkout is built and installed in.
 
     What pip says of the checkout is said of what it is ``called``: its folder may be a run's.
     """
@@ -80,7 +80,7 @@ def _remove_left_over(home: Path) -> None:
 
 
 def _read(requirement: str) -> tuple[str, bool]:
-    """What pip is given, and whether it always gives the same."""
+    """Return pip's arguments, and whether they always install the same."""
     shown = on_a_line(f"pip:{requirement}")
     if requirement.startswith("-"):
         raise SourceError(f"{shown} is no requirement but an option of pip's")
@@ -132,7 +132,7 @@ def _install(what: str, target: Path, called: str = "") -> Path:
 
 
 def _reason(said: str) -> str:
-    """The lines of pip's errors that say why, four at most, and what helps where that is known."""
+    """Return up to four lines of pip's errors that say why, and what helps where that is known."""
     lines = [line.rstrip()[:300] for line in said.splitlines() if line.strip()]
     output = _output(lines)
     if output:
@@ -151,7 +151,7 @@ def _reason(said: str) -> str:
 
 
 def _output(lines: list[str]) -> list[str]:
-    """What the failed build has said, as pip repeats it; of nested ones the innermost."""
+    """Return the output of a failed build, of nested ones the innermost."""
     end = next((n for n, line in enumerate(lines) if line.strip() == "[end of output]"), 0)
     begins = [
         n for n, line in enumerate(lines[:end]) if re.search(r"\[\d+ lines? of output\]$", line)

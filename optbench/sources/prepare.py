@@ -62,7 +62,7 @@ def prepare(
 
 
 def _checkout(source: Source, folder: Path, repository: Path | None) -> tuple[Path, str, str]:
-    """The folder with the files, the commit, and what is to be said about it."""
+    """Return the folder with the files, the commit, and what is to be said about it."""
     if source.kind is Kind.FOLDER:
         checkout = existing(source.what)
         if checkout is None or not checkout.is_dir():
@@ -78,7 +78,7 @@ def _checkout(source: Source, folder: Path, repository: Path | None) -> tuple[Pa
 
 
 def _copied(checkout: Path, folder: Path) -> Path:
-    """The user's folder, copied into ``folder``: a build leaves files where it is run.
+    """Copy the user's folder into ``folder``: a build leaves files where it is run.
 
     Gives the copy of the checkout, below ``folder`` where the checkout is a part of a repository.
     """
@@ -99,7 +99,7 @@ def _copied(checkout: Path, folder: Path) -> Path:
 
 
 def _borrow_with_index(home: Path, folder: Path) -> None:
-    """A repository that takes its files for changes: builders ask git for versions and files."""
+    """Make a repository of the files: builders ask git for versions and files."""
     git.borrow(home, folder)
     commit = git.git(home, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
     if commit:
@@ -118,7 +118,7 @@ def _copy(file: Path, target: Path, folder: Path) -> None:
 
 
 def _left_out(top: Path, folder: Path) -> Callable[[str, list[str]], set[str]]:
-    """What is not copied: the copy itself, repositories, environments, what builds have left."""
+    """Return what is not copied: the copy itself, repositories, environments, build products."""
 
     def left_out(directory: str, names: list[str]) -> set[str]:
         here = Path(directory)

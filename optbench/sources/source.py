@@ -51,7 +51,7 @@ WORKING_TREE = Source(Kind.WORKING_TREE)
 
 
 def existing(text: str) -> Path | None:
-    """The path that a text names, with ``~`` for the home; None where nothing is there."""
+    """Return the path that a text names, with ``~`` for the home; None where nothing is there."""
     try:
         path = Path(text).expanduser()
         return path if path.exists() else None

@@ -74,7 +74,7 @@ class Tree:
 
 
 def importable(checkout: Path, path: str | None = None) -> Path:
-    """The folder of a checkout that goes on ``sys.path``.
+    """Return the folder of a checkout that goes on ``sys.path``.
 
     ``path`` where it is given; else what ``pyproject.toml`` tells setuptools, Poetry or PDM;
     else ``src`` where there is a module in it; else the checkout itself.
@@ -122,7 +122,7 @@ def _is_source(src: Path, checkout: Path) -> bool:
 
 
 def packages_in(path: Path, checkout: Path) -> tuple[str, ...]:
-    """The top-level packages and modules of a folder, but for tests, documents and the like.
+    """Return the top-level packages and modules of a folder, but for tests, documents and the like.
 
     Where one has the project's own name, it is the only one; so is the ``company`` of a
     ``company-tinyopt`` that has ``company/tinyopt``. Other folders without an ``__init__.py`` are
@@ -139,7 +139,7 @@ def _offered(folder: Path) -> list[str]:
 
 
 def _own_name(checkout: Path) -> str:
-    """The project's, as a module of that name would be written."""
+    """Return the project's name as a module name."""
     project = _pyproject(checkout).get("project", {})
     name = project.get("name", "") if isinstance(project, dict) else ""
     return re.sub(r"[-_.]+", "_", str(name)).lower()
@@ -174,7 +174,7 @@ def _holds_modules(folder: Path, depth: int = DEPTH) -> bool:
 
 
 def _namespace_named(folder: Path, own: str) -> list[str]:
-    """The folder in which the rest of the project's name is a module."""
+    """Return the folder in which the rest of the project's name is a module."""
     for each in _inner(folder):
         rest = own.removeprefix(f"{each.name.lower()}_")
         if rest != own and (
@@ -185,7 +185,7 @@ def _namespace_named(folder: Path, own: str) -> list[str]:
 
 
 def _inner(folder: Path) -> list[Path]:
-    """The folders in one that might be namespaces."""
+    """Return the folders in one that might be namespaces."""
     if not folder.is_dir():
         return []
     return [

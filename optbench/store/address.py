@@ -19,7 +19,7 @@ POSTGRESQL = {"postgresql", "postgres"}
 
 
 def parsed(url: str) -> URL:
-    """The URL of a store; what is no URL is the path of a SQLite file.
+    """Return the URL of a store; what is no URL is the path of a SQLite file.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def parsed(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """A URL without passwords, which may stand behind the question mark, too."""
+    """Return a URL without passwords, which may stand behind the question mark, too."""
     if url.get_backend_name() != "sqlite":
         url = url.set(query={})
     return url.render_as_string(hide_password=True)
@@ -111,7 +111,7 @@ def prepare_file(url: URL, *, create: bool) -> None:
 
 
 def readable(url: URL) -> URL:
-    """The URL that opens a file to read where nothing may be written beside it.
+    """Return the URL that opens a file to read where nothing may be written beside it.
 
     SQLite keeps an index of the write-ahead log there, also to read; where nobody can write,
     there is no need of one, unless a log was left (sqlite.org/wal.html, "Read-Only Databases").

@@ -39,7 +39,7 @@ class Texts:
         return rank[self.codes]
 
     def mapped(self, function: Callable[[Any], str]) -> Texts:
-        """The column of what a function makes of each text."""
+        """Return the column of what a function makes of each text."""
         return Texts(self.codes, [function(text) for text in self.texts])
 
     def taken(self, rows: npt.NDArray[np.intp]) -> pd.Series[Any]:
@@ -52,7 +52,7 @@ Column = npt.NDArray[Any] | Texts
 
 
 def columns(connection: Connection, query: Select[Any]) -> dict[str, Column]:
-    """What a query selects, by name.
+    """Return the columns of a query, by name.
 
     Texts as `Texts`; truth as bool; integers as int64 where the table has no empty ones; all other
     numbers as float64, NaN where there is none.
@@ -75,7 +75,7 @@ def columns(connection: Connection, query: Select[Any]) -> dict[str, Column]:
 
 
 def portions(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
-    """The rows of a query, so many at a time; a server sends no more than that ahead."""
+    """Return the rows of a query, so many at a time; a server sends no more than that ahead."""
     found = connection.execute(query, execution_options={"yield_per": PORTION})
     yield from found.partitions()
 

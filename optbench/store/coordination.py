@@ -131,7 +131,7 @@ def attempts_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
 
 @contextmanager
 def coordinate(database: Database) -> Iterator[Coordinator]:
-    """A coordinator, for as long as the context lasts; its claims end with it.
+    """Register a coordinator for the context; its claims end with it.
 
     Raises
     ------

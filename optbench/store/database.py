@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 def batches(values: Iterable[T]) -> Iterator[list[T]]:
-    """The values, at most `BATCH` at a time."""
+    """Return the values, at most `BATCH` at a time."""
     left = iter(values)
     while some := list(islice(left, BATCH)):
         yield some
@@ -105,7 +105,7 @@ class Database:
         self.engine.dispose()
 
     def file(self) -> Path | None:
-        """The file that SQLite has opened; None where there is none."""
+        """Return the file that SQLite has opened; None where there is none."""
         if not self.is_sqlite:
             return None
         listed = self.read(
@@ -131,7 +131,7 @@ class Database:
         return found.st_dev, found.st_ino
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """What ``work`` reads, all of one moment where the database is a file.
+        """Return what ``work`` reads, from one snapshot where the database is a file.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Database:
             )
 
     def connected(self) -> Connection:
-        """A connection; the caller closes it."""
+        """Open a connection, which the caller closes."""
         try:
             return self.engine.connect()
         except OperationalError as error:

@@ -14,5 +14,5 @@ class StoreError(OptbenchError, RuntimeError):
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what the database said, without SQLAlchemy's words around it."""
+    """Return the first line of the database's message, without SQLAlchemy's additions."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]

@@ -149,7 +149,7 @@ def _frame(query: Any, connection: Connection) -> pd.DataFrame:
 
 
 def _joined(connection: Connection, query: Any, numbers: Any) -> dict[str, Any]:
-    """The columns of a small table, whose first is its id, at these ids."""
+    """Return the columns of a small table, whose first is its id, at these ids."""
     found = columns(connection, query)
     ids: Any = found.pop("id")
     order = np.argsort(ids)
@@ -171,6 +171,6 @@ def _texts(column: Any) -> Texts:
 
 
 def _lr_schedule(hyperparameters: str) -> str:
-    """The schedule that hyperparameters name."""
+    """Return the schedule that hyperparameters name."""
     name = json.loads(hyperparameters).get("lr_schedule", "")
     return name if isinstance(name, str) else ""

@@ -31,18 +31,18 @@ class TraceRow:
 
 
 def storable(text: str) -> str:
-    """A text that every database takes: U+0000 and halves of surrogate pairs are written out."""
+    """Return text that every database takes: U+0000 and lone surrogates are escaped."""
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return whole.replace("\0", "\\x00")
 
 
 def problem_of(result: Result) -> ProblemKey:
-    """What the row of its problem goes by."""
+    """Return the key of the row of its problem."""
     return result.run.problem, result.run.problem_version, result.run.data
 
 
 def run_row(result: Result, key: str) -> dict[str, Any]:
-    """The row of a run, but for the numbers of the rows that it refers to, and its attempts."""
+    """Return the row of a run, without the ids of related rows and its attempts."""
     run = result.run
     optimizer, problem = OPTIMIZERS[run.optimizer], PROBLEMS[run.problem]
     others = {k: v for k, v in run.settings.items() if k != "lr"}
@@ -73,12 +73,12 @@ def run_row(result: Result, key: str) -> dict[str, Any]:
 
 
 def code_row(result: Result) -> str:
-    """The code that the run went through."""
+    """Return the code that the run went through."""
     return code_of(result.run.optimizer)
 
 
 def trace_rows(result: Result) -> list[TraceRow]:
-    """The traces of a run."""
+    """Return the traces of a run."""
     rows = []
     for metric, trace in result.traces.items():
         steps = trace.steps.astype("<i4").tobytes()
@@ -88,7 +88,7 @@ def trace_rows(result: Result) -> list[TraceRow]:
 
 
 def problem_row(key: ProblemKey) -> dict[str, Any]:
-    """What the results of a problem mean."""
+    """Return the row that defines a problem's results."""
     name, version, data = key
     problem = PROBLEMS[name]
     return {

@@ -80,7 +80,7 @@ class Store:
         self._database.close()
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
-        """The runs that are not here yet. A failed one counts as missing."""
+        """Return the runs that the store lacks; a failed one counts as missing."""
         # Here and below when it is needed: who reads frames does not wait for torch.
         from optbench.engine.identity import keys
 
@@ -101,7 +101,7 @@ class Store:
         return list(wanted.values())
 
     def ids(self, runs: Sequence[Run]) -> list[int]:
-        """The numbers (``run`` in the frames) of those of the runs that are here."""
+        """Return the ids (``run`` in the frames) of those runs that are in the store."""
         from optbench.engine.identity import keys
 
         r = schema.runs.c
@@ -224,7 +224,7 @@ class Store:
         return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
     def runs(self) -> pd.DataFrame:
-        """The tidy frame, one row a run, in an order that does not depend on when it was made.
+        """Return the tidy frame, one row per run, in an order independent of when it was made.
 
         ``steps_to_target`` is empty where the run is censored. ``lr_schedule`` is the name among
         the ``hyperparameters``, '' where there is none. Columns that say how long and where:
@@ -274,7 +274,7 @@ def _remove(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
 def _numbers(
     connection: Connection, table: Table, by: tuple[str, ...], wanted: Sequence[dict[str, Any]]
 ) -> dict[tuple[Any, ...], int]:
-    """The ids of rows that are kept once, by what tells them apart; what is new is added."""
+    """Return the ids of unique rows by their key; add those that are new."""
     columns = [table.c[name] for name in by]
 
     def found() -> dict[tuple[Any, ...], int]:
