@@ -1,7 +1,7 @@
 """What several layers agree on; imports nothing."""
 
 DEFAULT_STORE = ".optbench/results.sqlite"
-"""Where results go, seen from the working folder."""
+"""Path of the results, relative to the working folder."""
 
 ASV_RESULTS = ".asv/results"
-"""Where asv's results go, seen from the top of the repository."""
+"""Path of asv's results, relative to the top of the repository."""

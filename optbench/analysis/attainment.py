@@ -23,12 +23,12 @@ from optbench.analysis.quantiles import Floats
 from optbench.analysis.resampling import percentile_interval, seed_weights, strata
 
 LEAST_SHARE = 1e-3
-"""Where the axis begins: what is attained earlier counts as attained here."""
+"""Left end of the share axis; targets reached earlier count as reached here."""
 
 DECADES = -np.log10(LEAST_SHARE)
 
 TRIM = 0.25
-"""What an interquartile mean leaves out at either end."""
+"""Share that an interquartile mean leaves out at either end."""
 
 
 AT_A_TIME = 250

@@ -11,7 +11,7 @@ from optbench.analysis.data_parallel import data_parallel
 from optbench.analysis.results import Results
 
 RUN_KEY = ["optimizer", "problem", "lr", "hyperparameters", "seed"]
-"""What makes a run, among runs of one version, data, dtype, device and budget of a problem."""
+"""Columns that identify a run among those of one version, data, dtype, device and budget."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ RUN = [
     *("optimizer", "problem", "problem_version", "data", "dtype", "device", "budget"),
     *("lr", "hyperparameters", "seed"),
 ]
-"""What makes a run the same in two stores."""
+"""Columns that identify a run in two stores."""
 
 OUTCOME = ["status", "steps", "final_gap", "steps_to_target"]
-"""What is equal where it computed the same."""
+"""Columns that are equal where two runs computed the same."""
 
 
 def in_both(older: Results, newer: Results) -> tuple[Results, Results]:

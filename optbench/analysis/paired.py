@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import bdtr, ndtri
 
 MARGIN = 0.05
-"""What counts as the same: ratios within 5 %."""
+"""Equivalence margin of ratios: 5 %."""
 
 
 @dataclass(frozen=True)

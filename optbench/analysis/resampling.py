@@ -14,10 +14,10 @@ from optbench.analysis.quantiles import Floats
 Rows = npt.NDArray[np.intp]
 
 DRAWS = 2000
-"""How many times seeds are resampled."""
+"""Number of bootstrap resamples of the seeds."""
 
 LEVEL = 0.95
-"""Of the intervals."""
+"""Confidence level of intervals."""
 
 
 @lru_cache(maxsize=512)

@@ -14,7 +14,7 @@ from optbench.analysis.traced import points
 SETTING = ["optimizer", "lr", "hyperparameters"]
 COLUMNS = [*SETTING, "gap", "low", "high", "runs", "drift"]
 BEGIN, MIDDLE = 3 / 4, 7 / 8
-"""Of the budget: where the last quarter begins, and the last eighth."""
+"""Shares of the budget at which the last quarter and the last eighth begin."""
 
 
 def stationary_gap(runs: pd.DataFrame, traces: pd.DataFrame, problem: str) -> pd.DataFrame:

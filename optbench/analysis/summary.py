@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 MACHINE = ["cpu", "threads", "os", "python", "torch", "device"]
-"""What has to be equal for two times to be compared."""
+"""Columns that have to be equal for two times to be compared."""
 
 
 def summary(

@@ -16,10 +16,10 @@ PENALTY = 2
 publishing an infinity, and takes NaN for skipped. Beside it stands the count of misses."""
 
 WORST_GAP = 1e6
-"""What a diverged or failed run's gap counts as, in initial gaps: that is when a run diverges."""
+"""Relative gap that a diverged or failed run counts as, at which runs diverge."""
 
 FLOORS = {"float64": 1e-12, "float32": 1e-6}
-"""By dtype: a relative gap below is rounding, and counts as this."""
+"""Relative gap by dtype below which everything is rounding, and counts as this."""
 
 
 @dataclass(frozen=True)

@@ -19,4 +19,4 @@ UNITS = {
     "error_rate": ERROR_RATE,
     "state_bytes": STATE_BYTES,
 }
-"""Of our exact metrics, by name: for results whose declaration is lost."""
+"""Units of optbench's exact metrics by name, for results without a declaration."""

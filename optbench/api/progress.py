@@ -19,7 +19,7 @@ from optbench.api.console import errors, say
 from optbench.runner import Progress
 
 QUIET_SECONDS = 15.0
-"""Between two lines where there is no terminal."""
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 class Watch:

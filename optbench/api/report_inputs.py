@@ -36,7 +36,7 @@ NOISE = "noisy-quadratic"
 
 SIZES = re.compile(r"parameters=(\d{1,15}), tensors=(\d{1,9})")
 BOUND_PARAMETERS = 10_000_000
-"""Of `optbench.asv.MemoryBound`."""
+"""Number of parameters of `optbench.asv.MemoryBound`."""
 
 
 def landscapes(results: Results) -> dict[str, pd.DataFrame]:

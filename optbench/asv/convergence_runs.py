@@ -25,7 +25,7 @@ from optbench.runner.executors import executor
 from optbench.store import Store
 
 PROTOCOL = 2
-"""Goes up when what is measured of a problem changes: seeds, rates, penalties."""
+"""Version of what is measured of a problem: seeds, rates, penalties."""
 
 DTYPE = "float64"
 """The values are compared exactly from commit to commit: in float32 a sum in another order moves

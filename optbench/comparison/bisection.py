@@ -29,7 +29,7 @@ BAD: dict[str, frozenset[str]] = {
     "speed": frozenset((SpeedVerdict.SLOWER, MathsVerdict.BROKEN)),
     "memory": frozenset((MemoryVerdict.MORE, MemoryVerdict.LEAK, MathsVerdict.BROKEN)),
 }
-"""What makes a commit bad, by the rung that is asked for."""
+"""Verdicts that make a commit bad, by rung."""
 
 
 class NothingToFind(OptbenchError):

@@ -34,7 +34,7 @@ PATIENCE = 3
 
 
 DIFFERENT = frozenset(("changed", "head fails"))
-"""What tells the sides apart."""
+"""Verdicts that say that the sides differ."""
 
 
 @dataclass(frozen=True)

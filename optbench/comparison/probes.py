@@ -14,7 +14,7 @@ from typing import Any
 from optbench.conformance.wants import Wants
 
 STEPS = 60
-"""Of most probes."""
+"""Number of steps of most probes."""
 
 SAVED_AT = 301
 """Steps before a save: odd, and past where bfloat16 stops counting (256)."""

@@ -13,7 +13,7 @@ from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree
 
 SERVE = "optbench.comparison.side:serve"
-"""What a side's process does; named, for the coordinator does not import torch."""
+"""Path of the function that a side's process runs; the coordinator imports no torch."""
 
 START_S = 120.0
 """Seconds to begin: to import torch, on a machine that does other things."""

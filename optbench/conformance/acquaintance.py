@@ -38,7 +38,7 @@ WAYS = tuple(
         (True, False, True),
     )
 )
-"""From the most usual on."""
+"""Requirements to try, the most usual first."""
 
 STEPS = 2
 """Steps after which it is taken to be fed as it wants."""

@@ -27,12 +27,12 @@ from optbench.optimizers.recipe import Factory
 from optbench.process.worker import WorkerProcess, in_a_worker
 
 Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[Course], bool]
-"""What a process is to do: an optimizer, its settings and hook, the batches, whether by ZeRO."""
+"""Task of a process: optimizer, settings, hook, batches, and whether ZeRO is used."""
 
 WORLD = 2
 STEPS = 12
 PRELOADED = ("torch.distributed.optim",)
-"""What the processes import besides, which takes longer than all the steps."""
+"""Modules that the processes also import, which takes longer than all the steps."""
 
 PATIENCE_S = 45
 """Shorter than the time limit of a check, so that the children are gone before it."""

@@ -30,13 +30,13 @@ STEPS = 40
 SWITCHES = frozenset(
     ("nesterov", "amsgrad", "maximize", "centered", "decoupled_weight_decay", "weight_decouple")
 )
-"""Those whose name says that they change the rule. Others may compress a checkpoint."""
+"""Switches whose names say that they change the rule. Others may compress a checkpoint."""
 
 LONGER = 450
 """For what shows only after a warm-up or an interval."""
 
 ELEMENTS = 4096
-"""Of a tensor, from which on some libraries quantize its state."""
+"""Number of elements of a tensor from which on some libraries quantize its state."""
 
 RATE = 1e-2
 """Learning rate beside which the other arguments are tried where the given one moves nothing."""

@@ -64,7 +64,7 @@ def it_solves_the_ladder(subject: Subject) -> str:
 
 
 PARTS = (27, 9, 3, 1)
-"""Of the budget that is tried one after the other."""
+"""Parts of the budget that are tried one after the other."""
 
 
 @functools.cache

@@ -26,7 +26,7 @@ STEPS = 300
 """Past the step where bfloat16 stops counting (256)."""
 
 TEXTBOOK = "textbook-"
-"""How the names of transcriptions begin."""
+"""Prefix of the names of reference implementations."""
 
 SHORT = 60
 """For settings beside the default."""

@@ -22,15 +22,15 @@ class Status(enum.StrEnum):
     """Failed, and explained by a row of ``known_defects.toml``."""
     NOT_APPLICABLE = "not applicable"
     TIMEOUT = "timeout"
-    """It did not end within its time limit, and took no steps any more."""
+    """The check did not end within its time limit, and took no steps any more."""
     UNFINISHED = "unfinished"
-    """It was still taking steps at its time limit: nothing is concluded."""
+    """The check was still taking steps at its time limit, which allows no conclusion."""
     CRASHED = "crashed"
     """The process ended in its middle: a call of exit, a signal."""
     NOT_CONSTRUCTIBLE = "not constructible"
     """No instance could be made of the target, so that nothing was checked."""
     NO_TARGET = "no target"
-    """It does not import, or is no optimizer."""
+    """The target does not import, or is not an optimizer."""
 
 
 BAD = frozenset({Status.FAILED, Status.TIMEOUT, Status.CRASHED})

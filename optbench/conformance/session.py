@@ -307,7 +307,7 @@ def _flat(value: Tensor) -> Tensor:
 
 
 RandomState = tuple[Tensor, Any, Any]
-"""Of torch's, NumPy's and Python's global generators."""
+"""State of torch's, NumPy's and Python's global generators."""
 
 
 @functools.cache

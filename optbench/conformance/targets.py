@@ -13,7 +13,7 @@ from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import adopt
 
 Target = str | type[torch.optim.Optimizer] | Optimizer
-"""What can be examined: a registered name, ``package.module:Name``, a class, or a row."""
+"""A target of checks: a registered name, ``package.module:Name``, a class or a row."""
 
 
 def targets_of(optimizers: Sequence[Target]) -> list[Target]:

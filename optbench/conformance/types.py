@@ -23,7 +23,7 @@ MUST = (torch.float64, torch.float32, torch.bfloat16)
 MAY = (torch.complex64,)
 
 ROUNDING = 1e-9
-"""Of the way, from multiplying with another number."""
+"""Rounding by multiplication with another number, relative to the distance travelled."""
 
 TURN = 0.6 + 0.8j
 """A rotation by no multiple of a right angle, which would do no more than exchange the parts."""

@@ -15,7 +15,7 @@ from optbench.engine.stepping import Stepper
 from optbench.optimizers.builders import BeforeStep
 
 TENSORS = 10
-"""That the parameters are cut into, unless it is said otherwise."""
+"""Default number of parameter tensors."""
 
 
 class Bench:

@@ -21,7 +21,7 @@ from optbench.optimizers.builders import BASE, constructs, torch_names
 from optbench.optimizers.schedules import LR_SCHEDULE, factors
 
 ENGINE_VERSION = 2
-"""Goes up when the engine changes what a run leaves; older results are then not reused."""
+"""Version of what the engine computes; older results are not reused."""
 
 
 def key(run: Run) -> str:

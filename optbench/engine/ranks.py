@@ -18,7 +18,7 @@ from torch import Tensor, distributed
 from optbench.problems import Problem
 
 Loss = Callable[[Mapping[str, Tensor], Tensor | None], Tensor]
-"""As `Problem.loss`."""
+"""A loss, as `Problem.loss`."""
 
 PATIENCE = timedelta(minutes=4)
 """How long a process waits for the others, in one step or for them to begin. Less than a unit is

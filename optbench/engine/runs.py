@@ -15,13 +15,13 @@ class Status(enum.StrEnum):
     """How a run ended."""
 
     OK = "ok"
-    """It used its budget."""
+    """The run used its budget."""
 
     UNMOVED = "unmoved"
-    """It used its budget, and its parameters never changed although the gradient was not zero."""
+    """The run used its budget; its parameters never changed although the gradient was not zero."""
 
     DIVERGED = "diverged"
-    """Its gap was not finite, or `DIVERGENCE` times the initial one."""
+    """The gap was not finite, or `DIVERGENCE` times the initial one."""
 
     FAILED = "failed"
     """An exception, kept with its text."""

@@ -23,12 +23,12 @@ CLASSICS = (
     *("sgd", "momentum", "nesterov", "adam", "adamw", "amsgrad", "nadam", "radam", "adamax"),
     *("adagrad", "rmsprop", "adadelta", "rprop", "lion", "signum", "adafactor"),
 )
-"""What `quick` compares: those whose lanes are all but free."""
+"""Optimizers of `quick`: those whose lanes are nearly free."""
 
 FAMILIAR = (
     *("sgd", "momentum", "adam", "nadam", "amsgrad", "adagrad", "rmsprop", "lion", "signum"),
 )
-"""What `sample` compares."""
+"""Optimizers of `sample`."""
 
 MNIST = ("mnist-mlp", "mnist-mlp-8", "mnist-mlp-32", "mnist-logistic", "mnist-autoencoder")
 """Bound by arithmetic: their lanes are not free, so they get fewer."""
@@ -40,7 +40,7 @@ NOT_RANDOM = ("wilson",)
 """All seeds are one run: two of them, so that one may choose a setting and the other score it."""
 
 TRIED_SCHEDULES = ("step", "cosine", "warmup")
-"""Of the learning rate, for what is said of adjusting it on the way."""
+"""Learning-rate schedules for the claims about them."""
 
 
 def _bases(*, without: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from optbench.problems.noisy import AdditiveNoise
 REST, LONGEST = 0.01, 1e7
 
 LINEAR = ("sgd", "momentum")
-"""Whose steps are linear in the gradient, so that the variance is that of a linear recursion."""
+"""Optimizers whose steps are linear in the gradient, so that the variance follows a recursion."""
 
 
 def stationary_gaps(problem: Problem, rates: Iterable[float]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from optbench.problems.problem import Problem, as_tensor
 SEEDS = (0, 1)
 
 BLOCKS = 2
-"""Of the stream of batches."""
+"""Number of blocks of the stream of batches that are hashed."""
 
 DIGITS = 6
 """Of a number that counts: sums differ in the last digits from one processor to another."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from optbench.problems.problem import NEAR_TARGETS, Problem
 
 Function = Callable[[Tensor], Tensor]
-"""From points [K, dimension] to values [K]."""
+"""A function from points [K, dimension] to values [K]."""
 
 
 def rosenbrock(x: Tensor) -> Tensor:

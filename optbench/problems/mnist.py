@@ -31,10 +31,10 @@ SHIPPED_SHA256 = {
     "x": "a8bc2146ae85361f6a9ce80cee6cb018e81697aba88d4b86d7df6dfdd8ea40cf",
     "y": "48450e705681e9f740ee416a96b477b01259d0e4cf0f4ae6eb60a2c7873a5f9f",
 }
-"""Of the arrays' bytes; the file's own hash depends on the zlib that packed it."""
+"""SHA-256 of the arrays' bytes; the file's own hash depends on the zlib that packed it."""
 
 SHIPPED_TRAIN = 8000
-"""Of the 10,000 shipped digits; the other 2,000 are held out."""
+"""Number of the 10,000 shipped digits to train on; the other 2,000 are held out."""
 
 
 @dataclass(frozen=True)

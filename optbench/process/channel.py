@@ -25,7 +25,7 @@ SAYING_S = 60.0
 """Seconds for an answer to arrive whose first bytes are there."""
 
 LONGEST_WAIT_S = 3600.0
-"""In one call: the system's own limit is a month."""
+"""Longest wait of one call in seconds; the system's own limit is a month."""
 
 
 class Sign(enum.Enum):

@@ -24,7 +24,7 @@ READ_AT_START = ("GLIBC_", "GOMP_", "KMP_", "LD_", "MALLOC_", "MKL_", "OMP_", "O
 """Beginnings of the names of variables that a process reads once, when it starts."""
 
 PASSED_ON = ("PYTHONPATH",)
-"""Those of them that a fork is told in another way."""
+"""Variables of these that a fork gets in another way."""
 
 GPUS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 """Devices of NVIDIA's and AMD's drivers: one is there where CUDA can be used."""
@@ -33,7 +33,7 @@ LONGEST_FOLDER = 107 - len("/listener-12345678")
 """Bytes of a folder's path, that the path of a socket in it may have."""
 
 PRELOADED = ("torch._dynamo",)
-"""What every optimizer imports when it is first constructed, which takes a second."""
+"""Modules that every optimizer imports when it is first constructed, which takes a second."""
 
 
 class Inherited(forkserver.ForkServer):

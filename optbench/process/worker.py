@@ -35,10 +35,10 @@ except ImportError:  # not a POSIX system
 
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Set before torch is imported: to change the number of threads in a fork hangs now and then."""
+"""Variables set before torch is imported: changing thread counts in a fork may hang."""
 
 TRAIL_BYTES = 2**16
-"""Of last words that are read; anybody may have written there."""
+"""Bytes of last words that are read, since user code may have written there."""
 
 STARTING = "starting"
 """First line of a trail until the process is in `in_a_worker`; what it says on standard error
@@ -48,7 +48,7 @@ KILLED = (-9, -15)
 """Exit codes of a process that SIGKILL or SIGTERM ended: it was killed from outside."""
 
 LAST_LINES = 5
-"""Of what a process said that could not begin."""
+"""Number of last lines shown of a process that could not begin."""
 
 _start = threading.Lock()
 

@@ -26,7 +26,7 @@ TONES = {
     **dict.fromkeys(("improved", "faster", "less"), "good"),
     **dict.fromkeys(("inconclusive", "rounding"), "open"),
 }
-"""How a verdict is shown, what asks for attention most first."""
+"""Tone of each verdict, the most urgent first."""
 
 
 def page(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from optbench.reporting import style
 
 PAPER = "#161b21"
-"""What figures lie on in the dark; white in the light."""
+"""Background of figures in dark mode; white in the light."""
 
 DARK = {
     "paper": ("#ffffff", PAPER),
@@ -36,4 +36,4 @@ DARK = {
 """By variable: the colour in light, which is the one that figures are made with, and in dark."""
 
 VARIABLES = {light: f"var(--f-{name})" for name, (light, _) in DARK.items()}
-"""What stands for a colour in a page."""
+"""CSS variables that stand for colours in a page."""

@@ -25,7 +25,7 @@ APART = 0.24
 """Share of an axes between two ticks at least."""
 
 SERIES = ["machine", "environment", "benchmark", "metric", "optimizer", "problem", "parameters"]
-"""What a change tells of its series."""
+"""Columns of a change that identify its series."""
 
 
 def history(values: pd.DataFrame, changes: pd.DataFrame) -> Figure:

@@ -167,4 +167,4 @@ def _date() -> str:
 
 
 LAST_SECOND = 253_402_300_799
-"""Of the year 9999, after which a date has no name."""
+"""Last second of the year 9999, after which a date has no name."""

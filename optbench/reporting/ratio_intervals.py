@@ -15,7 +15,7 @@ from optbench.reporting import style
 from optbench.reporting.style import Look
 
 WIDEST = 100.0
-"""Beyond this ratio, and below its inverse, an axis does not go: arrows say that it goes on."""
+"""Largest ratio on an axis (and smallest, inverted); arrows mark what lies beyond."""
 
 LABEL = 0.3
 """Inches between two ticks at least."""

@@ -20,7 +20,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 FLOOR = 1e-12
-"""Where log axes of gaps end: below lies rounding."""
+"""Lower end of log axes of gaps, below which all is rounding."""
 
 INK = "#1f2328"
 FAINT = "#6a737d"

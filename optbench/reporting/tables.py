@@ -108,7 +108,7 @@ def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula, and runs (OWASP, CSV Injection)."""
+"""First characters of a cell that spreadsheets take for a formula (OWASP, CSV Injection)."""
 
 
 NUMBERS = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?(?: [-+]?[\d.]+(?:e[-+]?\d+)?)*")

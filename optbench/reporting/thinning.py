@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 POINTS = 40
-"""Of a grey line or a band in a small axis, which is some 150 points of print wide."""
+"""Points of a grey line or a band in a small axis, which is some 150 points of print wide."""
 
 FINE = 80
-"""Of a line in colour."""
+"""Points of a line in colour."""
 
 
 def thinned(

@@ -23,7 +23,7 @@ from optbench.runner.isolation import Limits, perform_apart
 from optbench.runner.packing import Parcel, Performed
 
 LOOK_AGAIN_S = 0.5
-"""Between two looks whether there is more to do, where there was nothing for the moment."""
+"""Seconds between two looks whether there is more to do."""
 
 
 Done = tuple[Parcel, Performed]

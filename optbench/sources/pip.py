@@ -26,7 +26,7 @@ from optbench.sources.cache import cache_folder
 from optbench.sources.source import SourceError, existing
 
 JUDGE = frozenset(("torch", "numpy", "scipy"))
-"""What both sides compute with, and so cannot be compared here."""
+"""Packages that both sides compute with, which cannot be compared here."""
 
 HALF = ".half-"
 DAY_S = 24 * 3600

@@ -10,7 +10,7 @@ from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line, shown
 
 WITHOUT_GIT = ", or compare folders and releases (dir:PATH, pip:REQUIREMENT)"
-"""What can be compared outside of a repository, as the end of a message."""
+"""End of a message: what can be compared outside of a repository."""
 
 
 class SourceError(OptbenchError):

@@ -164,7 +164,7 @@ def namespaces_in(folder: Path) -> list[str]:
 
 
 DEPTH = 4
-"""As in ``google/cloud/x/y``. What lies deeper is data, and takes long to go through."""
+"""Maximum depth of packages, as in ``google/cloud/x/y``; deeper folders are data."""
 
 
 def _holds_modules(folder: Path, depth: int = DEPTH) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from optbench.store.errors import StoreError
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-"""What every SQLite file begins with (sqlite.org/fileformat.html, 1.3)."""
+"""First bytes of every SQLite file (sqlite.org/fileformat.html, 1.3)."""
 
 POSTGRESQL = {"postgresql", "postgres"}
 """Schemes that name no driver: psycopg 3 is the one that we install."""

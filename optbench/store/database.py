@@ -24,13 +24,13 @@ from optbench.store.address import readable, shown
 from optbench.store.errors import StoreError, reason
 
 PATIENCE_S = 60.0
-"""How long a server may be away, as when it is started anew."""
+"""Seconds that a server may be away, as during a restart."""
 
 BUSY_MS = 30_000
-"""How long to wait for the transaction of another process on a SQLite file."""
+"""Milliseconds to wait for another process's transaction on a SQLite file."""
 
 COLLISIONS = 20
-"""How often a transaction gives way to others that write the same rows at once."""
+"""Retries of a transaction that collides with others that write the same rows."""
 
 COLLIDED = {"23505", "40001", "40P01"}
 """PostgreSQL's codes for a row that another made meanwhile, and for transactions in each other's

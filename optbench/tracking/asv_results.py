@@ -21,10 +21,10 @@ from optbench.tracking.history import COLUMNS
 from optbench.whole_files import read_whole
 
 FORMAT = 2
-"""Of a file of results, that asv 0.6 writes."""
+"""Version of asv's result files, as asv 0.6 writes them."""
 
 LEAST = 0.01
-"""Of exact values, which are of float64, a part that is worth a word."""
+"""Smallest reported relative change of an exact (float64) metric."""
 
 FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -40,7 +40,7 @@ NOT_AS_ASV_HAS_IT = (
     AttributeError,
     RecursionError,
 )
-"""What reading a value raises that is of another form."""
+"""Exceptions of reading a value that is not in asv's form."""
 
 NOT_RESULTS = frozenset(("machine.json", "benchmarks.json"))
 

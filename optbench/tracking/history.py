@@ -46,7 +46,7 @@ class Kind(enum.StrEnum):
     """Worse by a size."""
 
     FAILS = "fails"
-    """It was measured before, and now it raises."""
+    """The metric was measured before, and now raises."""
 
     IMPROVED = "improved"
 

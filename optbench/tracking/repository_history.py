@@ -79,7 +79,7 @@ class RepositoryHistory:
 
 
 NAMES = ("metric", "optimizer", "problem")
-"""What values are asked for by."""
+"""Columns that values are selected by."""
 
 Chosen = Callable[[pd.DataFrame], pd.Series]
 """Which rows of a frame of values are wanted."""

@@ -56,7 +56,7 @@ class MemoryVerdict(enum.StrEnum):
     LESS = "less"
     MORE = "more"
     LEAK = "leak"
-    """It grows with every step, and the base did not."""
+    """The state grows with every step, and the base's did not."""
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from optbench.analysis.paired import MARGIN, MedianRatio
 Decide = Callable[[Evidence], Finding]
 
 VALUES = 3
-"""Of a hyperparameter, at the least, for it to count as tuned."""
+"""Least number of values for a hyperparameter to count as tuned."""
 
 HARDLY = 0.25
-"""What differs decisively on fewer than so many of the problems hardly matters."""
+"""Share of the problems below which a decisive difference hardly matters."""
 
 
 def faster(optimizer: str, baseline: str, *, same_rates: bool = False) -> Decide:

@@ -12,7 +12,7 @@ TRAINED = (
     *("network-2-3-1", "network-2-3-1-brief", "deep-tanh", "mnist-mlp", "mnist-autoencoder"),
     *("mnist-logistic", "sparse-logistic", "matrix-completion"),
 )
-"""Where a model is fitted to data: what most claims have in mind."""
+"""Problems on which a model is fitted to data, which most claims have in mind."""
 
 NOISY = (
     *("noisy-quadratic", "heavy-tailed-quadratic", "multiplicative-quadratic"),

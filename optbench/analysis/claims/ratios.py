@@ -14,7 +14,7 @@ from optbench.analysis.against import against, word
 from optbench.analysis.paired import MARGIN, MedianRatio, median_ratio
 
 ALPHA = 0.05
-"""Of a claim, all its questions together."""
+"""Error level of a claim, all its questions together."""
 
 COLUMNS = ["problem", "ratio", "low", "high", "pairs", "both_missed", "won", "lost", "word"]
 

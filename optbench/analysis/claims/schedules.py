@@ -21,7 +21,7 @@ SCHEDULES = ("step", "cosine", "warmup")
 OPTIONS = tuple(f"--schedule {name}" for name in SCHEDULES)
 
 HALF = 0.5
-"""To cure is to make well more than half of those who were ill."""
+"""Share of failing runs that a cure has to mend, at the least."""
 
 
 def schedules_cure(evidence: Evidence) -> Finding:

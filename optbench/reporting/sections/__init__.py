@@ -55,4 +55,4 @@ WITHOUT_A_LEAGUE: tuple[Callable[[Material], Section | None], ...] = (
     problems,
     methods,
 )
-"""Where no run can be scored: what there is, and why it cannot."""
+"""Sections for results of which no run can be scored."""

@@ -11,7 +11,7 @@ from optbench.reporting.material import Material
 from optbench.reporting.section import Plot, Section
 
 FEW = ("sgd", "momentum", "rmsprop", "adagrad", "lion")
-"""Those whose paths differ most; the baseline comes before them."""
+"""Optimizers whose paths differ most; the baseline comes before them."""
 
 
 def trajectories(material: Material) -> Section | None:
