@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from optbench.api.report import compare_stores, report
     from optbench.api.run import run
     from optbench.conformance.assert_converges import assert_converges
-    from optbench.conformance.check import CheckFailed
+    from optbench.conformance.outcomes import CheckFailed
     from optbench.conformance.pytest_plugin import parametrize_with_checks
 
     __version__: str
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CheckFailed": "optbench.conformance.check",
+    "CheckFailed": "optbench.conformance.outcomes",
     "Results": "optbench.analysis",
     "assert_converges": "optbench.conformance.assert_converges",
     "bisect": "optbench.api.compare",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from optbench.comparison.compare import CompareConfig, NothingCompared, Sides, compare_one, find
-from optbench.comparison.sides import SideProcess
+from optbench.comparison.compare import CompareConfig, NothingCompared, compare_one, find
+from optbench.comparison.sides import SideProcess, Sides
 from optbench.errors import OptbenchError
 from optbench.sources import Source, SourceError, git
 from optbench.sources.cache import run_folder

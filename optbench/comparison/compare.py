@@ -13,7 +13,7 @@ from optbench.comparison.cost import compare_memory, compare_speed
 from optbench.comparison.maths import compare_maths
 from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Find, Found, Meet
-from optbench.comparison.sides import LIMIT_S, START_S, SideProcess, both
+from optbench.comparison.sides import LIMIT_S, START_S, SideProcess, Sides, both
 from optbench.engine.environment import environment
 from optbench.errors import OptbenchError
 from optbench.sources import Source, Tree, git, prepare
@@ -92,17 +92,6 @@ class CompareConfig:
             path=self.path,
             install=self.install,
         )
-
-
-@dataclass
-class Sides:
-    """Both sides, running."""
-
-    base: SideProcess
-    head: SideProcess
-
-    def __iter__(self) -> Iterator[SideProcess]:
-        return iter((self.base, self.head))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from optbench.verdicts.comparison import ConvergenceVerdict, OnProblem, Optimize
 from optbench.verdicts.convergence import League, best_rate, judge_steps, overall
 
 if TYPE_CHECKING:
-    from optbench.comparison.compare import Sides
+    from optbench.comparison.sides import Sides
 
 PROBLEMS_OF = {
     "quadratic-ill": 1000,

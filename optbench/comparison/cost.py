@@ -20,7 +20,7 @@ from optbench.verdicts.comparison import (
 from optbench.verdicts.speed import judge_times
 
 if TYPE_CHECKING:
-    from optbench.comparison.compare import Sides
+    from optbench.comparison.sides import Sides
 
 SIZES = (10_000, 1_000_000, 10_000_000)
 """Parameters: where the overhead counts, where the caches do, where the memory's bandwidth does."""

@@ -32,8 +32,8 @@ from optbench.comparison.requests import (
 )
 from optbench.comparison.walks import walk
 from optbench.conformance.acquaintance import NotConstructible, acquaint
-from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.contract import choose
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.subject import Subject
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.bench import Bench

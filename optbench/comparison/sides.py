@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,17 @@ class SideProcess:
         if self._channel is not None:
             self._channel.process.end()
             self._channel = None
+
+
+@dataclass
+class Sides:
+    """Both sides, running."""
+
+    base: SideProcess
+    head: SideProcess
+
+    def __iter__(self) -> Iterator[SideProcess]:
+        return iter((self.base, self.head))
 
 
 def both(

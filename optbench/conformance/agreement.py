@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from optbench.conformance.check import CheckFailed
+from optbench.conformance.outcomes import CheckFailed
 from optbench.engine.certify import same_bits
 
 EXACT = 1e-10

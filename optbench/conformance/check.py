@@ -1,4 +1,4 @@
-"""What a check is, and the ways in which it can end other than well."""
+"""A check: a function and what its failure means."""
 
 from __future__ import annotations
 
@@ -8,35 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optbench.errors import OptbenchError
-from optbench.plain_text import printable
-
 if TYPE_CHECKING:
     from optbench.conformance.subject import Subject
-
-
-class CheckFailed(OptbenchError, AssertionError):
-    """An optimizer failed a check.
-
-    Parameters
-    ----------
-    text : str
-        What failed, with numbers, and under which settings.
-    measured : float, optional
-        The size of the departure, where the check has a bound. A known defect names the largest
-        that it explains, so that it cannot hide a larger one.
-    """
-
-    def __init__(self, text: str, measured: float | None = None) -> None:
-        super().__init__(printable(text))
-        self.measured = measured
-
-
-class Advice(CheckFailed):
-    """A failure that respected libraries accept on purpose, and document.
-
-    It is reported, and fails an optimizer only with ``--strict``.
-    """
 
 
 class Severity(enum.StrEnum):
@@ -46,13 +19,6 @@ class Severity(enum.StrEnum):
     ADVICE = "advice"
     EITHER = "defect or advice"
     """Either, by the exception that the check raises: `CheckFailed` or `Advice`."""
-
-
-class NotApplicable(Exception):
-    """The check does not apply to this optimizer; the text says why."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(printable(text))
 
 
 Function = Callable[["Subject"], str | None]

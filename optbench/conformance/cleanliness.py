@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import require_same_bits, shown
-from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_separable
 from optbench.engine.state import leaves_of

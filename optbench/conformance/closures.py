@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.check import CheckFailed, NotApplicable
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 

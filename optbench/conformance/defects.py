@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from packaging.version import Version
 
-from optbench.conformance.check import CheckFailed
+from optbench.conformance.outcomes import CheckFailed
 from optbench.registry import import_attribute
 
 

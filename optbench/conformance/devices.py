@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.agreement import require_agreement, require_same_bits
-from optbench.conformance.check import CheckFailed, NotApplicable
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.error_text import describe

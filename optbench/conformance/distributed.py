@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from optbench.conformance.agreement import require_agreement
-from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.course import Course
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.compiling import uncompiled

@@ -6,8 +6,9 @@ import time
 import warnings
 from dataclasses import replace
 
-from optbench.conformance.check import Advice, Check, CheckFailed, NotApplicable
+from optbench.conformance.check import Check
 from optbench.conformance.defects import KnownDefect, known_defects
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.subject import Subject
 from optbench.engine.as_found import torch_as_found

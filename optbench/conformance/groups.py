@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from optbench.conformance.agreement import EXACT, require_agreement
-from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.course import Course
 from optbench.conformance.direction import rests_as_asked
 from optbench.conformance.neighbours import neighbours
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe

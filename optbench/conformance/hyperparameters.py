@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course, course, tiny
 from optbench.conformance.direction import rests_as_asked
 from optbench.conformance.neighbours import neighbours, with_item
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from optbench.conformance.check import CheckFailed, NotApplicable
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.subject import Subject, problems_for
 from optbench.engine.lanes import advance
 from optbench.engine.outcome import hits

@@ -15,8 +15,8 @@ from optbench.conformance.agreement import (
     require_agreement,
     shown,
 )
-from optbench.conformance.check import CheckFailed, NotApplicable
 from optbench.conformance.course import Course, tiny
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.optimizers import OPTIMIZERS, Optimizer

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from optbench.conformance.agreement import dtype_name, require_same_bits
-from optbench.conformance.check import CheckFailed, NotApplicable
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject
 from optbench.engine.error_text import describe

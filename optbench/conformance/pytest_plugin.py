@@ -14,9 +14,10 @@ import pytest
 
 from optbench.conformance import pytest_marks as marks
 from optbench.conformance.acquaintance import NotConstructible, acquaint
-from optbench.conformance.check import Advice, Check, CheckFailed, NotApplicable
+from optbench.conformance.check import Check
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import explain, require
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.result import CheckResult, Status, options
 from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of

@@ -12,18 +12,33 @@ import functools
 import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from optbench.conformance.course import Course
+from optbench.conformance.wants import Wants
 from optbench.engine.stepping import Stepper
+from optbench.optimizers.builders import BeforeStep
 from optbench.process import pulse
 
-if TYPE_CHECKING:
-    from optbench.conformance.subject import Subject
+
+class Steppable(Protocol):
+    """An optimizer that a session can step: how it is made, and what it requires."""
+
+    @property
+    def wants(self) -> Wants:
+        """Requirements: a closure, gradients first, ..."""
+
+    @property
+    def before_step(self) -> BeforeStep | None:
+        """Hook that is called before each step."""
+
+    def make(self, params: Any, **settings: Any) -> torch.optim.Optimizer:
+        """Construct an instance over parameters or groups of them."""
+
 
 Grouping = Callable[[list[Tensor]], Sequence[Any]]
 """Makes parameter groups of the parameters."""
@@ -36,7 +51,7 @@ class Session:
 
     Parameters
     ----------
-    subject : Subject
+    subject : Steppable
         What is led.
     course : Course
         Where along.
@@ -54,7 +69,7 @@ class Session:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: Steppable,
         course: Course,
         settings: Mapping[str, Any] | None = None,
         *,

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from optbench.conformance.agreement import require_same_bits
-from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.counted_work import Work, cheapest_step, temporaries
 from optbench.conformance.course import course
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, problems_for, require_determinism
 from optbench.engine.certify import PROBES, certify

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.check import NotApplicable
 from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking
 from optbench.conformance.neighbours import disturbances
+from optbench.conformance.outcomes import NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.wants import Wants
 from optbench.optimizers import Optimizer, builders

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from optbench.conformance.agreement import dtype_name, require_agreement
-from optbench.conformance.check import Advice, CheckFailed, NotApplicable
 from optbench.conformance.course import Course
 from optbench.conformance.direction import MOVES_BY, rests_as_asked
+from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe

@@ -7,7 +7,7 @@ import torch
 
 import optbench
 from optbench.api.check import failures
-from optbench.conformance.check import CheckFailed
+from optbench.conformance.outcomes import CheckFailed
 from optbench.conformance.result import CheckResult, Status
 from optbench.errors import WrongUse
 from optbench.registry import UnknownName

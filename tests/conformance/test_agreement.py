@@ -19,7 +19,7 @@ from optbench.conformance.agreement import (
     require_same_bits,
     shown,
 )
-from optbench.conformance.check import CheckFailed
+from optbench.conformance.outcomes import CheckFailed
 
 STEPS, ELEMENTS = 20, 4
 

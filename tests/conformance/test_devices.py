@@ -11,8 +11,8 @@ import torch
 
 from optbench.conformance import devices
 from optbench.conformance.acquaintance import acquaint
-from optbench.conformance.check import CheckFailed
 from optbench.conformance.devices import STEPS, _agrees
+from optbench.conformance.outcomes import CheckFailed
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
 

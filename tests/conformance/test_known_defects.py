@@ -10,10 +10,11 @@ import torch
 from packaging.version import Version
 
 from optbench.conformance.acquaintance import acquaint
-from optbench.conformance.check import Check, CheckFailed, NotApplicable
+from optbench.conformance.check import Check
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.examiner import examine, explain
+from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.result import Status
 from optbench.conformance.subject import Subject
 from optbench.registry import import_attribute

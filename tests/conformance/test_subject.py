@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optbench.conformance.acquaintance import NotConstructible, acquaint, members
-from optbench.conformance.check import NotApplicable
 from optbench.conformance.contract import choose
 from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking, tiny
 from optbench.conformance.examiner import require
 from optbench.conformance.neighbours import disturbances, neighbours
+from optbench.conformance.outcomes import NotApplicable
 from optbench.conformance.session import Session
 from optbench.conformance.subject import Subject, Wants, problems_for
 from optbench.engine.as_found import torch_as_found
