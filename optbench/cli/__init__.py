@@ -16,14 +16,15 @@ from optbench.cli import (
     check,
     compare,
     data,
+    data_branch,
     export,
     history,
     init,
     list_command,
     nightly,
     report,
-    results,
     run,
+    store,
 )
 from optbench.cli.grouped_help import GroupedCommand
 
@@ -47,7 +48,8 @@ app.command(name="accept", cls=GroupedCommand)(accept.accept)
 app.command(name="nightly", cls=GroupedCommand)(nightly.nightly)
 app.command(name="init", cls=GroupedCommand)(init.init)
 app.add_typer(data.app, name="data")
-app.add_typer(results.app, name="results")
+app.add_typer(data_branch.app, name="data-branch")
+app.add_typer(store.app, name="store")
 app.command(name="announce", cls=GroupedCommand)(announce.announce)
 
 

@@ -24,7 +24,7 @@ from optbench.engine.runs import Run
 from optbench.errors import OptbenchError
 from optbench.nightly import run_asv
 from optbench.nightly.config import NightlyConfig, own_optimizers
-from optbench.nightly.kept_results import store_file
+from optbench.nightly.data_branch import store_file
 from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
 from optbench.nightly.stage import Failed, LeftOut, NothingNew
 from optbench.reporting.comparison_page import page as page_of_comparison

@@ -86,10 +86,10 @@ def test_a_night_is_measured_kept_and_told(tmp_path: Path) -> None:
     for number, did in enumerate(["of them new", "runs are in the store"]):
         clone = origin.clone(tmp_path / f"clone{number}")
         temporary = tmp_path / f"temporary{number}"
-        job = Job(text, "night", clone.root, temporary, facts, environment)
+        job = Job(text, "nightly", clone.root, temporary, facts, environment)
         assert job.run() == "success", job.steps
         assert set(job.outcomes().values()) == {"success"}
-        assert did in job.said("Night")
+        assert did in job.said("Nightly run")
         assert job.file("GITHUB_STEP_SUMMARY").read_text("utf-8") == (
             (clone.root / "reports/nightly/summary.md").read_text("utf-8")
         )
