@@ -91,8 +91,8 @@ def history(
 def _last_good(repository: Path, top: Path, store: str | None) -> str | None:
     """Return the commit of the last nightly run that passed, where there were some."""
     from optbench.tracking.commits import first_parents
-    from optbench.tracking.records import folder_of, last_good
+    from optbench.tracking.records import folder_of, last_passed
 
     own = (top / DEFAULT_STORE).parent
     folder = folder_of(store, own) if store else own
-    return last_good(folder, frozenset(first_parents(repository)["commit"]))
+    return last_passed(folder, frozenset(first_parents(repository)["commit"]))

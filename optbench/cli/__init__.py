@@ -11,7 +11,6 @@ import typer
 from optbench.api.console import say
 from optbench.cli import (
     accept,
-    announce,
     bisect,
     check,
     compare,
@@ -25,6 +24,7 @@ from optbench.cli import (
     report,
     run,
     store,
+    sync_issues,
 )
 from optbench.cli.grouped_help import GroupedCommand
 
@@ -50,7 +50,7 @@ app.command(name="init", cls=GroupedCommand)(init.init)
 app.add_typer(data.app, name="data")
 app.add_typer(data_branch.app, name="data-branch")
 app.add_typer(store.app, name="store")
-app.command(name="announce", cls=GroupedCommand)(announce.announce)
+app.command(name="sync-issues", cls=GroupedCommand)(sync_issues.sync_issues)
 
 
 def _say_version(asked: bool) -> None:

@@ -24,7 +24,7 @@ esac
 AUTH = "gh auth setup-git with a token"
 PULL = "optbench data-branch pull with a token"
 PUSH = "optbench data-branch push with a token"
-ANNOUNCE = "optbench announce reports/nightly/night.json with a token"
+SYNC = "optbench sync-issues reports/nightly/night.json with a token"
 
 
 def job(folder: Path, branch: str = "main", **statuses: int) -> Job:
@@ -56,7 +56,7 @@ def test_results_are_kept_and_told_whatever_the_verdict(
 ) -> None:
     one = job(tmp_path, NIGHT=status)
     assert one.run() == conclusion
-    assert calls(tmp_path) == [AUTH, PULL, "optbench nightly", PUSH, ANNOUNCE]
+    assert calls(tmp_path) == [AUTH, PULL, "optbench nightly", PUSH, SYNC]
     assert one.outcomes()["Keep the report"] == "success"
     assert one.outcomes()["Keep the page"] == "skipped"
 
