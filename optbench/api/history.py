@@ -83,16 +83,16 @@ def history(
         store=load(used) if used is not None else None,
         asv=Path(asv) if asv else own_asv if own_asv.is_dir() else None,
         nights=codes_of_nights(used),
-        baseline=_last_good(where, top, used),
+        baseline=_last_passed(where, top, used),
         chosen=chosen,
     )
 
 
-def _last_good(repository: Path, top: Path, store: str | None) -> str | None:
+def _last_passed(repository: Path, top: Path, store: str | None) -> str | None:
     """Return the commit of the last nightly run that passed, where there were some."""
     from optbench.tracking.commits import first_parents
-    from optbench.tracking.records import folder_of, last_good
+    from optbench.tracking.records import folder_of, last_passed
 
     own = (top / DEFAULT_STORE).parent
     folder = folder_of(store, own) if store else own
-    return last_good(folder, frozenset(first_parents(repository)["commit"]))
+    return last_passed(folder, frozenset(first_parents(repository)["commit"]))

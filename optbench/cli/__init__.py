@@ -11,19 +11,20 @@ import typer
 from optbench.api.console import say
 from optbench.cli import (
     accept,
-    announce,
     bisect,
     check,
     compare,
     data,
+    data_branch,
     export,
     history,
     init,
     list_command,
     nightly,
     report,
-    results,
     run,
+    store,
+    sync_issues,
 )
 from optbench.cli.grouped_help import GroupedCommand
 
@@ -47,8 +48,9 @@ app.command(name="accept", cls=GroupedCommand)(accept.accept)
 app.command(name="nightly", cls=GroupedCommand)(nightly.nightly)
 app.command(name="init", cls=GroupedCommand)(init.init)
 app.add_typer(data.app, name="data")
-app.add_typer(results.app, name="results")
-app.command(name="announce", cls=GroupedCommand)(announce.announce)
+app.add_typer(data_branch.app, name="data-branch")
+app.add_typer(store.app, name="store")
+app.command(name="sync-issues", cls=GroupedCommand)(sync_issues.sync_issues)
 
 
 def _say_version(asked: bool) -> None:

@@ -40,7 +40,7 @@ def accept(
 
     Adds a row to accepted.toml, to be committed.
 
-    It holds for this commit and for all before it; what comes after fails the night again.
+    It holds for this commit and for all before it; what comes after fails the nightly run again.
     """
     from optbench.errors import WrongUse
     from optbench.sources import git

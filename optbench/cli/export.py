@@ -32,7 +32,7 @@ def export(
     ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Export the runs of a store as CSV or Parquet, one row per run."""
+    """Export a store's runs as CSV or Parquet, one row per run."""
     from optbench.errors import WrongUse
     from optbench.reporting.tables import csv_text
     from optbench.store import Store

@@ -1,8 +1,7 @@
-"""``optbench nightly``: everything that a night does, in one command."""
+"""``optbench nightly``: everything that a nightly run does, in one command."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +25,7 @@ from optbench.cli.run import INTERRUPTED
 from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
-EXIT = {"good": 0, "regressed": 1, "not measured": 2}
+EXIT = {"passed": 0, "regressed": 1, "not measured": 2}
 
 
 def nightly(
@@ -129,12 +128,12 @@ def nightly(
     comparison as pages, and history.csv. docs/tracking.md of optbench says more.
 
     Exit status: 0 nothing got worse; 1 something did, and nobody accepted it (optbench accept);
-    2 wrong use, or a night that could not measure; 130 interrupted.
+    2 wrong use, or it could not measure; 130 interrupted.
     """
     from optbench.api.progress import Watch
     from optbench.errors import WrongUse
     from optbench.nightly.config import configure
-    from optbench.nightly.night import night
+    from optbench.nightly.nightly_run import run_nightly
     from optbench.nightly.summary import summary
     from optbench.plain_text import printable
 
@@ -162,9 +161,9 @@ def nightly(
     end_politely()
     try:
         with Watch() as watch:
-            ended = night(config, watch=watch, tell=say)
+            ended = run_nightly(config, watch=watch, tell=say)
     except OSError as error:
-        raise WrongUse(f"the night cannot be kept: {error}") from error
+        raise WrongUse(f"the results cannot be kept: {error}") from error
     except KeyboardInterrupt:
         say("interrupted: what was done is kept, the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
@@ -172,8 +171,8 @@ def nightly(
     shown = summary(ended, escaped=lambda text: printable(" ".join(str(text).split())))
     try:
         (config.out / "summary.md").write_text(text, encoding="utf-8")
-        content = json.dumps(ended.as_json(), indent=2, allow_nan=False)
-        (config.out / "night.json").write_text(content + "\n", encoding="utf-8")
+        content = ended.model_dump_json(indent=2) + "\n"
+        (config.out / "night.json").write_text(content, encoding="utf-8")
         if of_job := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(of_job).open("a", encoding="utf-8") as file:
                 file.write(text)

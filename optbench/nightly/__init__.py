@@ -1,1 +1,1 @@
-"""The night: what is measured, told and kept, on any CI."""
+"""The nightly run: what is measured, reported and kept, on any CI."""

@@ -27,7 +27,7 @@ DEFAULT_OUT = Path("reports/nightly")
 
 @dataclass(frozen=True)
 class NightlyConfig:
-    """What a night is to do.
+    """What a nightly run is to do.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class NightlyConfig:
     out : Path
         Where the summary, the report and what else is to be read go.
     base : str or None
-        A revision to compare with instead of the last good night's.
+        A revision to compare with instead of the last that passed.
     asv : bool
         Run asv, where the repository has a configuration of it.
     machine : str or None
@@ -56,7 +56,7 @@ class NightlyConfig:
     limits : Limits or None
         Of a unit.
     fail_on : frozenset of str
-        Findings of the comparison that fail the night.
+        Findings of the comparison that fail the run.
     again : bool
         Compare anew what is kept.
     path, install :
@@ -151,7 +151,7 @@ class Own:
     selections : tuple of Selection
         Of those that no row of ours has.
     left_out : tuple of str
-        Those that cannot be run, each with the reason, which is the same every night.
+        Those that cannot be run, each with the reason, which is the same every time.
     broken : str
         Why a module does not import; empty where all do.
     """

@@ -9,17 +9,21 @@ from pathlib import Path
 from sqlalchemy import Table
 
 from optbench.store import Store, StoreError, schema
+from optbench.store.sound import FRAMES, sound
 
 PATIENCE_S = 30.0
 """To wait for another process's transaction."""
 
 COMPARED = ("status", "steps", "hits", "final_gap", "seconds_per_step")
-"""What differs where a run was made again."""
+"""Columns by which two results of one run are told apart."""
+
+LACKING = "there.runs t LEFT JOIN main.runs h USING (key) WHERE h.key IS NULL"
+"""SQL of the runs that are there and not here."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """How many runs.
+    """Numbers of runs.
 
     Attributes
     ----------
@@ -28,9 +32,9 @@ class Merged:
     added : int
         Of them that were not here, or only as failed.
     replaced : int
-        Of them that were here otherwise, and are as there now.
+        Of them that were here and differed, and are as there now.
     kept : int
-        Of them that are here otherwise, and stay so.
+        Of them that are here and differ, and stay so.
     only_here : int
         That the other lacks.
     """
@@ -41,9 +45,32 @@ class Merged:
     kept: int
     only_here: int
 
+    def __str__(self) -> str:
+        text = f"runs: {self.there:,} there, {self.added:,} added"
+        for number, what in (
+            (self.replaced, "replaced"),
+            (self.kept, "differ and are kept (--force replaces them)"),
+            (self.only_here, "only here"),
+        ):
+            text += f", {number:,} {what}" if number else ""
+        return text
+
+
+def check_values(path: Path) -> None:
+    """Refuse a store with anything in it that optbench would not have written.
+
+    Raises
+    ------
+    StoreError
+    """
+    check_store(path)
+    with Store(str(path)) as store:
+        for name in FRAMES:
+            sound(store, name)
+
 
 def check_store(path: Path) -> None:
-    """Refuse what is no whole store of ours.
+    """Refuse a file that is no whole store, or holds more than tables and their indices.
 
     Raises
     ------
@@ -52,7 +79,7 @@ def check_store(path: Path) -> None:
     Store(str(path)).close()
     connection = _opened(path, "ro")
     try:
-        # Tables and their indices only: a view or a trigger is code that somebody sent.
+        # A view or a trigger is code that somebody sent.
         kinds = connection.execute("SELECT DISTINCT type FROM sqlite_master").fetchall()
         told = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         torn = connection.execute("PRAGMA foreign_key_check").fetchall()
@@ -62,7 +89,7 @@ def check_store(path: Path) -> None:
         connection.close()
     foreign = {kind for (kind,) in kinds} - {"table", "index"}
     if foreign:
-        raise StoreError(f"the store {path} holds a {min(foreign)}, which is none of ours")
+        raise StoreError(f"the store {path} holds a {min(foreign)}, which optbench does not make")
     if told != ["ok"] or torn:
         said = told[0].splitlines()[-1] if told != ["ok"] else f"{len(torn)} rows refer to nothing"
         raise StoreError(f"the store {path} is damaged: {said}")
@@ -92,6 +119,16 @@ def copy_store(path: Path, copy: Path) -> int:
     check_store(copy)
     with Store(str(copy)) as made:
         return made.count()
+
+
+def missing_runs(source: Path, into: Path) -> int:
+    """Return how many runs of one store the other lacks."""
+    connection = _opened(into, "ro")
+    try:
+        connection.execute("ATTACH ? AS there", (f"{source.resolve().as_uri()}?mode=ro",))
+        return _count(connection, LACKING)
+    finally:
+        connection.close()
 
 
 def merge(source: Path, into: Path, *, prefer_source: bool = False) -> Merged:
@@ -124,10 +161,9 @@ def _merge(connection: sqlite3.Connection, prefer_source: bool) -> Merged:
     both = "there.runs t JOIN main.runs h USING (key)"
     heals = "h.status = 'failed' AND t.status <> 'failed'"
     other = f"({differ}) AND NOT ({heals})"
-    lacking = "there.runs t LEFT JOIN main.runs h USING (key) WHERE h.key IS NULL"
     counts = Merged(
         there=_count(connection, "there.runs"),
-        added=_count(connection, lacking) + _count(connection, f"{both} WHERE {heals}"),
+        added=_count(connection, LACKING) + _count(connection, f"{both} WHERE {heals}"),
         replaced=_count(connection, f"{both} WHERE {other}") if prefer_source else 0,
         kept=0 if prefer_source else _count(connection, f"{both} WHERE {other}"),
         only_here=_count(
@@ -137,7 +173,7 @@ def _merge(connection: sqlite3.Connection, prefer_source: bool) -> Merged:
     taken = f"{heals} OR {other}" if prefer_source else heals
     connection.execute(
         "CREATE TEMP TABLE taken AS "
-        f"SELECT t.id, t.key FROM {lacking} UNION ALL SELECT t.id, t.key FROM {both} WHERE {taken}"
+        f"SELECT t.id, t.key FROM {LACKING} UNION ALL SELECT t.id, t.key FROM {both} WHERE {taken}"
     )
     connection.execute("CREATE UNIQUE INDEX temp.taken_by_id ON taken (id)")
     old = "SELECT h.id FROM main.runs h JOIN temp.taken USING (key)"

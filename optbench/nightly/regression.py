@@ -1,60 +1,20 @@
-"""What got worse, as a night tells of it: a row, and the line that shows it again."""
+"""What got worse, from the history and from a comparison, and the line that shows it again."""
 
 from __future__ import annotations
 
 import inspect
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
+from optbench.nightly.outcome import Regression
 from optbench.optimizers import OPTIMIZERS
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.reporting.history_text import sized
 from optbench.tracking.history import Change, Kind
-from optbench.verdicts.comparison import RUNGS
-
-ALL_WORDS = (
-    "broken",
-    "changed",
-    "regressed",
-    "improved",
-    "slower",
-    "faster",
-    "more",
-    "less",
-    "leak",
-)
-"""Every finding of a comparison, of those that say something."""
+from optbench.verdicts.comparison import Comparison
 
 FAIL_ON = ("broken", "regressed", "slower", "more", "leak")
-"""Findings that fail a night."""
-
-
-@dataclass(frozen=True)
-class Regression:
-    """What got worse.
-
-    Attributes
-    ----------
-    key : str
-        The same every night that sees it.
-    first, commit : str
-        The oldest and the newest commit that it may have come with.
-    reproduce : str
-        A line for a shell, in the repository.
-    """
-
-    key: str
-    metric: str
-    optimizer: str
-    problem: str | None
-    first: str
-    commit: str
-    subject: str
-    size: str
-    text: str
-    reproduce: str
+"""Findings that fail a nightly run."""
 
 
 def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
@@ -75,17 +35,17 @@ def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
     if change.parameters:
         text += f" ({change.parameters})"
     return Regression(
-        "/".join(key),
-        change.metric,
-        change.optimizer,
-        change.problem or None,
-        change.first,
-        change.commit,
+        key="/".join(key),
+        metric=change.metric,
+        optimizer=change.optimizer,
+        problem=change.problem or None,
+        first=change.first,
+        commit=change.commit,
         # Of several commits the last one's words would accuse it, and it may be innocent.
-        subjects.get(change.commit, "") if change.first == change.commit else "",
-        sized(change),
-        text,
-        reproduce,
+        subject=subjects.get(change.commit, "") if change.first == change.commit else "",
+        size=sized(change),
+        text=text,
+        reproduce=reproduce,
     )
 
 
@@ -103,37 +63,30 @@ def _target(optimizer: str) -> str:
 
 
 def of_comparison(
-    content: Mapping[str, Any], words: frozenset[str], first: str, subjects: Mapping[str, str]
+    comparison: Comparison, words: frozenset[str], first: str, subjects: Mapping[str, str]
 ) -> Iterator[Regression]:
-    """What a comparison found, from its JSON: a row an optimizer and finding of those words."""
-    base, head = content["base"]["commit"], content["head"]["commit"]
-    for row in content["optimizers"]:
-        for rung in RUNGS:
-            word = row[rung]
+    """Return what a comparison found, a row for each optimizer and finding of those words."""
+    base, head = comparison.base.commit, comparison.head.commit
+    for row in comparison.optimizers:
+        speed = f"x{row.cost.step_ratio:.3g}" if row.cost.step_ratio is not None else ""
+        for rung, word, size, text in (
+            ("maths", row.maths.verdict, "", row.maths.text),
+            ("convergence", row.convergence, "", row.convergence_text),
+            ("speed", row.speed, speed, row.cost.text),
+            ("memory", row.memory, "", row.cost.text),
+        ):
             if word not in words:
                 continue
-            reproduce = (
-                f"optbench bisect {base[:10]} {head[:10]} -o {shlex.quote(row['name'])} --on {rung}"
-            )
-            size, text = _evidence(row, rung)
+            name = shlex.quote(row.name)
             yield Regression(
-                f"compare/{rung}/{row['name']}",
-                rung,
-                row["name"],
-                None,
-                first,
-                head,
-                subjects.get(head, "") if first == head else "",
-                size,
-                f"{word}: {text}" if text else str(word),
-                reproduce,
+                key=f"compare/{rung}/{row.name}",
+                metric=rung,
+                optimizer=row.name,
+                problem=None,
+                first=first,
+                commit=head,
+                subject=subjects.get(head, "") if first == head else "",
+                size=size,
+                text=f"{word}: {text}" if text else str(word),
+                reproduce=f"optbench bisect {base[:10]} {head[:10]} -o {name} --on {rung}",
             )
-
-
-def _evidence(row: Mapping[str, Any], rung: str) -> tuple[str, str]:
-    """The size of a finding, where it has one, and its text."""
-    if rung in ("maths", "convergence"):
-        return "", str(row[f"{rung}_text"])
-    ratio = row["cost"].get("step_ratio")
-    size = f"x{ratio:.3g}" if rung == "speed" and isinstance(ratio, int | float) else ""
-    return size, str(row["cost"].get("text", ""))

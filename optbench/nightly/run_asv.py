@@ -1,4 +1,4 @@
-"""The night's part that is asv's: which commits to run, and the runs and the pages of it."""
+"""What a nightly run does with asv: which commits to run, the runs, and the pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optbench.defaults import ASV_RESULTS
-from optbench.nightly.stage import Failed, LeftOut, NothingNew
+from optbench.nightly.outcome import Failed, LeftOut, NothingNew
 from optbench.nightly.subprocess_group import TookTooLong, guarded
 from optbench.sources import git
 from optbench.tracking.asv_results import read_asv_results
@@ -17,7 +17,7 @@ from optbench.tracking.asv_results import read_asv_results
 CONFIGURATION = "asv.conf.json"
 
 COMMITS = 5
-"""The most that a night runs of those since the last one: evenly spread, the newest always."""
+"""Largest number of commits since the last nightly run: evenly spread, the newest always."""
 
 RUN_LIMIT_S = 4 * 3600.0
 
@@ -28,7 +28,7 @@ PUBLISH_LIMIT_S = 60.0
 def run(
     repository: Path, head: str, since: str | None, machine: str | None, commits: int, log: Path
 ) -> str:
-    """Run asv's benchmarks at the head and at commits since the last night; what was done.
+    """Run asv's benchmarks at the head and at commits since the last nightly run; what was done.
 
     Where asv's own range NEW ends at any commit that has results, this one names the commits: one
     whose run was cut short has results, and lacks the rest.

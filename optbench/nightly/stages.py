@@ -1,4 +1,4 @@
-"""The stages of a night, each of which keeps what it has done as it goes."""
+"""The stages of a nightly run, each of which keeps what it has done as it goes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -24,9 +23,9 @@ from optbench.engine.runs import Run
 from optbench.errors import OptbenchError
 from optbench.nightly import run_asv
 from optbench.nightly.config import NightlyConfig, own_optimizers
-from optbench.nightly.kept_results import store_file
-from optbench.nightly.regression import ALL_WORDS, Regression, of_change, of_comparison
-from optbench.nightly.stage import Failed, LeftOut, NothingNew
+from optbench.nightly.data_branch import store_file
+from optbench.nightly.outcome import AcceptedFinding, Failed, LeftOut, NothingNew, Regression
+from optbench.nightly.regression import of_change, of_comparison
 from optbench.reporting.comparison_page import page as page_of_comparison
 from optbench.reporting.comparison_text import without_infinities
 from optbench.reporting.tables import csv_text
@@ -38,7 +37,9 @@ from optbench.store import Store
 from optbench.tracking.accepted import covering, read_accepted
 from optbench.tracking.records import codes_of_nights, read_records
 from optbench.tracking.repository_history import NoHistory, RepositoryHistory, load_history
-from optbench.whole_files import write_whole
+from optbench.verdicts.comparison import Comparison
+from optbench.verdicts.comparison_json import NotAComparison, read_comparison
+from optbench.whole_files import read_whole, write_whole
 
 MISTAKES = (OptbenchError, MissingColumns, OSError)
 """What a stage may raise that is no defect of ours: it fails the stage, and the others go on."""
@@ -59,7 +60,7 @@ class Work:
     subjects: dict[str, str]
     runs: tuple[Run, ...] = ()
     regressions: list[Regression] = field(default_factory=list)
-    accepted: list[tuple[str, str]] = field(default_factory=list)
+    accepted: list[AcceptedFinding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     compared: list[Path] = field(default_factory=list)
     told: RepositoryHistory | None = None
@@ -76,7 +77,7 @@ def notes(wanted: NightlyConfig) -> tuple[str, ...]:
     if changed:
         return (
             "the checkout has changes that are not committed: its runs are in the store and in "
-            "the report, but belong to no commit, and this night is not recorded as one",
+            "the report, but belong to no commit, and this nightly run is not recorded",
         )
     return ()
 
@@ -113,7 +114,7 @@ def runs(work: Work, watch: Callable[[Progress], None]) -> str:
 
 
 def asv(work: Work) -> str:
-    """asv's benchmarks, at the head and at commits since the last night."""
+    """asv's benchmarks, at the head and at commits since the last nightly run."""
     if not work.wanted.asv:
         raise LeftOut("not asked for")
     wanted = work.wanted
@@ -132,18 +133,18 @@ def publish(work: Work) -> str:
 
 
 def compare_with_base(work: Work, tell: Tell) -> str:
-    """The head with the last good night's commit, all rungs; kept, and not made again."""
+    """The head with the last commit that passed, all rungs; kept, and not made again."""
     base, head = work.base, work.commit
     if base is None:
-        raise LeftOut("there is no good night before this one")
+        raise LeftOut("no nightly run before this one passed")
     if base == head:
-        raise NothingNew("the last good night was of this commit")
-    content, new = _comparison(work, base, work.wanted.targets, tell)
+        raise NothingNew("the last run that passed was of this commit")
+    comparison, new = _comparison(work, base, work.wanted.targets, tell)
     first = _after(work, base)
-    found = list(of_comparison(content, work.wanted.fail_on, first, work.subjects))
+    found = list(of_comparison(comparison, work.wanted.fail_on, first, work.subjects))
     _judge(work, found, first, tell)
-    rows = content["optimizers"]
-    apart = sum(row["maths"] not in ("identical", "rounding") for row in rows)
+    rows = comparison.optimizers
+    apart = sum(row.maths.verdict not in ("identical", "rounding") for row in rows)
     text = (
         f"{_counted(len(rows), 'optimizer')} with {base[:10]}: {apart} with other maths, "
         f"{_counted(len(found), 'finding')}"
@@ -166,25 +167,26 @@ def _judge(work: Work, found: list[Regression], first: str, tell: Tell) -> None:
         if row is None:
             work.regressions.append(each)
             continue
-        work.accepted.append((f"{each.optimizer}: {each.text}", row.why))
+        what = f"{each.optimizer}: {each.text}"
+        work.accepted.append(AcceptedFinding(what=what, why=row.why))
         if row.commit != work.commit:
             since.setdefault(row.commit, []).append(each)
     for commit, wanted in since.items():
         targets = tuple(sorted({each.optimizer for each in wanted}))
-        content, _ = _comparison(work, commit, targets, tell)
+        comparison, _ = _comparison(work, commit, targets, tell)
         named = {(each.optimizer, each.metric) for each in wanted}
         after = _after(work, commit)
         work.regressions += [
             each
-            for each in of_comparison(content, work.wanted.fail_on, after, work.subjects)
+            for each in of_comparison(comparison, work.wanted.fail_on, after, work.subjects)
             if (each.optimizer, each.metric) in named
         ]
 
 
 def _comparison(
     work: Work, base: str, targets: tuple[str, ...], tell: Tell
-) -> tuple[dict[str, Any], bool]:
-    """A comparison of the head, as JSON, and whether it was made just now."""
+) -> tuple[Comparison, bool]:
+    """Return a comparison of the head, and whether it was made just now."""
     here = environment()
     asked = repr(
         (targets, work.wanted.path, work.wanted.install, here.python, here.torch, here.numpy)
@@ -194,15 +196,15 @@ def _comparison(
     kept = work.folder / "nights" / name
     if base == work.base:
         work.compared.append(kept)
-    content = None if work.wanted.again else _kept_comparison(kept, base, work.commit)
-    if content is not None:
-        return content, False
+    comparison = None if work.wanted.again else _kept_comparison(kept, base, work.commit)
+    if comparison is not None:
+        return comparison, False
     return _compared(work, base, targets, kept, tell), True
 
 
 def _compared(
     work: Work, base: str, targets: tuple[str, ...], kept: Path, tell: Tell
-) -> dict[str, Any]:
+) -> Comparison:
     wanted = work.wanted
     try:
         comparison = compare(
@@ -219,27 +221,25 @@ def _compared(
     except NotImportable as error:
         raise Failed(str(error)) from error
     except NothingCompared as error:
-        # Not a failure: the night in which the first optimizer comes has nothing to compare.
+        # Not a failure: the run in which the first optimizer comes has nothing to compare.
         raise LeftOut(str(error).splitlines()[0]) from error
     if not comparison.complete:
         raise KeyboardInterrupt
     if base == work.base:
         write_whole(wanted.out / "compare.html", page_of_comparison(comparison).encode("utf-8"))
-    content: dict[str, Any] = without_infinities(comparison.as_json())
+    content = without_infinities(comparison.as_json())
     write_whole(kept, json.dumps(content, allow_nan=False).encode("utf-8"))
-    return content
+    return comparison
 
 
-def _kept_comparison(path: Path, base: str, head: str) -> dict[str, Any] | None:
-    """A comparison of an earlier try at this night; None where there is none that is whole."""
+def _kept_comparison(path: Path, base: str, head: str) -> Comparison | None:
+    """Return the comparison of an earlier try at this run; None where there is none, or half."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        sides = content["base"]["commit"], content["head"]["commit"]
-        # A file of another optbench, or of anybody's, may lack what is read of it.
-        list(of_comparison(content, frozenset(ALL_WORDS), head, {}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        comparison = read_comparison(json.loads(read_whole(path)))
+    except (OSError, ValueError, RecursionError, NotAComparison):
         return None
-    return content if sides == (base, head) and content.get("complete") else None
+    sides = comparison.base.commit, comparison.head.commit
+    return comparison if sides == (base, head) and comparison.complete else None
 
 
 def _after(work: Work, base: str) -> str:
@@ -273,7 +273,9 @@ def history(work: Work) -> str:
     work.told, found = told, told.history
     work.regressions += _told_apart(of_change(each, work.subjects) for each in found.regressions)
     work.accepted += [
-        (f"{each.optimizer} {each.problem}: {each.metric}".strip(), each.accepted)
+        AcceptedFinding(
+            what=f"{each.optimizer} {each.problem}: {each.metric}".strip(), why=each.accepted
+        )
         for each in found.changes
         if each.accepted
     ]
@@ -301,7 +303,7 @@ def _told_apart(regressions: Iterable[Regression]) -> Iterator[Regression]:
     for each in regressions:
         counts[each.key] += 1
         number = counts[each.key]
-        yield each if number == 1 else replace(each, key=f"{each.key}/{number}")
+        yield each if number == 1 else each.model_copy(update={"key": f"{each.key}/{number}"})
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,7 +1,7 @@
 """A command that ends with whoever asked for it, with all that it began.
 
 asv begins processes of its own, each leading a group; were this process killed, they would go on,
-beside those of the next night. So the command is led by a process that watches over it::
+beside those of the next nightly run. So the command is led by a process that watches over it::
 
     python -m optbench.nightly.subprocess_group COORDINATOR COMMAND...
 

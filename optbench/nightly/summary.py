@@ -1,13 +1,11 @@
-"""A night in Markdown: for a job's summary, a mail, a chat. The first line says the verdict."""
+"""A nightly run in Markdown, for a job's summary or a mail; the first line is the verdict."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
 
-from optbench.nightly.night import Night
-from optbench.nightly.regression import Regression
-from optbench.nightly.stage import State
+from optbench.nightly.outcome import NightlyRun, Regression, State
 from optbench.reporting import markdown
 from optbench.reporting.history_text import commits_of
 
@@ -20,54 +18,54 @@ Escaped = Callable[[object], str]
 """Makes text of what comes from outside, that Markdown shows as it is; a terminal needs none."""
 
 
-def summary(night: Night, *, escaped: Escaped = markdown.escaped) -> str:
+def summary(run: NightlyRun, *, escaped: Escaped = markdown.escaped) -> str:
     """The page."""
-    parts = [f"**{verdict(night)}**", _about(night, escaped), _stages(night, escaped)]
-    if night.regressions:
-        parts.append(_regressions(night, escaped))
-    if night.accepted:
-        rows = [f"- {escaped(what)}: {escaped(why)}" for what, why in night.accepted]
+    parts = [f"**{verdict(run)}**", _about(run, escaped), _stages(run, escaped)]
+    if run.regressions:
+        parts.append(_regressions(run, escaped))
+    if run.accepted:
+        rows = [f"- {escaped(each.what)}: {escaped(each.why)}" for each in run.accepted]
         parts.append("Worse, and wanted:\n\n" + "\n".join(rows))
-    parts += [f"Note: {escaped(note)}." for note in night.notes]
+    parts += [f"Note: {escaped(note)}." for note in run.notes]
     return "\n\n".join(parts) + "\n"
 
 
-def verdict(night: Night) -> str:
+def verdict(run: NightlyRun) -> str:
     """The verdict in a sentence."""
-    failed = ", ".join(stage.name for stage in night.stages if stage.state is State.FAILED)
-    if night.verdict == "regressed":
-        count = len(night.regressions)
+    failed = ", ".join(stage.name for stage in run.stages if stage.state is State.FAILED)
+    if run.verdict == "regressed":
+        count = len(run.regressions)
         also = f"; and {failed} failed" if failed else ""
         return f"Regressed: {count} thing{'s' * (count > 1)} got worse{also}"
-    if night.verdict == "good":
-        since = f" since the last good night ({night.base[:SHORT]})" if night.base else ""
-        wanted = " that was not accepted" if night.accepted else ""
-        return f"Good: nothing got worse{wanted}{since}"
+    if run.verdict == "passed":
+        since = f" since the last run that passed ({run.base[:SHORT]})" if run.base else ""
+        wanted = " that was not accepted" if run.accepted else ""
+        return f"Passed: nothing got worse{wanted}{since}"
     return f"Not measured: {failed or 'nothing was run'} failed"
 
 
-def _about(night: Night, escaped: Escaped) -> str:
-    subject = f" ({escaped(night.subject)})" if night.subject else ""
-    minutes = night.seconds / 60
-    took = f"{minutes:.0f} min" if minutes >= 2 else f"{night.seconds:.0f} s"
-    return f"Commit {night.commit[:SHORT]}{subject}, begun {night.started}, {took}."
+def _about(run: NightlyRun, escaped: Escaped) -> str:
+    subject = f" ({escaped(run.subject)})" if run.subject else ""
+    minutes = run.seconds / 60
+    took = f"{minutes:.0f} min" if minutes >= 2 else f"{run.seconds:.0f} s"
+    return f"Commit {run.commit[:SHORT]}{subject}, begun {run.started.isoformat()}, {took}."
 
 
-def _stages(night: Night, escaped: Escaped) -> str:
+def _stages(run: NightlyRun, escaped: Escaped) -> str:
     rows = [
         f"| {stage.name} | {stage.state} | {escaped(stage.text)} | {stage.seconds:.0f} s |"
-        for stage in night.stages
+        for stage in run.stages
     ]
     return "\n".join(["| stage | state | what | time |", "|---|---|---|---:|", *rows])
 
 
-def _regressions(night: Night, escaped: Escaped) -> str:
-    shown = night.regressions[:MOST]
+def _regressions(run: NightlyRun, escaped: Escaped) -> str:
+    shown = run.regressions[:MOST]
     rows = [f"| {' | '.join(map(escaped, _cells(each)))} |" for each in shown]
     head = "| optimizer | problem | what | size | commit | subject |"
     text = "\n".join([head, "|---|---|---|---|---|---|", *rows])
-    if len(night.regressions) > MOST:
-        text += f"\n\nand {len(night.regressions) - MOST} more, in night.json."
+    if len(run.regressions) > MOST:
+        text += f"\n\nand {len(run.regressions) - MOST} more, in night.json."
     # A command cannot be escaped without being another: it has a place of its own.
     again = dict.fromkeys(each.reproduce for each in shown)
     accept = dict.fromkeys(

@@ -1,4 +1,4 @@
-"""GitHub workflows: the night, the comparison of a pull request, and the comment on it.
+"""GitHub workflows: the nightly run, the comparison of a pull request, and the comment on it.
 
 This repository's own are rendered from the same templates, by ``tests/workflows/own.py``.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optbench.scaffold.templating import render
 
 MACHINE = "optbench-ci"
-"""What asv calls the machine, for runners whose own name is another one every night."""
+"""What asv calls the machine, for runners whose own name is another one every time."""
 
 ACTIONS = {
     "checkout": "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2",
@@ -39,7 +39,7 @@ class Setting:
     install : tuple of str
         Lines of a shell after which ``optbench`` and ``asv`` are on the path.
     night : str
-        The command of a night.
+        The command of a nightly run.
     prefix : str
         Before the names of the files.
     """

@@ -9,41 +9,50 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optbench.plain_text import shown
 from optbench.sources.source import SourceError
 
 
-def git(folder: Path, *arguments: str, check: bool = True) -> str:
-    """Return git's answer in a folder, without the final line end.
+def git(
+    folder: Path,
+    *arguments: str,
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Return git's answer in a folder, without the final line end; with these variables set.
 
     Raises
     ------
     SourceError
         Where git is missing, or fails and ``check`` is set.
     """
-    code, out, error = run_git(folder, arguments)
+    code, out, error = run_git(folder, arguments, environment)
     if check and code:
         raise SourceError(f"git {arguments[0]}: {error or out or f'exit status {code}'}")
     return out if not code else ""
 
 
-def run_git(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
+def run_git(
+    folder: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
     """Exit status, output and errors of git in a folder."""
-    answer = _answer(folder, arguments)
+    answer = _answer(folder, arguments, environment)
     out, error = (part.decode("utf-8", errors="replace") for part in (answer.stdout, answer.stderr))
     # Of what it answers only the line's end: a path may begin and end with a space.
     return answer.returncode, out.rstrip("\n"), error.strip()
 
 
-def _answer(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+def _answer(
+    folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     # Without prompts and large files; and whoever calls from a hook has set variables that
     # would send us to the user's index.
     environment = {k: v for k, v in os.environ.items() if k not in _POINTERS}
     environment |= {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C",
-                    "GIT_OPTIONAL_LOCKS": "0"}  # fmt: skip
+                    "GIT_OPTIONAL_LOCKS": "0", **(variables or {})}  # fmt: skip
     try:
         return subprocess.run(
             ["git", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null",

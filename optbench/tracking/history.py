@@ -152,7 +152,7 @@ def history(values: pd.DataFrame, line: Sequence[str], baseline: str | None = No
     line : sequence of str
         Commits from the oldest; values of others are kept apart.
     baseline : str or None
-        A commit of the line that was good, such as the last good night's. What is no worse now than
+        A commit of the line that was good, such as the last that passed. What is no worse now than
         there does not stand: an improvement that came and went after it is none of its matter.
     """
     places = {commit: place for place, commit in enumerate(line)}

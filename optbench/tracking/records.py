@@ -1,4 +1,4 @@
-"""What nights there were: a line a night, beside the store."""
+"""Which nightly runs there were: a line each, beside the store."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import json
 import os
 from collections.abc import Container
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from optbench.errors import OptbenchError
 from optbench.whole_files import read_whole
 
 FILE = "nights.jsonl"
 
+Verdict = Literal["passed", "regressed", "not measured"]
+
+OLD_WORDS = {"good": "passed"}
+"""Verdicts as earlier versions recorded them."""
+
 
 class UnreadableRecords(OptbenchError, RuntimeError):
-    """A file of nights that is none; the text says why."""
+    """A file of records that cannot be read; the text says why."""
 
 
 class Record(BaseModel):
-    """A night that ended.
+    """A nightly run that ended.
 
     Attributes
     ----------
@@ -32,7 +37,7 @@ class Record(BaseModel):
         When, in ISO format, in UTC: the records of two places are joined in this order.
     verdict : str
     where : str
-        The machine and its software: a night elsewhere is another night.
+        The machine and its software: a run elsewhere is another run.
     codes : dict
         Optimizer to the code that it had, as the store knows it.
     """
@@ -42,13 +47,13 @@ class Record(BaseModel):
     commit: str
     started: str
     finished: str
-    verdict: Literal["good", "regressed", "not measured"]
+    verdict: Annotated[Verdict, BeforeValidator(lambda word: OLD_WORDS.get(str(word), word))]
     where: str = ""
     codes: dict[str, str] = {}
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Return the nights of a folder, the oldest first.
+    """Return the records of a folder, the oldest first.
 
     A last line that a kill cut short is passed over, and any line that is no record.
 
@@ -74,7 +79,7 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def add_record(folder: Path, record: Record) -> None:
-    """Append a night, on the disk before this returns; a line that was cut short is closed."""
+    """Append a record, on the disk before this returns; a line that was cut short is closed."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
     whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
@@ -84,19 +89,19 @@ def add_record(folder: Path, record: Record) -> None:
         os.fsync(file.fileno())
 
 
-def last_good(folder: Path, line: Container[str]) -> str | None:
-    """Return the commit of the last good night of a line."""
-    good = [each.commit for each in read_records(folder) if each.verdict == "good"]
-    return next((commit for commit in reversed(good) if commit in line), None)
+def last_passed(folder: Path, line: Container[str]) -> str | None:
+    """Return the commit of the last nightly run of a line that passed."""
+    passed = [each.commit for each in read_records(folder) if each.verdict == "passed"]
+    return next((commit for commit in reversed(passed) if commit in line), None)
 
 
 def folder_of(store: str, otherwise: Path) -> Path:
-    """Where nights are recorded: beside a store in a file; a database has no beside."""
+    """Return where runs are recorded: beside a store in a file, else in the other folder."""
     return otherwise if "://" in store else Path(store).parent
 
 
 def codes_of_nights(store: str | None) -> pd.DataFrame | None:
-    """Which code each night found: ``commit``, ``optimizer``, ``code``; for a store in a file."""
+    """Return which code each run found, for a store in a file: ``commit, optimizer, code``."""
     if store is None or "://" in store:
         return None
     rows = [

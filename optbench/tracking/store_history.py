@@ -25,14 +25,14 @@ def store_values(results: Results, nights: pd.DataFrame | None = None) -> pd.Dat
     Metrics: ``steps_to_target`` and ``failed_seeds`` of the tuned league, ``final_gap`` of the
     default one. A run is kept under the code that made it, and not made again while that stands:
     its value is that of every commit with this code. Runs of a checkout with changes that were
-    not committed belong to no commit, unless a night found their code at one.
+    not committed belong to no commit, unless a nightly run found their code at one.
 
     Parameters
     ----------
     results : Results
         Of a store.
     nights : DataFrame or None
-        ``commit``, ``optimizer``, ``code``: which code each night found. Without, a code's values
+        ``commit``, ``optimizer``, ``code``: which code each run found. Without, a code's values
         are those of the commits at which its runs were made, and a revert goes unseen.
     """
     where = results.environments[["environment", "commit", "dirty"]].assign(

@@ -10,19 +10,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from optbench.engine.plan import Selection, plan
-from optbench.nightly import kept_results
-from optbench.nightly.data_branch import DataBranch, LostRace
-from optbench.nightly.kept_results import Places
+from optbench.nightly import data_branch
+from optbench.nightly.data_branch import DataBranch
 from optbench.runner import fill
 from optbench.store import Store
 
@@ -117,11 +113,11 @@ def clone(tmp_path: Path, remote: Path, template: Path) -> Callable[[str], Path]
 
 @pytest.fixture
 def there(optbench: Optbench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """``optbench results`` in a folder: exit status, and what it told."""
+    """``optbench data-branch`` in a folder: exit status, and what it said."""
 
     def call(folder: Path, *arguments: object) -> tuple[int, str]:
         monkeypatch.chdir(folder)
-        code, _, err = optbench("results", *arguments)
+        code, _, err = optbench("data-branch", *arguments)
         return code, err
 
     return call
@@ -131,26 +127,20 @@ There = Callable[..., tuple[int, str]]
 Clone = Callable[[str], Path]
 
 
-def places(folder: Path) -> Places:
-    notes = folder / ".optbench"
-    return Places(notes / "results.sqlite", notes, folder / ".asv" / "results")
-
-
 def put_results(folder: Path, store: Path, commits: str) -> None:
     """What a night leaves: a store, a record and a comparison, and asv's results of commits."""
-    where = places(folder)
-    assert where.store is not None
-    (where.notes / "nights").mkdir(parents=True)
-    shutil.copy(store, where.store)
+    notes, asv = folder / ".optbench", folder / ".asv/results"
+    (notes / "nights").mkdir(parents=True)
+    shutil.copy(store, notes / "results.sqlite")
     record = {"started": f"2024-01-0{len(commits)}T03:00:00", "commits": commits}
-    (where.notes / "nights.jsonl").write_text(json.dumps(record) + "\n")
-    (where.notes / "nights" / f"{commits}.json").write_text('{"schema": 1}')
-    (where.asv / "ci").mkdir(parents=True)
-    (where.asv / "benchmarks.json").write_text('{"version": 2}')
-    (where.asv / "ci" / "machine.json").write_text('{"machine": "ci"}')
+    (notes / "nights.jsonl").write_text(json.dumps(record) + "\n")
+    (notes / "nights" / f"{commits}.json").write_text('{"schema": 1}')
+    (asv / "ci").mkdir(parents=True)
+    (asv / "benchmarks.json").write_text('{"version": 2}')
+    (asv / "ci" / "machine.json").write_text('{"machine": "ci"}')
     for commit in commits:
         # As asv writes what it could not measure.
-        (where.asv / "ci" / f"{commit}-env.json").write_text('{"results": [NaN, Infinity]}')
+        (asv / "ci" / f"{commit}-env.json").write_text('{"results": [NaN, Infinity]}')
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -191,22 +181,24 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_what_is_pushed_is_what_a_fresh_clone_fetches(
+def test_what_is_pushed_is_what_a_fresh_clone_pulls(
     clone: Clone, there: There, remote: Path, stores: dict[str, Path]
 ) -> None:
     one = clone("one")
     put_results(one, stores["one"], "ab")
-    assert there(one, "fetch") == (
+    assert there(one, "pull") == (
         0, "there is no branch origin/optbench-data yet: the first push makes it\n"
     )  # fmt: skip
     code, told = there(one, "push")
     assert code == 0, told
     other = clone("other")
     assert not (other / ".optbench").exists()
-    code, told = there(other, "fetch")
+    code, told = there(other, "pull")
     assert (code, told) == (
-        0, "origin/optbench-data: 4 runs, 4 of them new here; 1 new nights; 5 new files\n"
-    )  # fmt: skip
+        0,
+        "origin/optbench-data: runs: 4 there, 4 added; records of nightly runs: 1 added; "
+        "files: 5 added\n",
+    )
     assert results(other) == results(one)
     assert runs(store_of(other)) == runs(store_of(one))
     # The same results are the same commit's content: nothing is pushed twice.
@@ -248,7 +240,7 @@ def test_a_store_that_is_being_written_to_is_pushed_as_of_one_moment(
     writer.execute("ROLLBACK")
     writer.close()
     other = clone("other")
-    assert there(other, "fetch")[0] == 0
+    assert there(other, "pull")[0] == 0
     found = sqlite3.connect(store_of(other)).execute("SELECT error FROM runs ORDER BY seed")
     assert [error for (error,) in found] == ["committed", None, None, None]
 
@@ -287,10 +279,10 @@ def test_the_checkout_and_its_git_folder_stay_as_they_are_to_the_byte(
     busy(folder)
     git_folder, checkout = files_below(folder / ".git"), files_below(folder)
     put_results(folder, stores["one"], "a")
-    there(folder, "fetch")
+    there(folder, "pull")
     assert there(folder, "push")[0] == 0
     shutil.rmtree(folder / ".optbench")
-    assert there(folder, "fetch")[0] == 0
+    assert there(folder, "pull")[0] == 0
     assert len(runs(store_of(folder)))
     assert files_below(folder / ".git") == git_folder
     shutil.rmtree(folder / ".optbench")
@@ -301,7 +293,7 @@ def test_the_checkout_and_its_git_folder_stay_as_they_are_to_the_byte(
     assert [path.name for path in cache.iterdir() if path.is_dir()] == []
 
 
-def test_who_is_late_fetches_again_and_nothing_of_either_is_lost(
+def test_who_is_late_pulls_again_and_nothing_of_either_is_lost(
     clone: Clone, there: There, stores: dict[str, Path]
 ) -> None:
     one, other = clone("one"), clone("other")
@@ -309,23 +301,23 @@ def test_who_is_late_fetches_again_and_nothing_of_either_is_lost(
     put_results(other, stores["other"], "bc")
     (other / ".asv/results/benchmarks.json").write_text('{"version": "mine"}')
     for folder in (one, other):
-        assert there(folder, "fetch")[0] == 0
+        assert there(folder, "pull")[0] == 0
     assert there(one, "push")[0] == 0
     code, told = there(other, "push")
     assert code == 1
-    assert "was not fetched here: nothing was pushed. optbench results fetch adds" in told
-    assert there(other, "fetch") == (
+    assert "was not pulled here. Nothing was pushed: optbench data-branch pull adds" in told
+    assert there(other, "pull") == (
         0,
-        "as it is here, not as on the branch (--force takes that): .asv/results/benchmarks.json\n"
-        "origin/optbench-data: 4 runs, 2 of them new here; 2 runs are only here; 1 new nights; "
-        "2 new files\n",
+        "kept, and differs on the branch (--force takes that one): .asv/results/benchmarks.json\n"
+        "origin/optbench-data: runs: 4 there, 2 added, 2 only here; records of nightly runs: "
+        "1 added; files: 2 added\n",
     )
     assert there(other, "push")[0] == 0
     code, told = there(one, "push")
     assert code == 1
     assert "was at " in told
     last = clone("last")
-    assert there(last, "fetch")[0] == 0
+    assert there(last, "pull")[0] == 0
     everything = {*runs(stores["one"]), *runs(stores["other"])}
     assert len(everything) == 6 * len(runs(stores["one"])) / 4
     assert set(runs(store_of(last))) == everything
@@ -335,45 +327,24 @@ def test_who_is_late_fetches_again_and_nothing_of_either_is_lost(
     assert json.loads((last / ".asv/results/benchmarks.json").read_text())["version"] == "mine"
 
 
-def test_of_two_pushes_at_once_one_wins_and_the_other_knows(
-    clone: Clone, remote: Path, stores: dict[str, Path]
-) -> None:
-    folders = [clone("one"), clone("other")]
-    for folder, store in zip(folders, stores.values(), strict=True):
-        put_results(folder, store, "a")
-    both = threading.Barrier(2)
+def test_a_push_between_our_look_and_our_push_is_not_overwritten(
+    clone: Clone, remote: Path, there: There, stores: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    one, other = clone("one"), clone("other")
+    put_results(one, stores["one"], "a")
+    put_results(other, stores["other"], "b")
+    gather = DataBranch._gather
 
-    def push(folder: Path) -> str:
-        branch = DataBranch(folder, "origin", "optbench-data")
-        both.wait()
-        try:
-            return kept_results.push(branch, places(folder), print).commit
-        except LostRace:
-            return "lost"
+    def meanwhile(branch: DataBranch, folder: Path, say: data_branch.Say) -> object:
+        git(remote, "update-ref", REF, git(remote, "rev-parse", "main"))
+        return gather(branch, folder, say)
 
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(push, folders))
-    assert ended.count("lost") == 1
-    assert git(remote, "rev-parse", REF) in ended
-
-
-def test_the_remote_itself_holds_to_what_was_fetched(
-    clone: Clone, tmp_path: Path, remote: Path, there: There, stores: dict[str, Path]
-) -> None:
-    folder = clone("one")
-    put_results(folder, stores["one"], "a")
-    assert there(folder, "push")[0] == 0
-    tip = git(remote, "rev-parse", REF)
-    branch = DataBranch(folder, "origin", "optbench-data")
-    aside = branch.aside(tmp_path / "aside")
-    commit = aside.commit({"README.md": folder / ".gitignore"}, "mine")
-    # As if somebody had pushed after we looked where the branch is.
-    for expected in ("", git(remote, "rev-parse", "main")):
-        with pytest.raises(LostRace, match=f"at {tip[:12]}"):
-            branch.push(aside, commit, expected)
-    assert git(remote, "rev-parse", REF) == tip
-    branch.push(aside, commit, tip)
-    assert git(remote, "rev-parse", REF) == commit
+    monkeypatch.setattr(DataBranch, "_gather", meanwhile)
+    code, told = there(one, "push")
+    assert code == 1
+    assert "error: somebody else pushed: origin/optbench-data is at " in told
+    assert git(remote, "rev-parse", REF) == git(remote, "rev-parse", "main")
 
 
 def test_what_the_branch_has_and_is_missing_here_is_not_dropped_by_accident(
@@ -386,14 +357,20 @@ def test_what_the_branch_has_and_is_missing_here_is_not_dropped_by_accident(
     (folder / ".asv/results/ci/a-env.json").write_text('{"results": [')  # killed while it wrote
     code, told = there(folder, "push")
     assert code == 2
-    assert "left out: .asv/results/ci/a-env.json: Expecting value" in told
+    assert "left out: .asv/results/ci/a-env.json is no JSON object" in told
     assert "would be lost: asv/ci/a-env.json, results.sqlite.gz." in told
-    assert there(folder, "fetch")[0] == 0
+    assert there(folder, "pull")[0] == 0
     assert there(folder, "push")[1].endswith("it holds just that already\n")
     (folder / ".asv/results/ci/a-env.json").unlink()
     assert there(folder, "push", "--drop")[0] == 0
+    connection = sqlite3.connect(store_of(folder), isolation_level=None)
+    connection.execute("DELETE FROM traces WHERE run_id = (SELECT min(id) FROM runs)")
+    connection.execute("DELETE FROM runs WHERE id = (SELECT min(id) FROM runs)")
+    connection.close()
+    code, told = there(folder, "push")
+    assert (code, "would be lost: 1 runs." in told) == (2, True), told
     other = clone("other")
-    assert there(other, "fetch")[0] == 0
+    assert there(other, "pull")[0] == 0
     assert ".asv/results/ci/b-env.json" in results(other)
     assert ".asv/results/ci/a-env.json" not in results(other)
 
@@ -409,12 +386,12 @@ def test_a_run_that_differs_stays_unless_forced_and_a_failed_one_is_healed(
     connection.execute("UPDATE runs SET final_gap = 7 WHERE seed = 0")
     connection.execute("UPDATE runs SET status = 'failed', final_gap = NULL WHERE seed = 1")
     connection.close()
-    code, told = there(other, "fetch")
+    code, told = there(other, "pull")
     assert code == 0
-    assert "4 runs, 1 of them new here; 1 runs stay as they are here;" in told
+    assert "runs: 4 there, 1 added, 1 differ and are kept (--force" in told
     differing = set(runs(store_of(other))) ^ set(runs(stores["one"]))
     assert {row[2] for row in differing} == {0}
-    assert "1 runs replaced" in there(other, "fetch", "--force")[1]
+    assert "1 replaced" in there(other, "pull", "--force")[1]
     assert runs(store_of(other)) == runs(stores["one"])
 
 
@@ -428,9 +405,9 @@ def test_half_a_line_of_a_killed_night_is_said_and_left_out(
     nights.write_bytes(whole + b'{"started": "2024-0')
     code, told = there(one, "push")
     assert code == 0
-    assert "left out: .optbench/nights.jsonl, line 2: Unterminated string" in told
+    assert "left out of .optbench/nights.jsonl: damaged lines: 1" in told
     other = clone("other")
-    assert there(other, "fetch")[0] == 0
+    assert there(other, "pull")[0] == 0
     assert (other / ".optbench/nights.jsonl").read_bytes() == whole
 
 
@@ -440,11 +417,11 @@ def test_a_store_too_large_for_a_host_is_refused_before_it_is_sent(
 ) -> None:  # fmt: skip
     folder = clone("one")
     put_results(folder, stores["one"], "a")
-    monkeypatch.setattr(kept_results, "LARGEST", 1000)
+    monkeypatch.setattr(data_branch, "LARGEST", 1000)
     code, told = there(folder, "push")
     assert code == 2
     assert "results.sqlite.gz has 0 MB, and hosts refuse files of more than" in told
-    assert "begin another store" in told
+    assert "is kept in a database" in told
     assert REF not in git(remote, "for-each-ref")
 
 
@@ -466,16 +443,16 @@ def test_a_damaged_store_is_not_pushed(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--remote", "upstream"), "has no such remote (there is origin)"),
-        (("--branch", "a..b"), "--branch 'a..b': git has no branches of such a name"),
-        (("--branch", "main"), "holds '.gitignore', which is none of ours: is it a data branch?"),
+        (("--remote", "upstream"), "has no such remote (it has origin)"),
+        (("--branch", "a..b"), "--branch 'a..b' is no valid name of a branch"),
+        (("--branch", "main"), "'.gitignore' is no file of optbench's: is it a data branch?"),
         (("--repo", "/"), "is in no git repository"),
     ],
 )
 def test_wrong_use_is_said(
     clone: Clone, there: There, arguments: tuple[str, ...], said: str
 ) -> None:
-    code, told = there(clone("one"), "fetch", *arguments)
+    code, told = there(clone("one"), "pull", *arguments)
     assert (code, said in told) == (2, True), told
 
 
@@ -487,8 +464,7 @@ def test_nothing_to_push_and_a_branch_of_code_are_refused(
     assert (code, "there is nothing to push" in told) == (2, True)
     put_results(folder, stores["one"], "a")
     before = git(remote, "rev-parse", "main")
-    there(folder, "fetch", "--branch", "main")
-    assert there(folder, "push", "--branch", "main")[0] == 1
+    assert there(folder, "push", "--branch", "main")[0] == 2
     assert git(remote, "rev-parse", "main") == before
 
 
@@ -497,9 +473,9 @@ def test_a_remote_that_cannot_be_reached_is_told_without_its_password(
 ) -> None:
     folder = clone("one")
     git(folder, "remote", "set-url", "origin", "https://user:secret@127.0.0.1:9/x.git")
-    code, told = there(folder, "fetch")
+    code, told = there(folder, "pull")
     assert code == 2
-    assert "git ls-remote origin: " in told
+    assert "git ls-remote: " in told
     assert "secret" not in told
 
 
@@ -574,72 +550,55 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
     ),
     "a link as a folder": (
         lambda r, s, t: file(r, "asv", os.fsencode(t), "120000"),
-        "holds 'asv', which is none of ours",
+        "'asv' is no file of optbench's",
     ),
-    "a program": (
-        lambda r, s, t: file(r, "nights.jsonl", b"", "100755"),
-        "'nights.jsonl' is no plain file (mode 100755)",
-    ),
+    "a program": (lambda r, s, t: file(r, "nights.jsonl", b"", "100755"), "(mode 100755)"),
     "a repository": (
         lambda r, s, t: ("160000", "nights.jsonl", git(r, "rev-parse", "main")),
-        "'nights.jsonl' is no plain file (mode 160000)",
+        "(mode 160000)",
     ),
     "up": (
         lambda r, s, t: folder_of(r, "asv", folder_of(r, "..", file(r, "x.json", b"{}"))),
-        "holds 'asv/../x.json'",
+        "'asv/../x.json'",
     ),
     "up in one name": (
         lambda r, s, t: file(r, "nights/../../x.json", b"{}"),
-        "holds 'nights/../../x.json'",
+        "'nights/../../x.json'",
     ),
-    "absolute": (
-        lambda r, s, t: file(r, f"{t}/x.json", b"{}"),
-        "/x.json', which is none of ours",
-    ),
-    "absolute below asv": (
-        lambda r, s, t: below_asv(r, f"{t}/x.json", b"{}"),
-        "/x.json', which is none of ours",
-    ),
+    "absolute": (lambda r, s, t: file(r, f"{t}/x.json", b"{}"), "/x.json' is no file of"),
+    "absolute below asv": (lambda r, s, t: below_asv(r, f"{t}/x.json", b"{}"), "is no file of"),
     "up by another system's ways": (
         lambda r, s, t: below_asv(r, r"..\x.json", b"{}"),
-        "x.json', which is none of ours",
+        "x.json' is no file of",
     ),
+    "no text as a name": (lambda r, s, t: below_asv(r, "\udcff.json", b"{}"), "is no file of"),
     "somebody's code": (
         lambda r, s, t: file(r, "setup.py", b"import os"),
-        "holds 'setup.py', which is none of ours: is it a data branch?",
+        "'setup.py' is no file of optbench's: is it a data branch?",
     ),
-    "half of JSON": (
-        lambda r, s, t: below_asv(r, "x.json", b'{"a": '),
-        "asv/x.json is damaged (Expecting value",
-    ),
-    "no text": (
-        lambda r, s, t: below_asv(r, "x.json", b"\xff\xfe{}"),
-        "asv/x.json is damaged (",
-    ),
-    "a list": (
-        lambda r, s, t: below_asv(r, "x.json", b"[1]"),
-        "asv/x.json is damaged (it is no JSON object)",
-    ),
-    "a pit": (
-        lambda r, s, t: below_asv(r, "x.json", b"[" * 100_000),
-        "asv/x.json is damaged (it is nested too deeply)",
-    ),
+    "attributes": (lambda r, s, t: file(r, ".gitattributes", b"* text"), "is no file of"),
+    **{
+        what: (lambda r, s, t, it=it: below_asv(r, "x.json", it), "asv/x.json is damaged: ")
+        for what, it in {
+            "half of JSON": b'{"a": ',
+            "no text": b"\xff\xfe{}",
+            "a list": b"[1]",
+            "a pit": b"[" * 100_000,
+        }.items()
+    },
     "half a record": (
         lambda r, s, t: file(r, "nights.jsonl", b'{"a": 1}\n{"b"'),
         "nights.jsonl is damaged",
     ),
     "no gzip": (
         lambda r, s, t: file(r, "results.sqlite.gz", s.read_bytes()),
-        "results.sqlite.gz is damaged (Not a gzipped file",
+        "Not a gzipped file",
     ),
     "half of gzip": (
         lambda r, s, t: file(r, "results.sqlite.gz", gzip.compress(s.read_bytes())[:-2000]),
-        "results.sqlite.gz is damaged (Compressed file ended",
+        "Compressed file ended",
     ),
-    "no store": (
-        lambda r, s, t: packed(r, b"x" * 99),
-        "results.sqlite.gz is damaged (cannot open the store",
-    ),
+    "no store": (lambda r, s, t: packed(r, b"x" * 99), "results.sqlite.gz: file is not a database"),
     "an overwritten store": (
         lambda r, s, t: packed(r, overwritten(s.read_bytes())),
         "results.sqlite.gz is damaged",
@@ -650,11 +609,19 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
     ),
     "a store with a trigger": (
         lambda r, s, t: packed(r, store_with(TRIGGER, s)),
-        "holds a trigger, which is none of ours",
+        "holds a trigger, which optbench does not make",
+    ),
+    "a store with a view": (
+        lambda r, s, t: packed(r, store_with("CREATE VIEW x AS SELECT 1;", s)),
+        "holds a view, which optbench does not make",
     ),
     "a store with rows of nothing": (
         lambda r, s, t: packed(r, store_with("DELETE FROM environments;", s)),
         "4 rows refer to nothing",
+    ),
+    "a store with a strange value": (
+        lambda r, s, t: packed(r, store_with("UPDATE runs SET status = 'fine';", s)),
+        "hold the status 'fine'",
     ),
     "a store of tomorrow": (
         lambda r, s, t: packed(r, store_with("UPDATE optbench_meta SET schema_version=9;", s)),
@@ -672,9 +639,9 @@ def test_what_is_damaged_or_foreign_stays_there_and_what_is_here_stays_here(
     make, said = THEIRS[case]
     put(remote, make(remote, stores["one"], tmp_path))
     before = files_below(tmp_path)
-    code, told = there(folder, "fetch")
+    code, told = there(folder, "pull")
     assert (code, said in told) == (2, True), told
-    assert "nothing was fetched" in told.lower()
+    assert "Nothing was changed" in told
     shutil.rmtree(tmp_path / "cache")
     assert files_below(tmp_path) == before
 
@@ -685,12 +652,12 @@ def test_a_bomb_is_not_unpacked_to_the_end(
     folder = clone("one")
     bomb = gzip.compress(bytes(5_000_000))
     put(remote, file(remote, "results.sqlite.gz", bomb))
-    monkeypatch.setattr(kept_results, "LARGEST_STORE", 2**20)
-    code, told = there(folder, "fetch")
-    assert (code, "it unpacks to more than 1 MB" in told) == (2, True), told
-    monkeypatch.setattr(kept_results, "LARGEST", 1000)
-    code, told = there(folder, "fetch")
-    assert (code, "results.sqlite.gz has 0 MB: nothing was fetched" in told) == (2, True), told
+    monkeypatch.setattr(data_branch, "LARGEST_STORE", 2**20)
+    code, told = there(folder, "pull")
+    assert (code, "unpacks to more than 1 MB" in told) == (2, True), told
+    monkeypatch.setattr(data_branch, "LARGEST", 1000)
+    code, told = there(folder, "pull")
+    assert (code, "results.sqlite.gz has 0 MB" in told) == (2, True), told
 
 
 # Killed in the middle.
@@ -698,10 +665,9 @@ def test_a_bomb_is_not_unpacked_to_the_end(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from optbench.nightly import kept_results, merge_stores
-from optbench.nightly.data_branch import DataBranch
+from optbench.nightly import data_branch, merge_stores
 
-module = {"kept_results": kept_results, "merge_stores": merge_stores}[sys.argv[1]]
+module = {"data_branch": data_branch, "merge_stores": merge_stores}[sys.argv[1]]
 name, calls = sys.argv[2], [0]
 before = getattr(module, name)
 
@@ -715,12 +681,13 @@ def last(*arguments, **named):
 
 setattr(module, name, last)
 notes = Path(".optbench")
-where = kept_results.Places(notes / "results.sqlite", notes, Path(".asv/results"))
-kept_results.fetch(DataBranch(Path.cwd(), "origin", "optbench-data"), where, print)
+data_branch.DataBranch(
+    Path.cwd(), "origin", "optbench-data", notes / "results.sqlite", notes, Path(".asv/results")
+).pull(print)
 """
 
 
-@pytest.mark.parametrize("where", ["merge_stores _merge", "kept_results write_whole"])
+@pytest.mark.parametrize("where", ["merge_stores _merge", "data_branch write_whole"])
 def test_what_is_killed_leaves_old_or_new_and_the_next_does_the_rest(
     where: str, clone: Clone, there: There, tmp_path: Path, stores: dict[str, Path]
 ) -> None:
@@ -740,7 +707,7 @@ def test_what_is_killed_leaves_old_or_new_and_the_next_does_the_rest(
         assert content == before.get(name) or name == ".optbench/nights.jsonl" or (
             content == results(one)[name]
         )  # fmt: skip
-    assert there(other, "fetch")[0] == 0
+    assert there(other, "pull")[0] == 0
     assert set(runs(store_of(other))) == both
     assert {*results(one)} <= {*results(other)}
     nights = (other / ".optbench/nights.jsonl").read_text().splitlines()
@@ -753,72 +720,36 @@ def test_what_is_killed_leaves_old_or_new_and_the_next_does_the_rest(
 HEADER = "AUTHORIZATION: basic c2VjcmV0"
 
 
-@pytest.fixture
-def host(tmp_path: Path, remote: Path) -> Iterator[str]:
-    """A host that lets in who sends the header, and nobody else; gives the URL."""
-    git(remote, "config", "http.receivepack", "true")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.headers.get("Authorization") != HEADER.split(": ")[1]:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", "Basic")
-                self.end_headers()
-                return
-            path, _, query = self.path.partition("?")
-            length = int(self.headers.get("Content-Length", 0))
-            environment = {
-                **os.environ,
-                "GIT_PROJECT_ROOT": str(tmp_path), "GIT_HTTP_EXPORT_ALL": "1",
-                "REQUEST_METHOD": self.command, "PATH_INFO": path, "QUERY_STRING": query,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "REMOTE_USER": "somebody",
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "CONTENT_LENGTH": str(length),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }  # fmt: skip
-            answer = subprocess.run(
-                ["git", "http-backend"], input=self.rfile.read(length), env=environment,
-                stdout=subprocess.PIPE, check=True,
-            )  # fmt: skip
-            head, _, body = answer.stdout.partition(b"\r\n\r\n")
-            self.send_response(200)
-            for line in head.decode().splitlines():
-                self.send_header(*line.split(": ", 1))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.parametrize("how", ["local", "included"])
-def test_the_header_of_the_checkout_lets_us_in(
-    how: str, host: str, clone: Clone, there: There, tmp_path: Path, remote: Path,
-    stores: dict[str, Path],
-) -> None:  # fmt: skip
-    folder = clone("one")
-    put_results(folder, stores["one"], "a")
-    git(folder, "remote", "set-url", "origin", f"{host}/remote.git")
-    code, told = there(folder, "push")
-    assert (code, "git ls-remote origin" in told) == (2, True), told
+def test_the_header_of_the_checkout_is_sent_from_the_clone_and_once(
+    how: str, clone: Clone, tmp_path: Path
+) -> None:
+    folder, key = clone("one"), "http.https://example.org/.extraheader"
     if how == "local":
-        git(folder, "config", f"http.{host}/.extraheader", HEADER)
+        git(folder, "config", key, HEADER)
     else:
-        # Of the .git of this checkout alone: a repository of ours would not be let in.
+        # Of the .git of this checkout alone.
         included = tmp_path / "credentials"
-        git(folder, "config", "--file", str(included), f"http.{host}/.extraheader", HEADER)
+        git(folder, "config", "--file", str(included), key, HEADER)
         git(folder, "config", f"includeIf.gitdir:{folder}/.git.path", str(included))
-    code, told = there(folder, "push")
-    assert code == 0, told
-    shutil.rmtree(folder / ".optbench")
-    assert there(folder, "fetch")[0] == 0
-    assert runs(store_of(folder)) == runs(stores["one"])
-    assert git(remote, "rev-list", "--count", REF) == "1"
+    git(folder, "config", "core.worktree", "/elsewhere")  # of this checkout, not of the clone
+    branch = DataBranch(folder, "origin", "optbench-data", None, folder, folder)
+    git(tmp_path, "init", "--quiet", "clone")
+    assert branch._git(tmp_path / "clone", "config", "--get-all", key) == HEADER
+    settings = branch._git(tmp_path / "clone", "config", "--list")
+    assert "user.useconfigonly=true" in settings  # what the environment had set already
+    assert "elsewhere" not in settings
+
+
+def test_stores_are_merged_by_a_command(
+    optbench: Optbench, workplace: Path, stores: dict[str, Path]
+) -> None:
+    shutil.copy(stores["one"], "one.sqlite")
+    code, out, _ = optbench("store", "merge", "one.sqlite", stores["other"])
+    assert (code, out) == (0, f"{stores['other']}: runs: 4 there, 2 added, 2 only here\n")
+    assert set(runs(workplace / "one.sqlite")) == {*runs(stores["one"]), *runs(stores["other"])}
+    before = Path("one.sqlite").read_bytes()
+    Path("bad.sqlite").write_bytes(store_with(TRIGGER, stores["other"]))
+    code, _, err = optbench("store", "merge", "one.sqlite", "bad.sqlite")
+    assert (code, "holds a trigger" in err) == (2, True)
+    assert Path("one.sqlite").read_bytes() == before

@@ -1,7 +1,6 @@
 """A night's stages: each keeps what it did, none hides that it failed."""
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from optbench.comparison.compare import NothingCompared, NotImportable
 from optbench.engine.plan import Selection
 from optbench.nightly import run_asv as tracking
 from optbench.nightly import stages as module
-from optbench.nightly.announcement import read_night
 from optbench.nightly.config import NightlyConfig
-from optbench.nightly.night import NightGoingOn, alone, night
+from optbench.nightly.nightly_run import AlreadyRunning, alone, run_nightly
+from optbench.nightly.outcome import read_nightly_run
 from optbench.nightly.summary import summary
 from optbench.optimizers import OPTIMIZERS
 from optbench.store import Store
@@ -57,7 +56,7 @@ def write_page(store, out, **inputs):
 def run(wanted, write=write_page, **more):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "write_report", write)
-        return night(wanted, **more)
+        return run_nightly(wanted, **more)
 
 
 def stages(ended):
@@ -88,17 +87,17 @@ SLOWER = OptimizerComparison(
 )
 
 
-def test_a_first_night_is_good_and_recorded(wanted):
+def test_a_first_run_passes_and_is_recorded(wanted):
     ended = run(wanted)
-    assert ended.verdict == "good"
+    assert ended.verdict == "passed"
     assert stages(ended) == {
         "runs": "done", "asv": "left out", "publish": "left out", "compare": "left out",
         "history": "done", "report": "done",
     }  # fmt: skip
     (record,) = read_records(Path(wanted.store).parent)
-    assert (record.verdict, record.commit) == ("good", ended.commit)
+    assert (record.verdict, record.commit) == ("passed", ended.commit)
     assert set(record.codes) == {"adam", "sgd"}
-    assert summary(ended).startswith("**Good: nothing got worse")
+    assert summary(ended).startswith("**Passed: nothing got worse")
 
 
 def test_a_second_night_on_the_same_commit_has_nothing_to_do(wanted):
@@ -106,13 +105,13 @@ def test_a_second_night_on_the_same_commit_has_nothing_to_do(wanted):
     with Store(wanted.store) as store:
         before = store.runs()
     ended = run(wanted)
-    assert ended.verdict == "good"
+    assert ended.verdict == "passed"
     assert {stages(ended)[name] for name in ("runs", "compare", "report")} == {"nothing new"}
     with Store(wanted.store) as store:
         assert store.runs().equals(before)
 
 
-def test_a_new_commit_is_compared_with_the_last_good_night(wanted, repository, monkeypatch):
+def test_a_new_commit_is_compared_with_the_last_that_passed(wanted, repository, monkeypatch):
     base = run(wanted).commit
     head = repository.commit("a change")
     asked = pretend(monkeypatch, SLOWER)
@@ -159,7 +158,7 @@ def test_what_is_accepted_fails_no_night_and_is_said(wanted, repository, monkeyp
     add_accepted(repository.root, row)
     ended = run(wanted)
     assert "that was not accepted" in summary(ended)
-    assert ended.verdict == "good"
+    assert ended.verdict == "passed"
     assert "worth it" in summary(ended)
 
 
@@ -168,10 +167,10 @@ def test_findings_that_nobody_asked_for_fail_no_night(wanted, repository, monkey
     repository.commit("a change")
     changed = OptimizerComparison("tinyopt:Adam", Maths(MathsVerdict.CHANGED, "other"))
     pretend(monkeypatch, changed)
-    assert run(wanted).verdict == "good"
+    assert run(wanted).verdict == "passed"
 
 
-def test_a_head_that_does_not_import_is_no_good_night(wanted, repository, monkeypatch):
+def test_a_head_that_does_not_import_has_not_passed(wanted, repository, monkeypatch):
     run(wanted)
     repository.commit("a change")
     pretend(monkeypatch, fails=NotImportable("the head cannot be imported: boom"))
@@ -184,7 +183,7 @@ def test_nothing_to_compare_is_said_and_no_failure(wanted, repository, monkeypat
     run(wanted)
     repository.commit("a change")
     pretend(monkeypatch, fails=NothingCompared("no optimizer stands on both sides"))
-    assert run(wanted).verdict == "good"
+    assert run(wanted).verdict == "passed"
 
 
 def test_a_night_that_measured_nothing_is_none(wanted, monkeypatch):
@@ -244,7 +243,7 @@ def library(repository, wanted, monkeypatch):
 
 def test_the_repositorys_own_optimizers_are_run_and_an_odd_one_is_said(library):
     ended = run(library)
-    assert ended.verdict == "good"
+    assert ended.verdict == "passed"
     with Store(library.store) as store:
         ran = set(store.runs()["optimizer"])
     assert {"nightly_library:Good", "nightly_library:Rows"} <= ran
@@ -301,19 +300,20 @@ def test_what_an_earlier_night_said_is_gone_when_this_one_begins(wanted):
 
 
 def test_two_nights_at_once_are_refused(wanted, repository):
-    with alone(repository.root / ".optbench"), pytest.raises(NightGoingOn, match="process"):
+    with alone(repository.root / ".optbench"), pytest.raises(AlreadyRunning, match="process"):
         run(wanted)
-    assert run(wanted).verdict == "good"
+    assert run(wanted).verdict == "passed"
 
 
-def test_what_announces_a_night_reads_it(wanted, repository, monkeypatch, tmp_path):
+def test_what_is_written_is_read_back(wanted, repository, monkeypatch, tmp_path):
     run(wanted)
     repository.commit("a change <b>")
     pretend(monkeypatch, SLOWER)
     ended = run(wanted)
     file = tmp_path / "night.json"
-    file.write_text(json.dumps(ended.as_json(), allow_nan=False))
-    assert read_night(file).regressions[0].key == "compare/speed/tinyopt:Adam"
+    file.write_text(ended.model_dump_json())
+    assert read_nightly_run(file) == ended
+    assert ended.branch == repository.git("branch", "--show-current")
 
 
 def test_subjects_and_names_are_text_in_the_summary(wanted, repository, monkeypatch):

@@ -1,4 +1,4 @@
-"""A night's page: names of strangers are text in it, and a word in a line for a shell."""
+"""The summary: names of strangers are text in it, and a word in a line for a shell."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ import pytest
 from fuzzing import HOSTILE
 from markdown_it import MarkdownIt
 
-from optbench.nightly.night import Night
-from optbench.nightly.regression import Regression
-from optbench.nightly.stage import Stage, State
+from optbench.nightly.outcome import AcceptedFinding, NightlyRun, Regression, Stage, State
 from optbench.nightly.summary import summary
 
 COMMIT = "a" * 40
 
 
-def page(text: str) -> str:
-    row = Regression(text, text, text, text, COMMIT, COMMIT, text, text, text,
-                     f"optbench bisect a b -o {shlex.quote(text)}")  # fmt: skip
-    stage = Stage("history", State.DONE, text, 1.0)
-    return summary(
-        Night("regressed", COMMIT, text, COMMIT, "2026-01-01", 1.0, (stage,), (row,),
-              ((text, text),), (text,))
+def nightly_run(text: str, **changes: object) -> NightlyRun:
+    """A run that regressed, with a text wherever there may be one."""
+    names = ("key", "metric", "optimizer", "problem", "subject", "size", "text")
+    row = Regression(
+        **dict.fromkeys(names, text), first=COMMIT, commit=COMMIT,
+        reproduce=f"optbench bisect a b -o {shlex.quote(text)}",
     )  # fmt: skip
+    made = {
+        "verdict": "regressed", "branch": text, "commit": COMMIT, "subject": text, "base": COMMIT,
+        "started": "2026-01-01T03:00:00+00:00", "seconds": 1.0,
+        "stages": [Stage(name="history", state=State.DONE, text=text, seconds=1.0)],
+        "regressions": [row], "accepted": [AcceptedFinding(what=text, why=text)], "notes": [text],
+    }  # fmt: skip
+    return NightlyRun.model_validate({**made, **changes})
+
+
+def page(text: str) -> str:
+    return summary(nightly_run(text))
 
 
 def tags(text: str) -> set[str]:

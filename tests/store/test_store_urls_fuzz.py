@@ -10,7 +10,7 @@ from fuzzing import HOSTILE, fuzzed, texts, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.nightly.kept_results import store_file
+from optbench.nightly.data_branch import store_file
 from optbench.store import Store
 from optbench.store.address import public
 

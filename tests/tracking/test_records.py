@@ -1,9 +1,16 @@
-"""The nights that there were: appended, whole lines only."""
+"""The records of nightly runs: appended, whole lines only."""
 
-from optbench.tracking.records import FILE, Record, add_record, codes_of_nights, read_records
+from optbench.tracking.records import (
+    FILE,
+    Record,
+    add_record,
+    codes_of_nights,
+    last_passed,
+    read_records,
+)
 
 
-def record(commit="a" * 40, verdict="good", **more):
+def record(commit="a" * 40, verdict="passed", **more):
     return Record(commit=commit, started="2026-11-22T01:00:00+00:00",
                   finished="2026-11-22T02:00:00+00:00", verdict=verdict, **more)  # fmt: skip
 
@@ -31,3 +38,10 @@ def test_codes_of_nights_beside_a_store_in_a_file(tmp_path):
     }
     assert codes_of_nights("postgresql://host/name") is None
     assert codes_of_nights(None) is None
+
+
+def test_a_record_of_an_earlier_version_is_the_last_that_passed(tmp_path):
+    line = record("a" * 40).model_dump_json().replace("passed", "good")
+    (tmp_path / FILE).write_text(f"{line}\n")
+    add_record(tmp_path, record("b" * 40, "regressed"))
+    assert last_passed(tmp_path, {"a" * 40, "b" * 40}) == "a" * 40

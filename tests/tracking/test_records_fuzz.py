@@ -1,4 +1,4 @@
-"""Whatever stands in the files of nights: records are read, the rest is left or refused."""
+"""Whatever stands in the files of nightly runs: records are read, the rest is left or refused."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from fuzzing import HOSTILE, damaged, fuzzed, texts, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from optbench.nightly.announcement import body, quoted, read_night, steps, title
-from optbench.tracking.records import FILE, codes_of_nights, last_good, read_records
+from optbench.nightly.issue import body, quoted, title
+from optbench.nightly.outcome import read_nightly_run
+from optbench.tracking.records import FILE, codes_of_nights, last_passed, read_records
 
 COMMIT = "a" * 40
 
 
 def record(text: str) -> dict[str, Any]:
-    return {"commit": COMMIT, "started": text, "finished": text, "verdict": "good",
+    return {"commit": COMMIT, "started": text, "finished": text, "verdict": "passed",
             "where": text, "codes": {text: text}}  # fmt: skip
 
 
 def night_of(text: str) -> dict[str, Any]:
     row = dict.fromkeys(("metric", "optimizer", "problem", "subject", "size", "text"), text)
     row |= {"key": text or "k", "reproduce": text, "commit": COMMIT, "first": COMMIT}
-    return {"schema": 1, "verdict": "regressed", "commit": COMMIT, "regressions": [row, row],
-            "started": "2026-01-01T00:00:00+00:00"}  # fmt: skip
+    stage = {"name": "runs", "state": "failed", "text": text, "seconds": 1.0}
+    return {"schema": 2, "verdict": "regressed", "commit": COMMIT, "regressions": [row, row],
+            "branch": text, "subject": text, "base": None, "seconds": 1.0, "stages": [stage],
+            "started": "2026-01-01T00:00:00+00:00", "notes": [text]}  # fmt: skip
 
 
 records = damaged(texts.map(record))
@@ -43,7 +46,7 @@ def test_any_records(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes
     (folder / FILE).write_bytes(b"\n".join(parts))
     found = read_records(folder)
     assert len(found) <= len(b"\n".join(parts).splitlines()) + b"".join(parts).count(b"\xc2\x85")
-    assert last_good(folder, {COMMIT}) in (None, COMMIT)
+    assert last_passed(folder, {COMMIT}) in (None, COMMIT)
     frame = codes_of_nights(str(folder / "store.sqlite"))
     assert frame is not None
     assert len(frame) == sum(len(each.codes) for each in found)
@@ -53,23 +56,18 @@ def test_any_records(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes
 @given(content=nights.map(json.dumps).map(str.encode) | st.binary())
 @example(b"[" * 100_000)
 @example(b'{"schema": ' + b"9" * 5000 + b"}")
-@example(b'{"schema": 1, "verdict": "\\u001b[2J\\n", "commit": "' + b"a" * 40 + b'"}')
+@example(b'{"schema": 2, "verdict": "\\u001b[2J\\n", "commit": "' + b"a" * 40 + b'"}')
 def test_any_night(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "night.json"
     file.write_bytes(content)
-    refusal = works_or_is_refused(lambda: read_night(file))
+    refusal = works_or_is_refused(lambda: read_nightly_run(file))
     if refusal:
-        assert refusal.startswith(f"{file} is no night's verdict: ")
+        assert refusal.startswith(f"{file} is of no nightly run: ")
         return
-    night = read_night(file)
-    for step in steps(night, []):
-        assert len(step.title.splitlines()) <= 1
-        assert len(step.body.encode("utf-8", "replace")) <= 65_536
-    if night.regressions:
-        # A line's end in a name would begin a line of its own: a heading, a marker of ours.
-        told = [line for line in body(night.regressions).splitlines() if line.startswith("<!--")]
-        assert len(told) <= 2 * len(night.regressions)
-        assert title(night.regressions).isprintable() or not title(night.regressions)
+    run = read_nightly_run(file)
+    assert len(title(run).splitlines()) == 1
+    assert len(body(run)) <= 65_536
+    body(run).encode()
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "@everyone", "#1", "https://example.org", "www.x.org"])

@@ -17,14 +17,14 @@ echo "$(basename "$0") $*${GH_TOKEN:+ with a token}" >> "$CALLS"
 [ "$OPTBENCH_MACHINE" = optbench-ci ] || exit 9
 case "$*" in
     nightly) mkdir -p reports/nightly; echo '{}' > reports/nightly/night.json; exit "$NIGHT" ;;
-    "results fetch") exit "$FETCH" ;;
+    "data-branch pull") exit "$PULL" ;;
 esac
 """
 
 AUTH = "gh auth setup-git with a token"
-FETCH = "optbench results fetch with a token"
-PUSH = "optbench results push with a token"
-ANNOUNCE = "optbench announce reports/nightly/night.json with a token"
+PULL = "optbench data-branch pull with a token"
+PUSH = "optbench data-branch push with a token"
+SYNC = "optbench sync-issues reports/nightly/night.json with a token"
 
 
 def job(folder: Path, branch: str = "main", **statuses: int) -> Job:
@@ -41,9 +41,9 @@ def job(folder: Path, branch: str = "main", **statuses: int) -> Job:
     environment = {
         "PATH": f"{commands}:/usr/bin:/bin",
         "CALLS": str(folder / "calls"),
-        **{name: str(status) for name, status in {"NIGHT": 0, "FETCH": 0, **statuses}.items()},
+        **{name: str(status) for name, status in {"NIGHT": 0, "PULL": 0, **statuses}.items()},
     }
-    return Job(WORKFLOW, "night", checkout, folder / "temporary", facts, environment)
+    return Job(WORKFLOW, "nightly", checkout, folder / "temporary", facts, environment)
 
 
 def calls(folder: Path) -> list[str]:
@@ -56,15 +56,15 @@ def test_results_are_kept_and_told_whatever_the_verdict(
 ) -> None:
     one = job(tmp_path, NIGHT=status)
     assert one.run() == conclusion
-    assert calls(tmp_path) == [AUTH, FETCH, "optbench nightly", PUSH, ANNOUNCE]
+    assert calls(tmp_path) == [AUTH, PULL, "optbench nightly", PUSH, SYNC]
     assert one.outcomes()["Keep the report"] == "success"
     assert one.outcomes()["Keep the page"] == "skipped"
 
 
-def test_what_could_not_be_fetched_is_not_pushed_over(tmp_path: Path) -> None:
-    one = job(tmp_path, FETCH=2)
+def test_what_could_not_be_pulled_is_not_pushed_over(tmp_path: Path) -> None:
+    one = job(tmp_path, PULL=2)
     assert one.run() == "failure"
-    assert calls(tmp_path) == [AUTH, FETCH]
+    assert calls(tmp_path) == [AUTH, PULL]
 
 
 def test_another_branch_has_no_night(tmp_path: Path) -> None:

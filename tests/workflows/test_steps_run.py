@@ -86,15 +86,18 @@ def test_a_night_is_measured_kept_and_told(tmp_path: Path) -> None:
     for number, did in enumerate(["of them new", "runs are in the store"]):
         clone = origin.clone(tmp_path / f"clone{number}")
         temporary = tmp_path / f"temporary{number}"
-        job = Job(text, "night", clone.root, temporary, facts, environment)
+        job = Job(text, "nightly", clone.root, temporary, facts, environment)
         assert job.run() == "success", job.steps
         assert set(job.outcomes().values()) == {"success"}
-        assert did in job.said("Night")
+        assert did in job.said("Nightly run")
         assert job.file("GITHUB_STEP_SUMMARY").read_text("utf-8") == (
             (clone.root / "reports/nightly/summary.md").read_text("utf-8")
         )
         content = json.loads((clone.root / "reports/nightly/night.json").read_text("utf-8"))
-        assert (content["verdict"], content["commit"]) == ("good", origin.git("rev-parse", "main"))
+        assert (content["verdict"], content["commit"]) == (
+            "passed",
+            origin.git("rev-parse", "main"),
+        )
         # Nothing that it left is in git's way.
         assert clone.git("status", "--porcelain", "--untracked-files=all") == ""
     assert origin.git("rev-list", "--count", "optbench-data") in ("1", "2")

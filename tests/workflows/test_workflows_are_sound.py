@@ -95,7 +95,12 @@ def test_rules_that_the_linters_do_not_know(name: str, text: str) -> None:
     else:
         # The token may do something only where it is asked to.
         may = [step["name"] for step in steps(text) if "GH_TOKEN" in step.get("env", {})]
-        assert set(may) <= {"Let git use the token", "Fetch results", "Push results", "Announce"}
+        assert set(may) <= {
+            "Let git use the token",
+            "Pull results",
+            "Push results",
+            "Sync the issue",
+        }
 
 
 def test_the_comment_waits_for_the_workflow_of_that_name() -> None:
