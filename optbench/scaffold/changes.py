@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from optbench.scaffold.errors import ScaffoldError
+from optbench.errors import OptbenchError
 from optbench.whole_files import write_whole
+
+
+class ScaffoldError(OptbenchError):
+    """Nothing was written; the text says why, and what would help."""
 
 
 class State(enum.StrEnum):

@@ -12,17 +12,18 @@ from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 
-from optbench.scaffold.changes import Change, read
-from optbench.scaffold.errors import ScaffoldError
+from optbench.scaffold.changes import Change, ScaffoldError, read
 from optbench.scaffold.optimizers import Optimizers, find_optimizers
 from optbench.scaffold.pins import matrix, optbench_requirement
 from optbench.scaffold.repository import ASV, PYPROJECT, Repository, look
-from optbench.scaffold.templating import render
-from optbench.scaffold.workflows import Setting, workflows
+from optbench.scaffold.workflows import Setting, render, workflows
 
 WORKFLOWS = PurePosixPath(".github/workflows")
 
 IGNORED = ("/.optbench/", "/.asv/", "/reports/nightly/")
+
+PACKAGE = '"""Benchmarks that asv runs: asv.conf.json says how, `asv run HEAD^!` does it."""\n'
+"""Content of the benchmarks' ``__init__.py``."""
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -97,7 +98,7 @@ def draft(
     }
     package = repository.benchmarks / "__init__.py"
     if read(repository.root, package) is None:  # whatever is in it, it is one
-        wanted[package] = render("benchmarks.py.j2")
+        wanted[package] = PACKAGE
     table, remark = _table(repository, found)
     changes = [
         table,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Find, Found, Meet
 from optbench.comparison.sides import START_S, SideProcess
-from optbench.scaffold.errors import ScaffoldError
+from optbench.scaffold.changes import ScaffoldError
 from optbench.scaffold.repository import Repository
 from optbench.sources import SourceError, prepare
 from optbench.sources.cache import run_folder

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from optbench.scaffold.errors import ScaffoldError
+from optbench.scaffold.changes import ScaffoldError
 from optbench.scaffold.repository import ASV, Repository
 
 FIRST = ("torch", "numpy")

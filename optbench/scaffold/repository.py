@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from optbench.scaffold.errors import ScaffoldError
+from optbench.scaffold.changes import ScaffoldError
 from optbench.sources.configuration import Configuration, read_configuration
 from optbench.sources.git import run_git
 

@@ -1,13 +1,14 @@
-"""GitHub workflows: the nightly run, the comparison of a pull request, and the comment on it.
+"""What `optbench init` writes from templates, above all three GitHub workflows.
 
 This repository's own are rendered from the same templates, by ``tests/workflows/own.py``.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from optbench.scaffold.templating import render
+import jinja2
 
 MACHINE = "optbench-ci"
 """What asv calls the machine, for runners whose own name is another one every time."""
@@ -22,6 +23,24 @@ ACTIONS = {
     "deploy_pages": "actions/deploy-pages@d6db90164ac5ed86f2b6aed7e0febac5b3c0c03e # v4.0.5",
 }
 """By commit, since a tag can be moved to other code."""
+
+# Braces belong to GitHub's expressions.
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("optbench.scaffold"),
+    undefined=jinja2.StrictUndefined,
+    variable_start_string="<<",
+    variable_end_string=">>",
+    block_start_string="<%",
+    block_end_string="%>",
+    comment_start_string="<#",
+    comment_end_string="#>",
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,
+)
+# As Python and JSON both write a text; letters of any alphabet stay as they are.
+TEMPLATES.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
 
 NAMES = ("nightly.yml", "pull-request.yml", "pull-request-comment.yml")
 
@@ -49,6 +68,11 @@ class Setting:
     install: tuple[str, ...]
     night: str = "optbench nightly"
     prefix: str = "optbench-"
+
+
+def render(template: str, **values: object) -> str:
+    """Return a template of ``templates/`` with every value that it names; a missing one raises."""
+    return TEMPLATES.get_template(template).render(values)
 
 
 def workflows(setting: Setting) -> dict[str, str]:

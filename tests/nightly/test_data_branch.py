@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from conftest import Optbench
 
 REF = "refs/heads/optbench-data"
+There = Callable[..., tuple[int, str]]
+Clone = Callable[..., Path]
+
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org")
 
 
@@ -81,38 +84,32 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"one": one, "other": other}
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bare repository with one commit on main, and a clone of it beside it."""
-    folder = tmp_path_factory.mktemp("template")
-    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
-    git(folder, "clone", "--quiet", "remote.git", "clone")
-    (folder / "clone" / ".gitignore").write_text(".optbench/\n.asv/\n")
-    git(folder / "clone", "add", "--all")
-    git(folder / "clone", "commit", "--quiet", "-m", "first")
-    git(folder / "clone", "push", "--quiet", "origin", "HEAD:main")
-    return folder
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A bare repository with one commit on main."""
+    made = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
+    blob = git(made, "hash-object", "-w", "--stdin", stdin=b".optbench/\n.asv/\n")
+    tree = git(made, "mktree", stdin=f"100644 blob {blob}\t.gitignore\n".encode())
+    git(made, "update-ref", "refs/heads/main", git(made, "commit-tree", tree, "-m", "first"))
+    return made
 
 
 @pytest.fixture
-def remote(tmp_path: Path, template: Path) -> Path:
-    return Path(shutil.copytree(template / "remote.git", tmp_path / "remote.git"))
+def clone(tmp_path: Path, remote: Path, stores: dict[str, Path]) -> Clone:
+    """A clone of the remote, with the results of some commits where they are given."""
 
-
-@pytest.fixture
-def clone(tmp_path: Path, remote: Path, template: Path) -> Callable[[str], Path]:
-    """A clone of the remote, of a name."""
-
-    def make(name: str) -> Path:
-        folder = Path(shutil.copytree(template / "clone", tmp_path / name))
-        git(folder, "remote", "set-url", "origin", str(remote))
-        return folder
+    def make(name: str, commits: str = "", store: str = "one") -> Path:
+        git(tmp_path, "clone", "--quiet", str(remote), name)
+        if commits:
+            put_results(tmp_path / name, stores[store], commits)
+        return tmp_path / name
 
     return make
 
 
 @pytest.fixture
-def there(optbench: Optbench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+def there(optbench: Optbench, monkeypatch: pytest.MonkeyPatch) -> There:
     """``optbench data-branch`` in a folder: exit status, and what it said."""
 
     def call(folder: Path, *arguments: object) -> tuple[int, str]:
@@ -121,10 +118,6 @@ def there(optbench: Optbench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         return code, err
 
     return call
-
-
-There = Callable[..., tuple[int, str]]
-Clone = Callable[[str], Path]
 
 
 def put_results(folder: Path, store: Path, commits: str) -> None:
@@ -182,10 +175,9 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_pushed_is_what_a_fresh_clone_pulls(
-    clone: Clone, there: There, remote: Path, stores: dict[str, Path]
+    clone: Clone, there: There, remote: Path
 ) -> None:
-    one = clone("one")
-    put_results(one, stores["one"], "ab")
+    one = clone("one", "ab")
     assert there(one, "pull") == (
         0, "there is no branch origin/optbench-data yet: the first push makes it\n"
     )  # fmt: skip
@@ -208,10 +200,9 @@ def test_what_is_pushed_is_what_a_fresh_clone_pulls(
 
 
 def test_the_branch_never_has_more_than_one_commit_and_others_stay(
-    clone: Clone, there: There, remote: Path, stores: dict[str, Path]
+    clone: Clone, there: There, remote: Path
 ) -> None:
-    folder = clone("one")
-    put_results(folder, stores["one"], "a")
+    folder = clone("one", "a")
     main = git(remote, "rev-parse", "main")
     assert there(folder, "push")[0] == 0
     first = git(remote, "rev-parse", REF)
@@ -226,10 +217,9 @@ def test_the_branch_never_has_more_than_one_commit_and_others_stay(
 
 
 def test_a_store_that_is_being_written_to_is_pushed_as_of_one_moment(
-    clone: Clone, there: There, stores: dict[str, Path]
+    clone: Clone, there: There
 ) -> None:
-    one = clone("one")
-    put_results(one, stores["one"], "a")
+    one = clone("one", "a")
     writer = sqlite3.connect(store_of(one), isolation_level=None)
     # Committed, and only in the write-ahead log; and begun, which is nobody else's matter.
     writer.execute("UPDATE runs SET error = 'committed' WHERE seed = 0")
@@ -296,9 +286,7 @@ def test_the_checkout_and_its_git_folder_stay_as_they_are_to_the_byte(
 def test_who_is_late_pulls_again_and_nothing_of_either_is_lost(
     clone: Clone, there: There, stores: dict[str, Path]
 ) -> None:
-    one, other = clone("one"), clone("other")
-    put_results(one, stores["one"], "a")
-    put_results(other, stores["other"], "bc")
+    one, other = clone("one", "a"), clone("other", "bc", "other")
     (other / ".asv/results/benchmarks.json").write_text('{"version": "mine"}')
     for folder in (one, other):
         assert there(folder, "pull")[0] == 0
@@ -328,12 +316,10 @@ def test_who_is_late_pulls_again_and_nothing_of_either_is_lost(
 
 
 def test_a_push_between_our_look_and_our_push_is_not_overwritten(
-    clone: Clone, remote: Path, there: There, stores: dict[str, Path],
+    clone: Clone, remote: Path, there: There,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    one, other = clone("one"), clone("other")
-    put_results(one, stores["one"], "a")
-    put_results(other, stores["other"], "b")
+    one = clone("one", "a")
     gather = DataBranch._gather
 
     def meanwhile(branch: DataBranch, folder: Path, say: data_branch.Say) -> object:
@@ -348,10 +334,9 @@ def test_a_push_between_our_look_and_our_push_is_not_overwritten(
 
 
 def test_what_the_branch_has_and_is_missing_here_is_not_dropped_by_accident(
-    clone: Clone, there: There, stores: dict[str, Path]
+    clone: Clone, there: There
 ) -> None:
-    folder = clone("one")
-    put_results(folder, stores["one"], "ab")
+    folder = clone("one", "ab")
     assert there(folder, "push")[0] == 0
     store_of(folder).unlink()
     (folder / ".asv/results/ci/a-env.json").write_text('{"results": [')  # killed while it wrote
@@ -378,10 +363,8 @@ def test_what_the_branch_has_and_is_missing_here_is_not_dropped_by_accident(
 def test_a_run_that_differs_stays_unless_forced_and_a_failed_one_is_healed(
     clone: Clone, there: There, stores: dict[str, Path]
 ) -> None:
-    one, other = clone("one"), clone("other")
-    put_results(one, stores["one"], "a")
+    one, other = clone("one", "a"), clone("other", "a")
     assert there(one, "push")[0] == 0
-    put_results(other, stores["one"], "a")
     connection = sqlite3.connect(store_of(other), isolation_level=None)
     connection.execute("UPDATE runs SET final_gap = 7 WHERE seed = 0")
     connection.execute("UPDATE runs SET status = 'failed', final_gap = NULL WHERE seed = 1")
@@ -395,11 +378,8 @@ def test_a_run_that_differs_stays_unless_forced_and_a_failed_one_is_healed(
     assert runs(store_of(other)) == runs(stores["one"])
 
 
-def test_half_a_line_of_a_killed_night_is_said_and_left_out(
-    clone: Clone, there: There, stores: dict[str, Path]
-) -> None:
-    one = clone("one")
-    put_results(one, stores["one"], "a")
+def test_half_a_line_of_a_killed_night_is_said_and_left_out(clone: Clone, there: There) -> None:
+    one = clone("one", "a")
     nights = one / ".optbench/nights.jsonl"
     whole = nights.read_bytes()
     nights.write_bytes(whole + b'{"started": "2024-0')
@@ -412,11 +392,10 @@ def test_half_a_line_of_a_killed_night_is_said_and_left_out(
 
 
 def test_a_store_too_large_for_a_host_is_refused_before_it_is_sent(
-    clone: Clone, there: There, remote: Path, stores: dict[str, Path],
+    clone: Clone, there: There, remote: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    folder = clone("one")
-    put_results(folder, stores["one"], "a")
+    folder = clone("one", "a")
     monkeypatch.setattr(data_branch, "LARGEST", 1000)
     code, told = there(folder, "push")
     assert code == 2
@@ -429,8 +408,7 @@ def test_a_store_too_large_for_a_host_is_refused_before_it_is_sent(
 def test_a_damaged_store_is_not_pushed(
     how: str, clone: Clone, there: There, remote: Path, stores: dict[str, Path]
 ) -> None:
-    folder = clone("one")
-    put_results(folder, stores["one"], "a")
+    folder = clone("one", "a")
     whole = stores["one"]
     content = overwritten(whole.read_bytes()) if how == "overwritten" else without_a_status(whole)
     store_of(folder).write_bytes(content)
@@ -634,8 +612,7 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
 def test_what_is_damaged_or_foreign_stays_there_and_what_is_here_stays_here(
     case: str, clone: Clone, there: There, tmp_path: Path, remote: Path, stores: dict[str, Path]
 ) -> None:
-    folder = clone("one")
-    put_results(folder, stores["other"], "a")
+    folder = clone("one", "a", "other")
     make, said = THEIRS[case]
     put(remote, make(remote, stores["one"], tmp_path))
     before = files_below(tmp_path)
@@ -691,10 +668,8 @@ data_branch.DataBranch(
 def test_what_is_killed_leaves_old_or_new_and_the_next_does_the_rest(
     where: str, clone: Clone, there: There, tmp_path: Path, stores: dict[str, Path]
 ) -> None:
-    one, other = clone("one"), clone("other")
-    put_results(one, stores["one"], "abc")
+    one, other = clone("one", "abc"), clone("other", "d", "other")
     assert there(one, "push")[0] == 0
-    put_results(other, stores["other"], "d")
     before = results(other)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *where.split()], cwd=other, capture_output=True, check=False
