@@ -2,12 +2,12 @@
 
 
 def timeraw_import_optbench():
-    """The package."""
+    """Import the package."""
     return "import optbench"
 
 
 def timeraw_import_cli():
-    """What every command waits for."""
+    """Import what every command waits for."""
     return "import optbench.cli"
 
 

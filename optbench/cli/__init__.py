@@ -30,7 +30,7 @@ from optbench.cli.grouped_help import GroupedCommand
 
 app = typer.Typer(
     name="optbench",
-    help="Does an optimizer still compute the same, converge as fast, cost the same a step?",
+    help="Does an optimizer still compute the same, converge as fast, cost as much per step?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -68,7 +68,7 @@ def _options(
         False, "--version", help="Print the version.", is_eager=True, callback=_say_version
     ),
 ) -> None:
-    """Does an optimizer still compute the same, converge as fast, cost the same a step?"""
+    """Tell whether an optimizer computes the same, converges as fast, and costs as much a step."""
 
 
 def main() -> None:

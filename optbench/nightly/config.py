@@ -162,7 +162,7 @@ class Own:
 
 
 def own_optimizers(targets: Sequence[str], suite: Sequence[Selection]) -> Own:
-    """What the repository's table, or ``-o``, adds to a suite."""
+    """Return what the repository's table, or ``-o``, adds to a suite."""
     ours = {_factory(row) for row in OPTIMIZERS}
     own: dict[str, None] = {}
     left_out: list[str] = []

@@ -96,7 +96,7 @@ def check_store(path: Path) -> None:
 
 
 def copy_store(path: Path, copy: Path) -> int:
-    """A whole and compact copy of a store that others may be writing to; gives its runs.
+    """Make a whole and compact copy of a store that others may write to; return its run count.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def copy_store(path: Path, copy: Path) -> int:
         connection.execute("VACUUM INTO ?", (str(copy),))
         # Who computes what there is no matter of the copy.
         connection.execute("ATTACH ? AS copy", (str(copy),))
-        if connection.execute("DELETE FROM copy.claims").rowcount:
+        gone = connection.execute("DELETE FROM copy.claims").rowcount
+        if gone + connection.execute("DELETE FROM copy.coordinators").rowcount:
             connection.execute("VACUUM copy")
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be copied: {error}") from error

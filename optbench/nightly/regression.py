@@ -18,7 +18,7 @@ FAIL_ON = ("broken", "regressed", "slower", "more", "leak")
 
 
 def of_change(change: Change, subjects: Mapping[str, str]) -> Regression:
-    """A regression that the history shows."""
+    """Return a regression that the history shows."""
     what = "fails" if change.kind is Kind.FAILS else "got worse"
     key = ("history", change.benchmark, change.metric, change.optimizer, change.problem,
            change.parameters, change.machine, change.environment)  # fmt: skip

@@ -87,14 +87,14 @@ def publish(repository: Path, log: Path) -> str:
 
 
 def said_in(log: Path) -> str:
-    """The first error in a log, and where the rest is: what follows is its consequence."""
+    """Return the first error in a log, and where the rest is, its consequence."""
     lines = log.read_text("utf-8", errors="replace").splitlines()
     errors = [line.strip() for line in lines if re.match(r"\s*(ERROR|\w*Error):", line)]
     return f": {errors[0]} ({log})" if errors else f": {log}"
 
 
 def since_last(repository: Path, head: str, since: str | None) -> list[str]:
-    """The commits of the line after one, up to the head; the head alone without one."""
+    """Return the commits after one, up to the head; the head alone without one."""
     if since is None or since == head:
         return [head]
     told = git.git(repository, "rev-list", "--first-parent", "--reverse", f"{since}..{head}")

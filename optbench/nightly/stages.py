@@ -72,7 +72,7 @@ class Work:
 
 
 def notes(wanted: NightlyConfig) -> tuple[str, ...]:
-    """What a reader has to know of the checkout."""
+    """Return notes on the checkout."""
     changed = git.git(wanted.repository, "status", "--porcelain", "--untracked-files=no")
     if changed:
         return (
@@ -83,7 +83,7 @@ def notes(wanted: NightlyConfig) -> tuple[str, ...]:
 
 
 def runs(work: Work, watch: Callable[[Progress], None]) -> str:
-    """The suite, into the store."""
+    """Run what the store lacks of the suite."""
     own = own_optimizers(work.wanted.targets, work.wanted.selections)
     planned = plan((*work.wanted.selections, *own.selections))
     work.runs = planned.runs
@@ -133,7 +133,7 @@ def publish(work: Work) -> str:
 
 
 def compare_with_base(work: Work, tell: Tell) -> str:
-    """The head with the last commit that passed, all rungs; kept, and not made again."""
+    """Compare the head with the last commit that passed, once."""
     base, head = work.base, work.commit
     if base is None:
         raise LeftOut("no nightly run before this one passed")
@@ -243,7 +243,7 @@ def _kept_comparison(path: Path, base: str, head: str) -> Comparison | None:
 
 
 def _after(work: Work, base: str) -> str:
-    """The commit of the line after the base: the oldest that a difference may have come with."""
+    """Return the first commit after the base, the oldest that may have made a difference."""
     if base not in work.places:
         return work.commit
     line = list(work.places)
@@ -251,7 +251,7 @@ def _after(work: Work, base: str) -> str:
 
 
 def history(work: Work) -> str:
-    """What got worse along the commits, still is, and was not accepted."""
+    """Find what got worse over the commits, still is, and was not accepted."""
     wanted = work.wanted
     asv = wanted.repository / ASV_RESULTS
     earlier = codes_of_nights(wanted.store)
@@ -311,7 +311,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def report(work: Work) -> str:
-    """The page of the store, where it is older than what it shows."""
+    """Write the report, where it is older than what it shows."""
     page = work.wanted.out / "index.html"
     store = store_file(work.wanted.store)
     drawn = page.stat().st_mtime if page.exists() else 0.0
@@ -337,5 +337,5 @@ def _written(store: Path) -> float:
 
 
 def codes(work: Work) -> dict[str, str]:
-    """The code of each optimizer that was run."""
+    """Return the code identity of each optimizer that was run."""
     return {name: code_of(name) for name in sorted({run.optimizer for run in work.runs})}

@@ -82,7 +82,7 @@ def _processes(proc: Path) -> list[int]:
 
 
 def _session(pid: int) -> int:
-    """The session of a process; 0 where it is gone."""
+    """Return the session of a process; 0 where it has ended."""
     try:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):

@@ -19,7 +19,7 @@ Escaped = Callable[[object], str]
 
 
 def summary(run: NightlyRun, *, escaped: Escaped = markdown.escaped) -> str:
-    """The page."""
+    """Return the summary in Markdown."""
     parts = [f"**{verdict(run)}**", _about(run, escaped), _stages(run, escaped)]
     if run.regressions:
         parts.append(_regressions(run, escaped))
@@ -31,7 +31,7 @@ def summary(run: NightlyRun, *, escaped: Escaped = markdown.escaped) -> str:
 
 
 def verdict(run: NightlyRun) -> str:
-    """The verdict in a sentence."""
+    """Return the verdict in a sentence."""
     failed = ", ".join(stage.name for stage in run.stages if stage.state is State.FAILED)
     if run.verdict == "regressed":
         count = len(run.regressions)

@@ -56,7 +56,7 @@ class Change:
         return State.ADDED_TO if self.appended else State.DIFFERS
 
     def diff(self) -> str:
-        """A unified diff, as ``git apply`` reads it."""
+        """Return a unified diff, as ``git apply`` reads it."""
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
             for line in difflib.unified_diff(
@@ -70,7 +70,7 @@ def _lines(text: str) -> list[str]:
 
 
 def read(root: Path, path: PurePosixPath) -> str | None:
-    """What is in the place of a file; None where nothing is.
+    """Return the content of a file; None where there is none.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def _python() -> str:
 
 
 def asv_configuration(repository: Repository, pins: dict[str, list[str]]) -> str:
-    """The text of ``asv.conf.json``."""
+    """Return the text of ``asv.conf.json``."""
     content = {
         "version": 1,
         "project": repository.name,
@@ -195,7 +195,7 @@ def _ignored(root: Path) -> Change:
 
 
 def _appended(before: str, addition: str) -> str:
-    """A text and what comes after it, on lines of its own, ended as those before are."""
+    """Append a text on lines of its own, with the same line ends."""
     if before and not before.endswith("\n"):
         addition = f"\n{addition}"
     if "\r\n" in before:

@@ -115,7 +115,7 @@ def find_optimizers(
 
 
 def _why_untrained(met: Description) -> str:
-    """What the benchmarks cannot give it; nothing where they can train it."""
+    """Return what an optimizer requires that benchmarks cannot give, or an empty string."""
     if met.wants.graph:
         return "it differentiates the gradient, which the training loop does not keep"
     if not met.trainable:
@@ -124,7 +124,7 @@ def _why_untrained(met: Description) -> str:
 
 
 def _patterns(targets: Sequence[str]) -> tuple[str, ...]:
-    """What stands for all of them: a glob where one module has them, so that new ones count."""
+    """Return targets for all of them: a glob where one module has them, so that new ones count."""
     modules = {target.partition(":")[0] for target in targets}
     return (f"{modules.pop()}:*",) if len(modules) == 1 else tuple(targets)
 

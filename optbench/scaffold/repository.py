@@ -99,7 +99,7 @@ def _texts(value: Any, where: str) -> list[str]:
 
 
 def look(folder: Path) -> Repository:
-    """The repository that a folder is in.
+    """Return the repository that a folder is in.
 
     Raises
     ------
