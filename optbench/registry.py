@@ -247,7 +247,7 @@ def import_module(name: str, path: str) -> ModuleType:
     """
     if name.endswith(".py") or "/" in name or name.startswith("."):
         stem = on_a_line(PurePath(name).stem)
-        raise UnknownName(f"{shown(name)} is no module: name it as it is imported, {stem}:Name")
+        raise UnknownName(f"{shown(name)} is not a module: name it as it is imported, {stem}:Name")
     if name == "__main__":
         raise UnknownName(
             f"{shown(path)} is of the main script or notebook, which worker processes do not "

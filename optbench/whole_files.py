@@ -18,7 +18,7 @@ def read_whole(path: Path, most: int = MOST) -> bytes:
     Raises
     ------
     OSError
-        Also where it is no plain file (a pipe is read for ever) or holds more than ``most`` bytes.
+        Also where it is not a plain file (a pipe never ends) or holds more than ``most`` bytes.
     """
     # Without waiting: opened to be read, a pipe waits for one who writes.
     with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
@@ -26,7 +26,7 @@ def read_whole(path: Path, most: int = MOST) -> bytes:
         if stat.S_ISDIR(about.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
         if about.st_size > most:
             large = f"it has {about.st_size:,} bytes, and at most {most:,} are read"
             raise OSError(errno.EFBIG, large, str(path))

@@ -181,7 +181,7 @@ def failures(results: Iterable[CheckResult], *, strict: bool = False) -> list[Ch
 def carry_out(
     config: CheckConfig, done: Callable[[str, list[CheckResult]], None] = lambda target, rows: None
 ) -> list[CheckResult]:
-    """Check what a configuration says; ``done`` is called with each optimizer's results."""
+    """Run the checks of a configuration; ``done`` is called with each optimizer's results."""
     from optbench.api.console import doing
     from optbench.conformance.worker_process import Question
     from optbench.conformance.workers import Members, examine_all

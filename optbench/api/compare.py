@@ -153,7 +153,7 @@ def compare(
 def carry_out(
     config: CompareConfig, done: Callable[[OptimizerComparison], None] = lambda row: None
 ) -> Comparison:
-    """Compare what a configuration says; ``done`` is called with each optimizer's verdicts."""
+    """Run the comparison of a configuration; ``done`` is called with each optimizer's verdicts."""
     from optbench.api.console import doing
     from optbench.comparison.compare import compare
 

@@ -189,7 +189,7 @@ def read_comparisons(given: Sequence[Comparison | str | Path]) -> list[Compariso
             found.append(read_comparison(_json(Path(each))))
         except (OSError, ValueError, RecursionError, NotAComparison) as error:
             raise WrongUse(
-                f"{each}: no comparison of optbench compare --json: {words(error)}"
+                f"{each}: not a comparison of optbench compare --json: {words(error)}"
             ) from error
     return found
 

@@ -50,9 +50,11 @@ def accept(
     top = git.top_level(repo or Path.cwd())
     full = git.resolve(top, commit)
     if full not in set(first_parents(top)["commit"]):
-        raise WrongUse(f"{commit} is not on HEAD's line of first parents: it would accept nothing")
+        raise WrongUse(
+            f"{commit} is not in HEAD's first-parent history: accepting it would have no effect"
+        )
     if not why.strip():
-        raise WrongUse("--why is empty: who reads it in a year wants the reason")
+        raise WrongUse("--why is empty: give the reason, for readers in a year")
     _require_known({"metric": metric, "optimizer": optimizer, "problem": problem}, top)
     row = Accepted(
         commit=full,

@@ -90,7 +90,10 @@ def bisect(
     passed = len(found.tried) - compared
     counted = f"{compared} comparisons" + (f", {passed} commits passed over" if passed else "")
     if not found.first_bad:
-        say(f"one of these {len(found.suspects)} commits; between them are some that do not import")
+        say(
+            f"the first bad commit is one of these {len(found.suspects)}; the skipped ones among "
+            "them could not be compared"
+        )
         for commit in found.suspects:
             tell(f"  {commit[:10]}")
         say(f"{counted}, in {found.seconds:.0f} s")

@@ -162,7 +162,7 @@ def check(
             config, lambda name, rows: None if to_screen else printer.tell(name, rows)
         )
     except KeyboardInterrupt as interrupt:
-        say("interrupted: what is above is whole; --only and a shorter list of targets take less")
+        say("interrupted: finished checks are complete; --only or fewer targets make a shorter run")
         raise typer.Exit(INTERRUPTED) from interrupt
     seconds = time.monotonic() - begun
     if json_file is not None:
@@ -247,7 +247,7 @@ def _conclude(
     if uncompiled := {v.target for v in results if v.uncompiled}:
         count = len(uncompiled)
         steps = "its steps" if count == 1 else f"the steps of {count} optimizers"
-        say(f"torch.compile was off, and {steps} ran as they are written; --compile leaves it on")
+        say(f"torch.compile was off, so {steps} ran uncompiled; --compile leaves it on")
     optimizers = len({v.target for v in results if v.check})
     say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(results)}, in {seconds:.0f} s")
     if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in results):

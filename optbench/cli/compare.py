@@ -235,7 +235,7 @@ def compare(
     # Last, so that a full disk does not take the answer with it.
     _write(comparison, *files)
     if not comparison.complete:
-        say("interrupted: what is above is whole, the rest was not compared")
+        say("interrupted: finished comparisons are complete, the rest were not run")
         raise typer.Exit(INTERRUPTED)
     found = sorted({w for row in comparison.optimizers for w in row.findings} & words)
     if found:

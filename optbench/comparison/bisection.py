@@ -121,7 +121,7 @@ def bisect(
     Raises
     ------
     SourceError
-        Where a revision is none, or ``good`` is no ancestor of ``bad``.
+        Where a revision is none, or ``good`` is not an ancestor of ``bad``.
     NothingToFind
         Where ``bad`` does not differ from ``good``.
     NothingCompared
@@ -131,7 +131,7 @@ def bisect(
     repository = git.top_level(wanted.repository or Path.cwd())
     first, last = git.resolve(repository, good), git.resolve(repository, bad)
     if git.run_git(repository, ("merge-base", "--is-ancestor", first, last))[0]:
-        raise SourceError(f"{good} is no ancestor of {bad}: the good commit comes first")
+        raise SourceError(f"{good} is not an ancestor of {bad}: the good commit comes first")
     wanted = replace(
         wanted, repository=repository, rungs=("maths",) if on == "maths" else ("maths", on)
     )

@@ -38,7 +38,7 @@ DIFFERENT = frozenset(("changed", "head fails"))
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbeOutcome:
     """What came of one probe: how far apart, or who failed and how.
 
     Attributes
@@ -60,13 +60,15 @@ def compare_maths(
 ) -> Maths:
     """Lead both sides along every probe, and say what they make of it."""
     wants = of_base.wants
-    seen: list[Seen] = []
+    seen: list[ProbeOutcome] = []
     trouble = 0
     # Whether the class may be another one than it was imported as: torch changes some for good when
     # a state is loaded, also by an optimizer before this one.
     suspect = True
 
-    def asked(request: Request, look_at: Callable[[Any, Any], Seen]) -> tuple[Seen, Sequence[Any]]:
+    def asked(
+        request: Request, look_at: Callable[[Any, Any], ProbeOutcome]
+    ) -> tuple[ProbeOutcome, Sequence[Any]]:
         nonlocal suspect
         answers = both(base, head, request)
         shown = look_at(*answers)
@@ -105,23 +107,23 @@ def _repeats(one: np.ndarray | Failure, other: np.ndarray | Failure) -> bool:
     return same(one, other)
 
 
-def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -> Seen:
+def look(probe: Probe, base: np.ndarray | Failure, head: np.ndarray | Failure) -> ProbeOutcome:
     """Compare the answers to one probe."""
     if isinstance(base, Failure) or isinstance(head, Failure):
         if isinstance(base, Failure) and isinstance(head, Failure):
-            return Seen(probe, "both fail", text=head.text)
+            return ProbeOutcome(probe, "both fail", text=head.text)
         failed = base if isinstance(base, Failure) else head
         assert isinstance(failed, Failure)
         where = f" ({failed.where})" if failed.where else ""
-        return Seen(
+        return ProbeOutcome(
             probe, "base fails" if failed is base else "head fails", text=failed.text + where
         )
     if same(base, head):
-        return Seen(probe, "same")
+        return ProbeOutcome(probe, "same")
     return _apart(probe, base, head)
 
 
-def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
+def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> ProbeOutcome:
     """Tell rounding from a difference, and from which step on and how far."""
     # Not before: where nothing differs the coordinator does without torch.
     import torch
@@ -144,7 +146,7 @@ def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
                 float(each.abs().nan_to_num(0.0, 0.0, 0.0).max())
                 for each in (theirs - theirs[0], ours - theirs)
             )
-            return Seen(probe, "rounding", relative=off / far if far else 0.0)
+            return ProbeOutcome(probe, "rounding", relative=off / far if far else 0.0)
         step = parted.step
     else:
         calls = (base[:length, -1] != head[:length, -1]).nonzero()[0]
@@ -159,21 +161,23 @@ def _apart(probe: Probe, base: np.ndarray, head: np.ndarray) -> Seen:
     else:
         largest = float(apart.max()) if len(apart) else 0.0
         relative = largest / way if way else (np.inf if largest else 0.0)
-    return Seen(probe, "changed", step, relative)
+    return ProbeOutcome(probe, "changed", step, relative)
 
 
-def look_at_promise(promise: str, base: Kept | Failure, head: Kept | Failure) -> Seen:
+def look_at_promise(promise: str, base: Kept | Failure, head: Kept | Failure) -> ProbeOutcome:
     """Describe a check that one side passes and the other fails."""
     probe = Probe(promise, Way.PROMISE)
     if isinstance(base, Failure) or isinstance(head, Failure):
         return look(probe, base, head)  # type: ignore[arg-type]
     if base.kept and head.kept is False:
-        return Seen(
+        return ProbeOutcome(
             probe, "changed", text=f"does not keep {promise}, as the base does: {head.text}"
         )
     if head.kept and base.kept is False:
-        return Seen(probe, "changed", text=f"keeps {promise}, as the base does not: {base.text}")
-    return Seen(probe, "same" if base.kept is not None else "both fail", text=base.text)
+        return ProbeOutcome(
+            probe, "changed", text=f"keeps {promise}, as the base does not: {base.text}"
+        )
+    return ProbeOutcome(probe, "same" if base.kept is not None else "both fail", text=base.text)
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -181,7 +185,9 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=True))
 
 
-def judge(seen: Sequence[Seen], base: Description, head: Description, *, untried: int = 0) -> Maths:
+def judge(
+    seen: Sequence[ProbeOutcome], base: Description, head: Description, *, untried: int = 0
+) -> Maths:
     """Return the verdict; ``untried`` are probes that hangs and crashes left no time for."""
     compared = [each for each in seen if each.kind not in ("both fail", "does not repeat")]
     broken = [each for each in compared if each.kind == "head fails"]
@@ -264,7 +270,7 @@ def _can_be_trained_with(probe: Probe) -> bool:
     return probe.way is Way.SHRINKING and bool(probe.settings) and not untold
 
 
-def _how(seen: Seen) -> str:
+def _how(seen: ProbeOutcome) -> str:
     """Describe one probe's difference, as a verb."""
     if seen.probe.way is Way.PROMISE:
         return seen.text
@@ -278,7 +284,7 @@ def _how(seen: Seen) -> str:
     return f"differs from step {seen.step} on, {apart}"
 
 
-def _where(hit: Sequence[Seen], compared: Sequence[Seen]) -> str:
+def _where(hit: Sequence[ProbeOutcome], compared: Sequence[ProbeOutcome]) -> str:
     """Under what they differ: everywhere, only with some hyperparameter, only in some way."""
     probes = [each for each in compared if each.probe.way is not Way.PROMISE]
     names = list(dict.fromkeys(each.probe.name for each in hit))

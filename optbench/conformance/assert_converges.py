@@ -205,13 +205,17 @@ def _require_sense(
         reason = ", ".join(NEEDS.get(m, f"it has no {m}") for m in sorted(missing))
         raise ValueError(f"{row.name} cannot run on {problem.name}: {reason}")
     if within is not None and within < 1:
-        raise ValueError(f"within is a number of gradient evaluations, 1 or more, not {within}")
+        raise ValueError(f"within must be at least 1 (gradient evaluations), not {within}")
     if budget < (within or 1):
-        raise ValueError(f"a budget of {budget} cannot show {within or 1} steps")
+        raise ValueError(
+            f"the budget must be at least {within or 1} gradient evaluations, not {budget}"
+        )
     if not 0 < target < 1:
-        raise ValueError(f"a target is a part of the first gap, between 0 and 1, not {target}")
+        raise ValueError(
+            f"a target must be a fraction of the initial gap, between 0 and 1, not {target}"
+        )
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype is 'float64' or 'float32', not {dtype!r}")
+        raise ValueError(f"dtype must be 'float64' or 'float32', not {dtype!r}")
 
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:

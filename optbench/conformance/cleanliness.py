@@ -178,7 +178,7 @@ def parameters_stay_leaves(subject: Subject) -> str:
     held = {id(p) for group in session.optimizer.param_groups for p in group["params"]}
     for index, (new, shape) in enumerate(zip(before, session.course.shapes, strict=True)):
         if id(new) not in held:
-            raise CheckFailed(f"parameter {index} is another object than before")
+            raise CheckFailed(f"parameter {index} was replaced by another object")
         if not new.is_leaf or new.grad_fn is not None or not new.requires_grad:
             raise CheckFailed(f"parameter {index} is no longer a leaf that requires a gradient")
         if new.shape != torch.Size(shape):

@@ -130,7 +130,9 @@ def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
     if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself, whose curvature is a tensor's own")
     if not subject.elementwise:
-        raise NotApplicable("an element's path depends on its neighbours: the method's nature")
+        raise NotApplicable(
+            "not elementwise by design: an element's update depends on its neighbours"
+        )
     course = subject.shrinking(STEPS)
     whole = Session(subject, course)
     start = whole.position()

@@ -37,9 +37,9 @@ def follows_its_oracle(subject: Subject) -> str:
     if subject.oracle is None:
         fitting = _fitting(subject)
         raise NotApplicable(
-            f"no oracle is known for it; --reference {fitting} compares it with that rule"
+            f"no reference is known for it; --reference {fitting} compares it with that rule"
             if fitting
-            else "no oracle is known for it; --reference NAME compares it with one that you have"
+            else "no reference is known for it; --reference NAME compares it with one that you have"
         )
     return _parity(subject, subject.oracle, torch.float64)
 
@@ -47,7 +47,7 @@ def follows_its_oracle(subject: Subject) -> str:
 def follows_its_oracle_in_float32(subject: Subject) -> str:
     """With float32 parameters it stays near the transcription that computes in float64."""
     if subject.oracle is None:
-        raise NotApplicable("no oracle is known for it")
+        raise NotApplicable("no reference is known for it")
     if subject.wants.closure:
         raise NotApplicable("it compares losses, and a rounding decides which is the less")
     return _parity(subject, subject.oracle, torch.float32)

@@ -99,7 +99,10 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
             ) from error
         expected = session.trace(AFTER)
         if not expected.isfinite().all() and dtype in (torch.float64, torch.float32):
-            raise NotApplicable("it runs away on gradients that do not answer to it")
+            raise NotApplicable(
+                "it diverges on this check's prescribed gradients, which do not depend on its "
+                "parameters"
+            )
         require_same_bits(
             ours,
             expected,

@@ -209,7 +209,7 @@ def require_determinism(subject: Subject) -> None:
 def require_separable(subject: Subject) -> None:
     """Leave out a check that takes some tensors away, where one tensor's step needs them all."""
     if subject.couples_tensors:
-        raise NotApplicable("one tensor's gradient moves the others: it is a method of the whole")
+        raise NotApplicable("by design, one tensor's gradient affects the updates of the others")
 
 
 def problems_for(subject: Subject, names: Sequence[str]) -> list[str]:
@@ -217,7 +217,9 @@ def problems_for(subject: Subject, names: Sequence[str]) -> list[str]:
     row = subject.row
     assert row is not None
     if subject.wants.graph:
-        raise NotApplicable("it differentiates the gradient again, which a run does not offer")
+        raise NotApplicable(
+            "it needs second derivatives (create_graph), which a run does not provide"
+        )
     fitting = [name for name in names if row.needs <= PROBLEMS[name].traits]
     if not fitting:
         raise NotApplicable(f"{', '.join(names)} have other parameters or gradients than it takes")

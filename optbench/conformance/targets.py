@@ -49,7 +49,7 @@ def require_optimizer(target: object) -> None:
     is_class = inspect.isclass(target) and issubclass(target, torch.optim.Optimizer)
     if not isinstance(target, Optimizer) and (not is_class or target is torch.optim.Optimizer):
         raise TypeError(
-            f"{target!r} is no optimizer: give torch.optim.Optimizer classes, optbench "
+            f"{target!r} is not an optimizer: give torch.optim.Optimizer classes, optbench "
             "Optimizer rows, registered names, or 'package.module:Name'"
         )
 

@@ -132,7 +132,9 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
     try:
         mixed = Session(subject, course, settings, dtype=types).advance(20)
     except Exception as error:
-        raise NotApplicable(f"it does not take them together: {describe(error)}") from error
+        raise NotApplicable(
+            f"it fails on mixed float32 and bfloat16 parameters: {describe(error)}"
+        ) from error
     alone = Session(subject, course.select([1, 2]), settings, dtype=torch.float32).advance(20)
     for index in (0, 1):
         ours, theirs = mixed.positions()[index + 1], alone.positions()[index]

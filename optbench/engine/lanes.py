@@ -158,7 +158,7 @@ def advance(
             with driver.evaluating() as params:
                 record.look(spent, params)
         if spent >= record.next_check:
-            lost = record.check(spent)
+            lost = record.diverged_lanes(spent)
             if together:
                 lost = agreed(lost, device)
             driver.freeze(lost)
@@ -273,7 +273,7 @@ class Record:
         later = self._schedule[self._schedule >= step + CHECK_EVERY]
         return float(later[0]) if len(later) else np.inf
 
-    def check(self, step: int) -> np.ndarray:
+    def diverged_lanes(self, step: int) -> np.ndarray:
         """Which lanes have diverged so far: a mask [K]."""
         self.next_check = self._next_check(step)
         self._flush()

@@ -98,7 +98,7 @@ class Driver:
         self._frozen: set[int] = set()
         route = route or optimizer.route
         if optimizer.closure and len(settings) > 1:
-            raise ValueError(f"{optimizer.name} needs a closure: its lanes run one at a time")
+            raise ValueError(f"{optimizer.name} needs a closure and runs one lane at a time")
         groups = list(_ranges(settings))
         schedules = [setting.get(LR_SCHEDULE) for setting in settings]
         settings = [told_to_the_factory(setting) for setting in settings]

@@ -172,8 +172,8 @@ class DataBranch:
                 more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
                 raise DataBranchError(
                     f"{self} holds what is missing or damaged here and would be lost: "
-                    f"{', '.join(lost[:3])}{more}. optbench data-branch pull brings it; --drop "
-                    "leaves it out"
+                    f"{', '.join(lost[:3])}{more}. fetch it with optbench data-branch pull, or "
+                    "discard it with --drop"
                 )
             for name in there - files:
                 (clone / name).unlink()
@@ -181,7 +181,7 @@ class DataBranch:
             self._git(clone, "add", "--all", "--force")
             tree = self._git(clone, "write-tree")
             if tip and tree == before:
-                say(f"{self}: it holds just that already")
+                say(f"{self}: already up to date, nothing to push")
                 return tip
             commit = self._git(clone, "commit-tree", tree, "-m", f"Results: {runs:,} runs")
             try:

@@ -133,7 +133,7 @@ class Optimizer:
             )
         for name in OF_THE_RUN:
             if name in self.defaults or name in self.space:
-                raise ValueError(f"optimizer {self.name!r}: {name} is a run's, not a row's")
+                raise ValueError(f"optimizer {self.name!r}: {name} is set per run, not in a row")
 
     def variant_of(
         self, variant: str, *, route: Route | None = None, **overrides: Any
@@ -242,7 +242,9 @@ class Optimizer:
                 "write an Optimizer row whose factory calls it otherwise"
             )
         if type(world) is not int or world < 2:
-            raise WrongHyperparameter(f"{DDP} is a number of processes, 2 or more, not {world!r}")
+            raise WrongHyperparameter(
+                f"{DDP} must be a number of processes, at least 2, not {world!r}"
+            )
 
     def _check_step(self) -> None:
         if wanted := demanded_by_step(inspect.unwrap(self.factory)):

@@ -90,7 +90,7 @@ def download(
 
 def _checked_mirror(mirror: str) -> str:
     wrong = (
-        f"{mirror!r} is no mirror: its address must begin with http:// or https:// "
+        f"{mirror!r} is not a mirror: its address must begin with http:// or https:// "
         f"(such as {DEFAULT_MIRROR})"
     )
     try:

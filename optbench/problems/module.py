@@ -173,9 +173,9 @@ def module_problem(
         parts.append((x, y))
     for what, number in (("batch_size", batch_size), ("observe_every", observe_every)):
         if not isinstance(number, int):
-            raise ValueError(f"{name}: {what} is a whole number, not {shown(number)}")
+            raise ValueError(f"{name}: {what} must be a whole number, not {shown(number)}")
     if observe_every < 1:
-        raise ValueError(f"{name}: {observe_every=}, and it is 1 or more")
+        raise ValueError(f"{name}: observe_every must be at least 1, not {observe_every}")
     if not 1 <= batch_size <= len(parts[0][0]):
         raise ValueError(f"{name}: {batch_size=} of {len(parts[0][0])} training examples")
     return ModuleProblem(

@@ -96,9 +96,9 @@ class Problem:
         if list(targets) != sorted(targets, reverse=True):
             raise ValueError(f"{name}: targets must fall: {targets}")
         if not isinstance(budget, int):
-            raise ValueError(f"{name}: a budget is a whole number, not {shown(budget)}")
+            raise ValueError(f"{name}: a budget must be a whole number, not {shown(budget)}")
         if budget < 1:
-            raise ValueError(f"{name}: a budget is 1 or more, not {shown(budget)}")
+            raise ValueError(f"{name}: a budget must be at least 1, not {shown(budget)}")
         self.name = name
         self._minimum = minimum
         self.budget = budget

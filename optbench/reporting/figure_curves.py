@@ -59,7 +59,7 @@ def curves(
             ax.set_title(title, parse_math=False)
             ax.set_ylabel(label)
             if problem:
-                style.mark_problem(ax, problem)
+                style.tag_problem(ax, problem)
             if seconds_per_step is None:
                 ax.set_xlabel("gradient evaluations")
                 band = thinned(band, points=FINE, log=False).assign(at=lambda one: one["step"])

@@ -73,7 +73,7 @@ def _panel(ax: Axes, series: pd.DataFrame, changes: pd.DataFrame, commits: pd.Se
     ax.text(0, 1.03, style.short(under, 58), transform=ax.transAxes, fontsize=6.5,
             color=style.FAINT, va="bottom", parse_math=False)  # fmt: skip
     if problem:
-        style.mark_problem(ax, problem)
+        style.tag_problem(ax, problem)
 
     measured = series[(series["status"] == "measured").to_numpy(dtype=bool)]
     first_place, last_place = int(commits.min()), int(commits.max())

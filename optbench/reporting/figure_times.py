@@ -60,7 +60,7 @@ def times(
         for index, (ax, row) in enumerate(zip(axes, rows(problems), strict=True)):
             name = str(row.problem)
             ax.set_title(style.short(name, 24), parse_math=False, fontsize=7.8)
-            style.mark_problem(ax, name)
+            style.tag_problem(ax, name)
             _frame(ax, order, shown, named=index % COLUMNS == 0)
             if name in of_problem:
                 _panel(ax, of_problem[name], order, shown, float(row.budget))

@@ -53,7 +53,7 @@ def trajectories(
             ax.set_xlabel("x₀")
             ax.set_ylabel("x₁", labelpad=0)
             if problem:
-                style.mark_problem(ax, problem)
+                style.tag_problem(ax, problem)
         style.legend(figure, looks.items(), "", y=1.0 - 0.06 / height)
     return figure
 

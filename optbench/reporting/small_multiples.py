@@ -62,7 +62,7 @@ def one_a_problem(
         for ax, row in zip(axes, rows(problems), strict=True):
             name = str(row.problem)
             ax.set_title(style.short(name), parse_math=False)
-            style.mark_problem(ax, name)
+            style.tag_problem(ax, name)
             if name in of_problem:
                 draw(ax, of_problem[name], row)
             else:

@@ -144,7 +144,7 @@ def drawing() -> AbstractContextManager[None]:
 
 
 def mark(artist: Artist, optimizer: str) -> None:
-    """Say whose an artist is.
+    """Tag an artist with its optimizer.
 
     Its group in the SVG is then named after the optimizer, and the page can show, hide or bring
     it out along with everything else of that optimizer. An artist of many optimizers at once,
@@ -153,7 +153,7 @@ def mark(artist: Artist, optimizer: str) -> None:
     artist.set_gid(f"o:{optimizer}")
 
 
-def mark_problem(axes: Axes, problem: str) -> None:
+def tag_problem(axes: Axes, problem: str) -> None:
     """Say which problem an axes shows, as `mark` does for an optimizer."""
     axes.set_gid(f"p:{problem}")
 

@@ -42,7 +42,7 @@ _COLOR = re.compile(r"#[0-9a-f]{6}\b")
 def svg(figure: Figure, name: str) -> str:
     """Return a figure as an SVG document.
 
-    Groups that `style.mark` and `style.mark_problem` named carry ``data-o`` and ``data-p``, the
+    Groups that `style.mark` and `style.tag_problem` named carry ``data-o`` and ``data-p``, the
     slug of the optimizer or the problem. Where all axes agree on a label, the document carries
     it as ``data-x`` or ``data-y``: whoever looks at one of them alone can still be told.
 

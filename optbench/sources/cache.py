@@ -41,8 +41,8 @@ def run_folder() -> Iterator[Path]:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(
-            f"no folder can be made in {cache_folder()} ({error.strerror}): $OPTBENCH_CACHE names "
-            "another one"
+            f"cannot create a folder in {cache_folder()} ({error.strerror}): set $OPTBENCH_CACHE "
+            "to a writable one"
         ) from error
     # One at a time: a folder that has no lock yet would look like one of the dead.
     with (runs / LOCK).open("w") as door:

@@ -107,7 +107,7 @@ def resolve(repository: Path, revision: str) -> str:
     # Of what is excluded git gives the hash too, with the ^ before it.
     if not code and out and not out.startswith("^"):
         return out.splitlines()[0]
-    text = f"{shown(revision)} is no commit of {repository}"
+    text = f"{shown(revision)} is not a commit of {repository}"
     if _is_range(revision):
         raise SourceError(f"{text}: a range is not a revision, give BASE and HEAD apart")
     if is_shallow(repository):

@@ -83,7 +83,7 @@ def _read(requirement: str) -> tuple[str, bool]:
     """Return pip's arguments, and whether they always install the same."""
     shown = on_a_line(f"pip:{requirement}")
     if requirement.startswith("-"):
-        raise SourceError(f"{shown} is no requirement but an option of pip's")
+        raise SourceError(f"{shown} is not a requirement but an option of pip")
     path = existing(requirement)
     # A bare name is the package, also beside a folder of that name; dots alone name none.
     if path is not None and not re.fullmatch(r"[\w.-]*\w[\w.-]*", requirement):
@@ -96,7 +96,7 @@ def _read(requirement: str) -> tuple[str, bool]:
         read = Requirement(requirement)
     except InvalidRequirement as error:
         raise SourceError(
-            f"{shown} is no requirement ({on_a_line(str(error).splitlines()[0])}); "
+            f"{shown} is not a requirement ({on_a_line(str(error).splitlines()[0])}); "
             "such as pip:tinyopt==1.2"
         ) from error
     if canonicalize_name(read.name) in JUDGE:
@@ -120,13 +120,17 @@ def _install(what: str, target: Path, called: str = "") -> Path:
     if answer.returncode:
         shutil.rmtree(target, ignore_errors=True)
         if "No module named pip" in answer.stderr:
-            raise SourceError(f"{sys.executable} has no pip: python -m ensurepip gives it one")
+            raise SourceError(f"{sys.executable} has no pip: install it with python -m ensurepip")
         why = _reason(answer.stderr) or f"exit status {answer.returncode}"
         text = f"pip cannot install {what}: {why}"
         raise SourceError(text.replace(what, called) if called else text)
     if not target.is_dir() or not any(target.iterdir()):
         shutil.rmtree(target, ignore_errors=True)
-        condition = "; what follows the semicolon is not so in this Python" if ";" in what else ""
+        condition = (
+            "; the environment marker after the semicolon does not match this Python"
+            if ";" in what
+            else ""
+        )
         raise SourceError(f"pip installed nothing of {called or what}{condition}")
     return target
 

@@ -80,7 +80,7 @@ def parse(text: str) -> Source:
     if not text:
         raise SourceError("an empty source: name a git revision, pip:REQUIREMENT or dir:PATH")
     if text.startswith("-"):
-        raise SourceError(f"{shown(text)} is no revision: one does not begin with a dash")
+        raise SourceError(f"{shown(text)} is not a revision: those do not begin with a dash")
     if text in (".", "..") or (text.startswith(("./", "../", "~", "/")) and existing(text)):
         raise SourceError(f"{shown(text)} is a folder: write dir:{on_a_line(text)}")
     return Source(Kind.REVISION, text)

@@ -29,7 +29,7 @@ def parsed(url: str) -> URL:
     if not url:
         raise StoreError("the store has no name; name a file, such as .optbench/results.sqlite")
     if "\0" in url or url != url.encode("utf-8", "replace").decode("utf-8"):
-        raise StoreError(f"{_hidden(url)!r} is no store: it holds what is no text")
+        raise StoreError(f"{_hidden(url)!r} is not a store: it is not valid text")
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:
@@ -39,7 +39,9 @@ def parsed(url: str) -> URL:
         parsed.get_dialect()
     # ValueError: a port that is no number.
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise StoreError(f"{_hidden(url)!r} is no store: {str(error).splitlines()[0]}") from error
+        raise StoreError(
+            f"{_hidden(url)!r} is not a store: {str(error).splitlines()[0]}"
+        ) from error
     return parsed
 
 

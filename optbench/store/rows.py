@@ -36,7 +36,7 @@ def storable(text: str) -> str:
     return whole.replace("\0", "\\x00")
 
 
-def problem_of(result: Result) -> ProblemKey:
+def problem_key(result: Result) -> ProblemKey:
     """Return the key of the row of its problem."""
     return result.run.problem, result.run.problem_version, result.run.data
 

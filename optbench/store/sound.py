@@ -92,16 +92,18 @@ def sound(store: Store, name: str) -> pd.DataFrame:
         for column in (*TEXTS[name], *MAY_LACK.get(name, ())):
             _require_text(frame[column], lacking=column in MAY_LACK.get(name, ()))
     except _Unsound as error:
-        raise StoreError(f"the {name} of {where} hold {error}") from error
+        raise StoreError(f"the store {where} is damaged: its {name} hold {error}") from error
     if name == "runs":
         strange = set(frame["status"]) - {each.value for each in Status}
         if strange:
-            raise StoreError(f"the runs of {where} hold the status {shown(min(strange))}")
+            raise StoreError(
+                f"the store {where} is damaged: its runs hold the status {shown(min(strange))}"
+            )
     return frame
 
 
 class _Unsound(ValueError):
-    """A value that is none of ours; the text says which."""
+    """An invalid value; the text says which."""
 
 
 def _numbers(column: pd.Series, number: Number) -> pd.Series:
@@ -118,7 +120,7 @@ def _numbers(column: pd.Series, number: Number) -> pd.Series:
     try:
         read = pd.to_numeric(column).astype("float64")
     except (ValueError, TypeError, OverflowError) as error:
-        raise _Unsound(f"no numbers as {column.name}: {words(error)}") from error
+        raise _Unsound(f"what is not a number as {column.name}: {words(error)}") from error
     wrong = ~read.between(number.least, number.most)
     wrong &= read.notna() if number.empty else True
     if number.whole:

@@ -157,7 +157,7 @@ class Store:
         made = {name: rows.run_row(result, name) for name, result in kept.items()}
         codes = {name: rows.code_row(result) for name, result in kept.items()}
         traces = {name: rows.trace_rows(result) for name, result in kept.items()}
-        problems = {name: rows.problem_of(result) for name, result in kept.items()}
+        problems = {name: rows.problem_key(result) for name, result in kept.items()}
         place = rows.environment_row(environment)
         schedules = {t.digest: t.steps for of_run in traces.values() for t in of_run}
         before: dict[str, int] = {}

@@ -473,7 +473,9 @@ def test_what_raises_nothing_is_told_each_by_itself(optbench: Optbench, asked: A
 def test_that_no_rule_was_compared_is_noted_with_what_would_compare_it(
     optbench: Optbench, asked: Asked
 ) -> None:
-    asked.text = "no oracle is known for it; --reference textbook-adam compares it with that rule"
+    asked.text = (
+        "no reference is known for it; --reference textbook-adam compares it with that rule"
+    )
     oracle, reference = "follows_its_oracle", "follows_the_reference"
     asked.status = dict.fromkeys((oracle, reference), Status.NOT_APPLICABLE)
     note = f"  note           its rule was compared with nothing: {asked.text}\n"

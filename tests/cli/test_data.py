@@ -109,7 +109,7 @@ def test_a_failed_download_is_two_lines_and_exit_2(mirror: str, tmp_path: Path) 
 def test_a_wrong_mirror_is_one_line_and_exit_2(tmp_path: Path) -> None:
     code, out, err = invoke("--to", tmp_path / "digits", "--mirror", "ftp://127.0.0.1/")
     assert (code, out) == (2, "")
-    assert "'ftp://127.0.0.1/' is no mirror: its address must begin with http://" in err
+    assert "'ftp://127.0.0.1/' is not a mirror: its address must begin with http://" in err
     assert len(err.strip().splitlines()) == 1
 
 

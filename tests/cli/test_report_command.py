@@ -89,7 +89,7 @@ def test_what_is_no_comparison_is_refused(
     Path("odd.json").write_text(text)
     code, out, err = optbench("report", "--compare", "odd.json")
     assert (code, out) == (2, "")
-    assert "odd.json: no comparison of optbench compare --json: " in err
+    assert "odd.json: not a comparison of optbench compare --json: " in err
     assert said in " ".join(err.split())
     assert not Path("reports").exists()
 

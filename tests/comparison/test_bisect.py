@@ -94,4 +94,4 @@ def test_without_a_difference_there_is_nothing_to_find(
     assert "does not differ" in said.errors
     said = optbench("bisect", commits[20], commits[0], "-o", "Adam", folder=repository.root)
     assert said.code == 2
-    assert "is no ancestor of" in said.errors
+    assert "is not an ancestor of" in said.errors

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.comparison.maths import ROUNDING, Seen, judge, look, same
+from optbench.comparison.maths import ROUNDING, ProbeOutcome, judge, look, same
 from optbench.comparison.probes import Description, Probe, Way, plan
 from optbench.comparison.requests import Failure
 from optbench.conformance.subject import Wants
@@ -171,11 +171,13 @@ def verdict(
     """Of the probes of a plan, each of which shows what is given under its name, or the same."""
     base, head = base or description(), head or description()
 
-    def seen(probe: Probe) -> Seen:
+    def seen(probe: Probe) -> ProbeOutcome:
         kind = kinds if isinstance(kinds, str) else kinds.get(probe.name, "same")
         if kind == "changed":
-            return Seen(probe, kind, 3, 2.5e-4)
-        return Seen(probe, kind, text="" if kind in ("same", "rounding") else "ValueError: no")
+            return ProbeOutcome(probe, kind, 3, 2.5e-4)
+        return ProbeOutcome(
+            probe, kind, text="" if kind in ("same", "rounding") else "ValueError: no"
+        )
 
     return judge([seen(each) for each in plan(base, head)], base, head)
 

@@ -988,8 +988,8 @@ NEEDS = {
 """What takes the arguments that a check is about."""
 
 REASONS = {
-    "follows_its_oracle": "no oracle is known for it; --reference NAME",
-    "follows_its_oracle_in_float32": "no oracle is known for it",
+    "follows_its_oracle": "no reference is known for it; --reference NAME",
+    "follows_its_oracle_in_float32": "no reference is known for it",
     "follows_the_reference": "no --reference was given",
     "foreach_equals_the_loop": "it takes no foreach",
     "fused_equals_the_loop": "it takes no fused",

@@ -195,7 +195,10 @@ def test_what_is_pushed_is_what_a_fresh_clone_pulls(
     assert runs(store_of(other)) == runs(store_of(one))
     # The same results are the same commit's content: nothing is pushed twice.
     before = git(remote, "rev-parse", REF)
-    assert there(other, "push") == (0, "origin/optbench-data: it holds just that already\n")
+    assert there(other, "push") == (
+        0,
+        "origin/optbench-data: already up to date, nothing to push\n",
+    )
     assert git(remote, "rev-parse", REF) == before
 
 
@@ -345,7 +348,7 @@ def test_what_the_branch_has_and_is_missing_here_is_not_dropped_by_accident(
     assert "left out: .asv/results/ci/a-env.json is no JSON object" in told
     assert "would be lost: asv/ci/a-env.json, results.sqlite.gz." in told
     assert there(folder, "pull")[0] == 0
-    assert there(folder, "push")[1].endswith("it holds just that already\n")
+    assert there(folder, "push")[1].endswith("already up to date, nothing to push\n")
     (folder / ".asv/results/ci/a-env.json").unlink()
     assert there(folder, "push", "--drop")[0] == 0
     connection = sqlite3.connect(store_of(folder), isolation_level=None)

@@ -193,7 +193,7 @@ def test_labels_of_classes_stay_integers() -> None:
         ({"held_out": (X[:0], Y[:0])}, "users-own: held_out has 0 inputs and 0 labels"),
         ({"batch_size": 61}, "batch_size=61 of 60 training examples"),
         ({"batch_size": 0}, "batch_size=0 of 60 training examples"),
-        ({"budget": 0}, "a budget is 1 or more, not 0"),
+        ({"budget": 0}, "a budget must be at least 1, not 0"),
         ({"target": 0.33}, "target 0.33 is not among its targets"),
     ],
 )

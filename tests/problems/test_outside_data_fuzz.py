@@ -76,7 +76,7 @@ def test_what_is_no_official_file_is_not_unpacked(tmp_path: Path) -> None:
 
 def test_a_device_is_no_data(tmp_path: Path) -> None:
     (tmp_path / "a.gz").symlink_to("/dev/zero")
-    with pytest.raises(DamagedData, match="it is no plain file"):
+    with pytest.raises(DamagedData, match="it is not a plain file"):
         read_idx(tmp_path, idx_of(WHOLE))
 
 

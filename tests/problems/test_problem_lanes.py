@@ -231,7 +231,7 @@ def test_the_data_that_a_problem_trains_on_has_a_name(name: str) -> None:
     [
         ({"target": 0.3}, "target 0.3 is not among its targets"),
         ({"target": 0.1, "targets": (0.1, 0.5)}, "targets must fall"),
-        ({"budget": 0}, "a budget is 1 or more"),
+        ({"budget": 0}, "a budget must be at least 1"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_refused(wrong: dict[str, Any], said: str) -> None:

@@ -75,7 +75,7 @@ def plot(called: str = "one", text: str = "A title") -> Plot:
         axes.set_title(style.plain(text), parse_math=False)
         (line,) = axes.plot([1, 2], color=style.BLUE)
         style.mark(line, text)
-        style.mark_problem(axes, text)
+        style.tag_problem(axes, text)
     return Plot(called, text, text, text, text, figure, pd.DataFrame({"a": [1]}))
 
 

@@ -34,7 +34,7 @@ def figure(optimizer: str = "adam", problem: str = "quadratic", text: str = "") 
         for axes in made.subplots(1, 2):
             (line,) = axes.plot([0.123, 1, 2.5], [3.21, 1, 2], color=style.BLUE)
             style.mark(line, optimizer)
-            style.mark_problem(axes, problem)
+            style.tag_problem(axes, problem)
             axes.set_xlabel("gradient evaluations")
             axes.set_title(text, parse_math=False)
     return made

@@ -346,7 +346,7 @@ def test_a_shallow_clone_gives_what_it_has_and_says_how_to_get_the_rest(
     assert Repository(tmp_path / "base").git("log", "--format=%s") == "second number"
     for text in ("HEAD~1", gone, "v1.0"):
         message = refusal(lambda text=text: resolve(shallow.root, text))
-        assert message.startswith(f"{text!r} is no commit of {shallow.root}, which is a shallow")
+        assert message.startswith(f"{text!r} is not a commit of {shallow.root}, which is a shallow")
         assert "git fetch --unshallow" in message
         assert "fetch-depth: 0" in message
     assert shallow.state() == before
@@ -496,7 +496,7 @@ def test_a_repository_without_a_commit_has_no_revision(tmp_path: Path) -> None:
     empty.git("init", "--quiet")
     before = empty.files()
     message = refusal(lambda: prepare(parse("HEAD"), tmp_path / "base", repository=empty.root))
-    assert message == f"'HEAD' is no commit of {empty.root}: it has no commit yet"
+    assert message == f"'HEAD' is not a commit of {empty.root}: it has no commit yet"
     assert not (tmp_path / "base").exists()
     assert empty.files() == before
 
@@ -514,7 +514,7 @@ def test_a_file_and_a_folder_of_a_commit_are_no_commits(repository: Repository) 
         found = repository.git("rev-parse", text)
         for name in (text, found, found[:10]):
             message = refusal(lambda name=name: resolve(repository.root, name))
-            assert message.startswith(f"{name!r} is no commit of {repository.root}")
+            assert message.startswith(f"{name!r} is not a commit of {repository.root}")
 
 
 @pytest.mark.parametrize("revision", ["-x", "--all", "--git-dir", "--exec=touch ran", "--"])
@@ -523,7 +523,7 @@ def test_what_begins_with_a_dash_is_never_an_option_of_git_s(
 ) -> None:
     before = repository.state()
     message = refusal(lambda: resolve(repository.root, revision))
-    assert message.startswith(f"{revision!r} is no commit of")
+    assert message.startswith(f"{revision!r} is not a commit of")
     assert repository.state() == before
 
 
@@ -550,7 +550,9 @@ def test_a_near_name_is_proposed(repository: Repository) -> None:
     )
     assert "did you mean v1.0.0?" in refusal(lambda: resolve(repository.root, "v1.0.1"))
     message = refusal(lambda: resolve(repository.root, "qqqqqqqq"))
-    assert message == f"'qqqqqqqq' is no commit of {repository.root} (git log --oneline shows them)"
+    assert (
+        message == f"'qqqqqqqq' is not a commit of {repository.root} (git log --oneline shows them)"
+    )
 
 
 def test_a_branch_that_is_only_at_the_remote_is_named_in_full(repository: Repository) -> None:
@@ -567,14 +569,14 @@ def test_a_commit_is_found_by_its_subject(repository: Repository) -> None:
     assert resolve(repository.root, "HEAD^{/first number}") == first
     for text in (":/third", ":/first..second", "HEAD^{/a..b}"):
         message = refusal(lambda text=text: resolve(repository.root, text))
-        assert message.startswith(f"{text!r} is no commit of {repository.root} (git log")
+        assert message.startswith(f"{text!r} is not a commit of {repository.root} (git log")
 
 
 def test_what_excludes_a_commit_names_none(repository: Repository) -> None:
     for text in ("^HEAD", "^:/first", "HEAD~1..HEAD", "HEAD~1...HEAD", "HEAD~1..", "..main"):
         assert refusal(lambda text=text: resolve(repository.root, text)) == (
-            f"{text!r} is no commit of {repository.root}: a range is not a revision, give BASE and "
-            "HEAD apart"
+            f"{text!r} is not a commit of {repository.root}: a range is not a revision, give BASE "
+            "and HEAD apart"
         )
     for text in ("../nowhere", "a/../b"):  # a path is no range
         assert "range" not in refusal(lambda text=text: resolve(repository.root, text))
@@ -584,7 +586,7 @@ def test_what_excludes_a_commit_names_none(repository: Repository) -> None:
 def test_what_names_more_or_fewer_than_one_commit_names_none(
     repository: Repository, revision: str
 ) -> None:
-    assert "is no commit of" in refusal(lambda: resolve(repository.root, revision))
+    assert "is not a commit of" in refusal(lambda: resolve(repository.root, revision))
 
 
 # Where the repository is.

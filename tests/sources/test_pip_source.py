@@ -235,7 +235,7 @@ def test_what_both_sides_compute_with_is_refused(tmp_path: Path, requirement: st
 @pytest.mark.parametrize("option", ["-r requirements.txt", "--editable .", "-e.", "-"])
 def test_an_option_of_pip_s_is_refused(tmp_path: Path, option: str) -> None:
     message = refusal(option, tmp_path / "scratch")
-    assert message == f"pip:{option} is no requirement but an option of pip's"
+    assert message == f"pip:{option} is not a requirement but an option of pip"
 
 
 def test_a_folder_is_told_how_it_is_written(
@@ -279,7 +279,7 @@ def test_what_is_no_requirement_is_refused_with_one_that_is(
 ) -> None:
     message = refusal(requirement, tmp_path / "scratch")
     on_a_line = requirement.replace("\n", "\\n")
-    assert message.startswith(f"pip:{on_a_line} is no requirement (")
+    assert message.startswith(f"pip:{on_a_line} is not a requirement (")
     assert message.endswith("; such as pip:tinyopt==1.2")
     assert not (tmp_path / "ran").exists()
 

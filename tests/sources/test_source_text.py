@@ -65,7 +65,7 @@ def test_a_prefix_alone_names_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["-", "--all", "-x"])
 def test_a_dash_begins_no_revision(text: str) -> None:
-    assert refusal(text) == f"{text!r} is no revision: one does not begin with a dash"
+    assert refusal(text) == f"{text!r} is not a revision: those do not begin with a dash"
 
 
 @pytest.mark.parametrize("text", [".", "..", "./checkout", "../{here}/checkout", "{above}"])

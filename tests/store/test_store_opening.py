@@ -209,7 +209,7 @@ def test_a_store_without_its_version_is_refused(tmp_path: Path, create: bool) ->
 @BOTH
 @pytest.mark.parametrize("url", ["foo://x", "sqlite+foo:///x", "://x", "http://a:b", "a b://c"])
 def test_an_unknown_scheme_is_no_store(url: str, create: bool) -> None:
-    assert refusal(url, create=create).startswith(f"{url!r} is no store: ")
+    assert refusal(url, create=create).startswith(f"{url!r} is not a store: ")
 
 
 @BOTH

@@ -63,4 +63,4 @@ def test_a_hostile_file_is_named_on_a_line(text: str) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / FILE).symlink_to("/dev/zero")
-    assert "it is no plain file" in works_or_is_refused(lambda: read_accepted(tmp_path))
+    assert "it is not a plain file" in works_or_is_refused(lambda: read_accepted(tmp_path))

@@ -116,8 +116,8 @@ def test_a_pipe_among_the_results_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "here" / "endless.json").symlink_to("/dev/zero")
     (tmp_path / "here" / "folder.json").mkdir()
     skipped = dict(read_asv_results(tmp_path).skipped)
-    assert "it is no plain file" in skipped["here/pipe.json"]
-    assert "it is no plain file" in skipped["here/endless.json"]
+    assert "it is not a plain file" in skipped["here/pipe.json"]
+    assert "it is not a plain file" in skipped["here/endless.json"]
     assert "cannot be read" in skipped["here/folder.json"]
 
 

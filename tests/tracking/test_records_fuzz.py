@@ -79,4 +79,4 @@ def test_what_is_quoted_calls_nobody(text: str) -> None:
 
 def test_a_file_of_nights_that_never_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).symlink_to("/dev/zero")
-    assert "it is no plain file" in works_or_is_refused(lambda: read_records(tmp_path))
+    assert "it is not a plain file" in works_or_is_refused(lambda: read_records(tmp_path))

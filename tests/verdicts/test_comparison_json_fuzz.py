@@ -94,6 +94,6 @@ def test_a_hostile_comparison_makes_no_element(text: str) -> None:
 
 def test_a_file_that_never_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.json").symlink_to("/dev/zero")
-    assert "it is no plain file" in works_or_is_refused(
+    assert "it is not a plain file" in works_or_is_refused(
         lambda: read_comparisons([tmp_path / "c.json"])
     )
