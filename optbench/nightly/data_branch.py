@@ -358,7 +358,7 @@ def _plain_names(listed: str) -> set[str]:
     for about, _, name in (line.partition("\t") for line in listed.split("\0") if line):
         mode, _, _, size = about.split()
         if not LAYOUT.fullmatch(name):
-            raise ValueError(f"{name!r} is no file of optbench's: is it a data branch?")
+            raise ValueError(f"{name!r} is no file of optbench's, so this is no data branch")
         if mode != "100644":
             raise ValueError(f"{name!r} is no plain file (mode {mode})")
         total += int(size)

@@ -426,7 +426,7 @@ def test_a_damaged_store_is_not_pushed(
     [
         (("--remote", "upstream"), "has no such remote (it has origin)"),
         (("--branch", "a..b"), "--branch 'a..b' is no valid name of a branch"),
-        (("--branch", "main"), "'.gitignore' is no file of optbench's: is it a data branch?"),
+        (("--branch", "main"), "'.gitignore' is no file of optbench's, so this is no data branch"),
         (("--repo", "/"), "is in no git repository"),
     ],
 )
@@ -555,7 +555,7 @@ THEIRS: dict[str, tuple[Callable[[Path, Path, Path], Row], str]] = {
     "no text as a name": (lambda r, s, t: below_asv(r, "\udcff.json", b"{}"), "is no file of"),
     "somebody's code": (
         lambda r, s, t: file(r, "setup.py", b"import os"),
-        "'setup.py' is no file of optbench's: is it a data branch?",
+        "'setup.py' is no file of optbench's, so this is no data branch",
     ),
     "attributes": (lambda r, s, t: file(r, ".gitattributes", b"* text"), "is no file of"),
     **{

@@ -46,9 +46,14 @@ def tags(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, "</code></pre><script>alert(1)</script>", "[x](y:z)"])
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "</code></pre><script>alert(1)</script>", "[x](y:z)", "\udcff"]
+)
 def test_no_name_makes_markup_or_a_command(text: str) -> None:
     made = page(text)
+    made.encode()
+    run = nightly_run(text)
+    assert NightlyRun.model_validate_json(run.model_dump_json()) == run
     assert tags(made) <= tags(page("words"))
     (line,) = [line for line in made.splitlines() if line.startswith("    optbench accept ")]
     if text.isprintable() and " ".join(text.split()) == text:
