@@ -309,7 +309,7 @@ def device_name(device: str) -> str:
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise NoSuchDevice(f"{shown(device)} is no device: cpu, cuda or cuda:1 is one") from error
+        raise NoSuchDevice(f"{shown(device)} is not a device: give cpu, cuda or cuda:1") from error
     return "cpu" if found.type == "cpu" else f"{found.type}:{found.index or 0}"
 
 

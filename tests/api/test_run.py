@@ -108,7 +108,7 @@ def test_arguments_that_make_no_sense_are_refused(given: dict, why: str) -> None
 
 @pytest.mark.parametrize("given", [3, torch.nn.Linear, torch.optim.Optimizer])
 def test_what_is_no_optimizer_is_refused(given: object) -> None:
-    with pytest.raises(TypeError, match="is no optimizer"):
+    with pytest.raises(TypeError, match="is not an optimizer"):
         configure(given)
 
 

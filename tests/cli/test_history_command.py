@@ -124,7 +124,7 @@ def test_commits_beside_the_line_are_said_and_kept_apart(optbench, commits, repo
     [
         (("history", "--asv", "none"), "no such folder"),
         (("history", "--store", "none.sqlite"), "no store"),
-        (("accept", "nowhere", "steps_to_target", "--why", "x"), "no commit"),
+        (("accept", "nowhere", "steps_to_target", "--why", "x"), "not a commit"),
         (("accept", "HEAD", "steps_to_traget", "--why", "x"), "did you mean steps_to_target"),
         (("accept", "HEAD", "steps_to_target", "--why", " "), "empty"),
         (("accept", "--", "-x", "steps_to_target"), "why"),

@@ -210,8 +210,8 @@ def test_a_store_that_is_none_is_refused_by_every_command(
     assert "it holds customers" in refused("theirs.sqlite")
     assert Path("theirs.sqlite").read_bytes() == before
     assert "is a folder; name a file" in refused(str(workplace))
-    assert "'foo://x' is no store" in refused("foo://x")
-    assert "'a:b://c' is no store" in refused("a:b://c")
+    assert "'foo://x' is not a store" in refused("foo://x")
+    assert "'a:b://c' is not a store" in refused("a:b://c")
     assert "the store has no name" in refused("")
     assert "No module named 'MySQLdb'" in refused("mysql://u:secret@h/x")
     with Store("newer.sqlite", create=True):

@@ -82,7 +82,7 @@ def test_commits_that_do_not_import_may_stand_in_the_way(
     assert said.code == 1
     assert said.content["first_bad"] is None
     assert culprit in said.content["suspects"]
-    assert "some that do not import" in said.errors
+    assert "the first bad commit is one of these" in said.errors
 
 
 def test_without_a_difference_there_is_nothing_to_find(

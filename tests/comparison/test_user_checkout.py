@@ -72,7 +72,7 @@ def test_one_that_is_ended_leaves_nothing_that_the_next_does_not_remove(
     left = [each for each in (cache / "runs").iterdir() if each.is_dir()]
     if how == signal.SIGINT:
         assert running.returncode == 130
-        assert "interrupted: what is above is whole" in errors
+        assert "interrupted: finished comparisons are complete" in errors
         assert "Traceback" not in errors
         assert left == []
     else:

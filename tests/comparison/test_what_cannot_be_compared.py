@@ -25,7 +25,7 @@ def test_an_unknown_revision_is_met_with_the_nearest_name(
     repository: Repository, optbench: Command
 ) -> None:
     said = refused(optbench, "mian", folder=repository.root)
-    assert "'mian' is no commit" in said
+    assert "'mian' is not a commit" in said
     assert "did you mean main?" in said
 
 

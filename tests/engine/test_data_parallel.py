@@ -197,7 +197,7 @@ def test_what_cannot_be_divided_is_left_out_with_the_reason(selection: Any, said
 
 @pytest.mark.parametrize("value", [1, 0, True, 2.0, "2"])
 def test_a_number_of_processes_is_two_or_more(value: object) -> None:
-    with pytest.raises(WrongHyperparameter, match="ddp is a number of processes, 2 or more"):
+    with pytest.raises(WrongHyperparameter, match="ddp must be a number of processes, at least 2"):
         plan([select("adam", settings={"ddp": value})])
 
 
@@ -211,7 +211,7 @@ def test_an_optimizer_with_a_ddp_of_its_own_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setitem(OPTIMIZERS._entries, "divided", row)
     with pytest.raises(WrongHyperparameter, match="takes a ddp of its own"):
         plan([select("divided", ddp=2)])
-    with pytest.raises(ValueError, match="ddp is a run's, not a row's"):
+    with pytest.raises(ValueError, match="ddp is set per run, not in a row"):
         replace(row, defaults={"lr": 0.1, "ddp": 2})
 
 

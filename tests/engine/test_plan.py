@@ -388,5 +388,5 @@ def test_a_device_of_other_machines_is_not_looked_for_here() -> None:
         plan(chosen, device="cuda:7")
     (run,) = plan(chosen, device="cuda:7", elsewhere=True).runs
     assert run.device == "cuda:7"
-    with pytest.raises(NoSuchDevice, match="'nonsense' is no device"):
+    with pytest.raises(NoSuchDevice, match="'nonsense' is not a device"):
         plan(chosen, device="nonsense", elsewhere=True)

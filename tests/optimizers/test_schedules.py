@@ -115,7 +115,7 @@ def test_an_optimizer_whose_rate_is_out_of_reach_is_refused(kind: type, said: st
 def test_a_row_cannot_have_a_schedule_of_its_own(where: str) -> None:
     given: dict[str, Any] = {"defaults": {"lr": 0.1}, "space": {}}
     given[where] = {**given[where], "lr_schedule": "cosine"}
-    with pytest.raises(ValueError, match="lr_schedule is a run's, not a row's"):
+    with pytest.raises(ValueError, match="lr_schedule is set per run, not in a row"):
         Optimizer("own", torch.optim.SGD, route=Route.STACK, cite="", **given)
 
 
