@@ -883,7 +883,7 @@ BREACHES = (
         "gradients_are_neither_changed_nor_kept", KeepsAViewInAList, ("tensor 0 shares its memory",)
     ),
     Breach(LEAVES, Freezes, ("parameter 0 is no longer a leaf that requires",), None),
-    Breach(LEAVES, ReplacesItsParameters, ("parameter 0 is another object",), None),
+    Breach(LEAVES, ReplacesItsParameters, ("parameter 0 was replaced by another object",), None),
     Breach(LEAVES, Flattens, ("parameter 0 went from shape (5, 3) to (15,)",), None),
     Breach(
         STATE,

@@ -222,7 +222,7 @@ def test_problems_are_those_that_it_can_take() -> None:
     assert problems_for(acquaint(Plain), names) == names
     with pytest.raises(NotApplicable, match="quadratic have other parameters"):
         problems_for(acquaint(WantsMatrices), ["quadratic"])
-    with pytest.raises(NotApplicable, match="differentiates the gradient again"):
+    with pytest.raises(NotApplicable, match="needs second derivatives"):
         problems_for(acquaint(WantsAGraph), names)
     assert problems_for(acquaint(HasNoRate), names) == names
 
