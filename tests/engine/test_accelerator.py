@@ -90,7 +90,7 @@ def test_values_are_read_at_logged_steps_alone_where_that_is_to_wait(
 ) -> None:
     """On the processor every 128 steps, as ever."""
     checked: list[int] = []
-    check = lanes.Record.check
+    check = lanes.Record.diverged_lanes
 
     class Noting(lanes.Record):
         def __init__(self, *args: object, **how: object) -> None:
