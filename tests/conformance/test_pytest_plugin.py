@@ -150,7 +150,12 @@ A_PARAMETER = [torch.nn.Parameter(torch.zeros(2))]
         ("torch.optim:Adam", {}, TypeError, r"give a list of optimizers, as in .*\[MyAdam"),
         (Unheeding, {}, TypeError, "give a list"),
         ([torch.optim.SGD(A_PARAMETER)], {}, TypeError, "give the class SGD, not an instance"),
-        ([torch.nn.Linear], {}, TypeError, "Linear.* is not an optimizer: give torch.optim.Optimizer"),
+        (
+            [torch.nn.Linear],
+            {},
+            TypeError,
+            "Linear.* is not an optimizer: give torch.optim.Optimizer",
+        ),
         ([torch.optim.Optimizer], {}, TypeError, "is not an optimizer"),
         ([Unheeding, Unheeding], {}, ValueError, "Unheeding is in the list twice"),
         ([Unheeding], {"only": ["dtypes_kept"]}, UnknownName, "did you mean 'dtypes_are_kept'"),

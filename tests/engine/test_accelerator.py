@@ -96,7 +96,7 @@ def test_values_are_read_at_logged_steps_alone_where_that_is_to_wait(
         def __init__(self, *args: object, **how: object) -> None:
             super().__init__(*args, **{**how, "waits": waits})  # type: ignore[arg-type]
 
-        def check(self, step: int) -> np.ndarray:
+        def diverged_lanes(self, step: int) -> np.ndarray:
             checked.append(step)
             return check(self, step)
 
