@@ -10,21 +10,18 @@ import hashlib
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
 
+_pickled: dict[str, bytes] = {}
+"""Shared objects with their code, by their paths."""
 
-@dataclass(frozen=True)
-class _Pickled:
-    """An object with its code, and what it is in this process."""
+_fingerprints: dict[str, str] = {}
+"""Hashes of them: a registry asks for one at each look-up."""
 
-    content: bytes
-    loaded: list[Any] = field(default_factory=list)
-
-
-_shared: dict[str, _Pickled] = {}
+_loaded: dict[str, Any] = {}
+"""What they are in this process."""
 
 
 def path_of(obj: Any) -> str:
@@ -35,7 +32,8 @@ def path_of(obj: Any) -> str:
     """
     path = f"{obj.__module__}:{obj.__qualname__}"
     if obj.__module__ == "__main__" or _imported(path) is not obj:
-        _shared[path] = _Pickled(cloudpickle.dumps(obj), [obj])
+        receive({path: cloudpickle.dumps(obj)})
+        _loaded[path] = obj
     return path
 
 
@@ -47,17 +45,14 @@ def find(path: str) -> Any:
     Exception
         Whatever its code raises as it is loaded in a worker process.
     """
-    shared = _shared.get(path)
-    if shared is None:
-        return None
-    if not shared.loaded:
-        obj = pickle.loads(shared.content)
+    if path in _pickled and path not in _loaded:
+        obj = pickle.loads(_pickled[path])
         module, _, name = path.partition(":")
         if module == "__main__":
             # Where its own pickles look for it.
             setattr(sys.modules[module], name, obj)
-        shared.loaded.append(obj)
-    return shared.loaded[0]
+        _loaded[path] = obj
+    return _loaded.get(path)
 
 
 def fingerprint(path: str) -> str:
@@ -65,18 +60,20 @@ def fingerprint(path: str) -> str:
 
     It differs between two sessions: nothing tells whether a notebook's code is still the same.
     """
-    shared = _shared.get(path)
-    return hashlib.sha256(shared.content).hexdigest()[:16] if shared else ""
+    return _fingerprints.get(path, "")
 
 
 def shared() -> dict[str, bytes]:
     """Return all shared objects, pickled, by their paths."""
-    return {path: each.content for path, each in _shared.items()}
+    return dict(_pickled)
 
 
 def receive(pickled: Mapping[str, bytes]) -> None:
     """Know the objects that another process has shared; each is loaded when it is first found."""
-    _shared.update({path: _Pickled(content) for path, content in pickled.items()})
+    for path, content in pickled.items():
+        _pickled[path] = content
+        _fingerprints[path] = hashlib.sha256(content).hexdigest()[:16]
+        _loaded.pop(path, None)
 
 
 def _imported(path: str) -> Any:

@@ -17,7 +17,8 @@ from optbench.registry import UnknownName, import_attribute
 
 @pytest.fixture(autouse=True)
 def nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_value, "_shared", {})
+    for kept in ("_pickled", "_fingerprints", "_loaded"):
+        monkeypatch.setattr(by_value, kept, {})
 
 
 def descent(factor: float) -> type[torch.optim.Optimizer]:

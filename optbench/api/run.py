@@ -238,13 +238,15 @@ def run(
     from optbench.api.progress import Watch
     from optbench.store import Store
 
+    # Once: they may be iterators.
+    names, places = names_of(optimizers), _listed(problems)
     config = configure(
-        optimizers, problems, suite=suite, lr=lr, tune=tune, settings=settings,
+        names, places, suite=suite, lr=lr, tune=tune, settings=settings,
         schedules=schedules, seeds=seeds, budget=budget, ddp=ddp, dtype=dtype, device=device,
         store=str(store), jobs=jobs, dask=dask, timeout=timeout, memory=memory, again=again,
     )  # fmt: skip
     plan = config.plan()
-    for text in left_out(plan, names_of(optimizers), _listed(problems)):
+    for text in left_out(plan, names, places):
         warnings.warn(text, stacklevel=2)
     with Watch(quick=True) as watch:
         progress = config.fill(plan, watch=watch)

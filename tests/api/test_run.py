@@ -29,7 +29,8 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_value, "_shared", {})
+    for kept in ("_pickled", "_fingerprints", "_loaded"):
+        monkeypatch.setattr(by_value, kept, {})
 
 
 def statuses(results: optbench.Results) -> dict[str, list[str]]:
@@ -118,3 +119,10 @@ def test_a_class_that_only_this_process_knows_is_not_sent_to_a_cluster() -> None
     with pytest.raises(WrongUse, match="put it into a module that its workers have"):
         configure(Mine, "quadratic", dask="tcp://localhost:1")
     configure(Mine, "quadratic", dask="local:1")
+
+
+def test_names_may_come_from_iterators(store: Path) -> None:
+    results = optbench.run(iter(["sgd"]), iter(["quadratic"]), seeds=1, store=store, **HERE)
+    assert statuses(results) == {"sgd": ["ok"]}
+    with pytest.warns(UserWarning, match="left out: muon on quadratic"):
+        optbench.run(iter(["muon", "sgd"]), iter(["quadratic"]), seeds=1, store=store, **HERE)
