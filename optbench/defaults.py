@@ -5,3 +5,9 @@ DEFAULT_STORE = ".optbench/results.sqlite"
 
 ASV_RESULTS = ".asv/results"
 """Path of asv's results, relative to the top of the repository."""
+
+REPORT = "reports/latest"
+"""Folder of a report, relative to the working folder."""
+
+NIGHTLY_REPORT = "reports/nightly"
+"""Folder of a nightly run's report, relative to the top of the repository."""

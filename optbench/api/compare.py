@@ -43,13 +43,14 @@ def configure(
     seeds: int = 24,
     timeout: float = 60.0,
     compiled: bool = False,
+    fail_on: Iterable[str] = (),
 ) -> CompareConfig:
     """Read the arguments of `compare`; ``[tool.optbench]`` of the repository fills in the rest.
 
     Raises
     ------
     WrongUse
-        A rung or problem that is none.
+        A rung, problem or verdict that is none, or ``none`` together with a verdict.
     SourceError
         A source that is none, or a table of the repository's that cannot be read.
     """
@@ -78,6 +79,7 @@ def configure(
         seeds=seeds,
         problems=_problems(_listed(problems)),
         compiled=compiled,
+        fail_on=_failing(fail_on, configuration.fail_on),
     )
 
 
@@ -210,21 +212,9 @@ def bisect(
         return bisect(good, bad, config, on=on, done=done, tell=show)
 
 
-def failing(
-    given: Iterable[str], repository: str | Path | None, config: CompareConfig
-) -> frozenset[str]:
-    """Return the verdicts that fail: those given, the repository's own, or `FAIL_ON`.
-
-    Raises
-    ------
-    WrongUse
-        A word that is no verdict, or ``none`` together with one.
-    """
-    from optbench.sources.source import Kind
-
-    of_git = {config.base.kind, config.head.kind} & {Kind.REVISION, Kind.WORKING_TREE}
-    own = _configuration(Path(repository or Path.cwd())).fail_on if of_git else None
-    words = tuple(_listed(given)) or own or FAIL_ON
+def _failing(given: Iterable[str], own: Iterable[str] | None) -> frozenset[str]:
+    """Return the verdicts that fail: those given, the repository's own, or `FAIL_ON`."""
+    words = tuple(_listed(given)) or tuple(own or FAIL_ON)
     _require_known("--fail-on", words, WORDS)
     if "none" in words and len(words) > 1:
         raise WrongUse("--fail-on none goes alone")

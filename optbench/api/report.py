@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.api.console import doing
-from optbench.defaults import DEFAULT_STORE
+from optbench.defaults import DEFAULT_STORE, REPORT
 from optbench.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DEFAULT_BASELINE = "adam"
 
 def report(
     results: Results | str | Path = DEFAULT_STORE,
-    out: str | Path = "reports/latest",
+    out: str | Path = REPORT,
     *,
     baseline: str | None = None,
     asv: str | Path | None = None,
@@ -94,7 +94,7 @@ def report(
         raise WrongUse(f"cannot write the report to {out}: {error}") from error
 
 
-def compare_stores(older: str, newer: str, out: str | Path = "reports/latest") -> Path:
+def compare_stores(older: str, newer: str, out: str | Path = REPORT) -> Path:
     """Write a page that compares two stores; return its path.
 
     Parameters

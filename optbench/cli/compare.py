@@ -198,7 +198,7 @@ def compare(
     Both versions are imported, which runs their code. Exit status: 0, 1 something of --fail-on
     was found, 2 wrong use, or nothing that could be compared.
     """
-    from optbench.api.compare import carry_out, configure, failing
+    from optbench.api.compare import carry_out, configure
 
     config = configure(
         base,
@@ -213,8 +213,8 @@ def compare(
         seeds=seeds,
         timeout=limit,
         compiled=compiled,
+        fail_on=fail_on or (),
     )
-    words = failing(fail_on or (), repo, config)
     files = (json_file, markdown_file, html_file)
     for option, file in zip(("--json", "--markdown", "--html"), files, strict=True):
         if file is not None and str(file) != "-":
@@ -237,12 +237,13 @@ def compare(
     if not comparison.complete:
         say("interrupted: finished comparisons are complete, the rest were not run")
         raise typer.Exit(INTERRUPTED)
-    found = sorted({w for row in comparison.optimizers for w in row.findings} & words)
+    found = sorted({w for row in comparison.optimizers for w in row.findings} & config.fail_on)
     if found:
-        say(f"found: {', '.join(found)} (--fail-on {','.join(sorted(words))})")
+        say(f"found: {', '.join(found)} (--fail-on {','.join(sorted(config.fail_on))})")
         raise typer.Exit(1)
     if apart := told_apart(comparison):
-        say(f"{apart} (none of it in --fail-on {','.join(sorted(words)) or 'none'}: exit status 0)")
+        words = ",".join(sorted(config.fail_on)) or "none"
+        say(f"{apart} (none of it in --fail-on {words}: exit status 0)")
 
 
 def _write(

@@ -23,7 +23,7 @@ from optbench.cli.options import (
 )
 from optbench.cli.run import INTERRUPTED
 from optbench.cli.termination import end_politely
-from optbench.defaults import DEFAULT_STORE
+from optbench.defaults import DEFAULT_STORE, NIGHTLY_REPORT
 
 EXIT = {"passed": 0, "regressed": 1, "not measured": 2}
 
@@ -57,7 +57,7 @@ def nightly(
             help="Folder for summary, report and comparison.",
             rich_help_panel="Where and how",
         ),
-    ] = Path("reports/nightly"),
+    ] = Path(NIGHTLY_REPORT),
     optimizer: TargetOption = None,
     seeds: Annotated[
         str | None,

@@ -9,7 +9,7 @@ import typer
 
 from optbench.api.console import say
 from optbench.cli.options import StoreOption
-from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
+from optbench.defaults import ASV_RESULTS, DEFAULT_STORE, REPORT
 
 
 def report(
@@ -23,7 +23,7 @@ def report(
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")] = Path(
-        "reports/latest"
+        REPORT
     ),
     asv: Annotated[
         Path | None,

@@ -68,6 +68,8 @@ class CompareConfig:
         Of `optbench.comparison.convergence.PROBLEMS_OF`, to train on; all that fit without any.
     compiled : bool
         The maths is compared with torch.compile on; without, steps run as they are written there.
+    fail_on : frozenset of str
+        Verdicts that fail the comparison.
     """
 
     base: Source
@@ -82,6 +84,7 @@ class CompareConfig:
     seeds: int = MOST_SEEDS
     problems: tuple[str, ...] = ()
     compiled: bool = False
+    fail_on: frozenset[str] = frozenset()
 
     def tree(self, source: Source, folder: Path) -> Tree:
         """Make a source importable."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optbench.api import compare, run
 from optbench.conformance.acquaintance import optimizer_classes
-from optbench.defaults import DEFAULT_STORE
+from optbench.defaults import DEFAULT_STORE, NIGHTLY_REPORT
 from optbench.engine.plan import Selection
 from optbench.nightly import run_asv
 from optbench.nightly.regression import FAIL_ON
@@ -20,9 +20,6 @@ from optbench.runner.isolation import Limits
 from optbench.sources import git
 from optbench.sources.configuration import read_configuration
 from optbench.sources.tree import importable
-
-DEFAULT_OUT = Path("reports/nightly")
-"""Folder for the summary and the report, seen from the top of the repository."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def configure(
     suite: str = "nightly",
     store: str = DEFAULT_STORE,
     base: str | None = None,
-    out: str | Path = DEFAULT_OUT,
+    out: str | Path = NIGHTLY_REPORT,
     optimizers: Iterable[str] = (),
     seeds: int | str | Iterable[int] | None = None,
     jobs: int | None = None,
@@ -116,7 +113,13 @@ def configure(
     own_path = read_configuration(top).path
     sys.path.insert(0, str(importable(top, path if path is not None else own_path)))
     compared = compare.configure(
-        "HEAD", "HEAD", optimizers=optimizers, repository=top, path=path, install=install
+        "HEAD",
+        "HEAD",
+        optimizers=optimizers,
+        repository=top,
+        path=path,
+        install=install,
+        fail_on=[*fail_on] or FAIL_ON,
     )
     runs = run.configure(
         suite=suite, seeds=seeds, jobs=jobs, timeout=timeout, memory=memory, dask=dask
@@ -126,7 +129,7 @@ def configure(
         selections=runs.selections,
         # Seen from the top, wherever one stands: a nightly run elsewhere would begin with nothing.
         store=str(top / store) if store == DEFAULT_STORE else store,
-        out=top / out if Path(out) == DEFAULT_OUT else Path(out),
+        out=top / out if Path(out) == Path(NIGHTLY_REPORT) else Path(out),
         targets=compared.targets,
         base=base,
         asv=asv,
@@ -135,7 +138,7 @@ def configure(
         jobs=jobs,
         limits=runs.limits,
         dask=dask,
-        fail_on=compare.failing([*fail_on] or FAIL_ON, top, compared),
+        fail_on=compared.fail_on,
         path=compared.path,
         install=compared.install,
         again=again,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from optbench.api.compare import FAIL_ON, WORDS, configure, failing
+from optbench.api.compare import FAIL_ON, WORDS, configure
 from optbench.cli.options import parse_settings
 from optbench.comparison.compare import CompareConfig
 from optbench.errors import WrongUse
@@ -30,12 +30,12 @@ def read(
     base: str = "main", head: str | None = None, *, repo: Path | None = None, **given: Any
 ) -> tuple[CompareConfig, frozenset]:
     """As the command does, whatever is not given left out."""
-    fail_on = given.pop("fail_on", ())
     settings = parse_settings(given.pop("settings", []))
+    optimizers = given.pop("targets", ())
     config = configure(
-        base, head, optimizers=given.pop("targets", ()), repository=repo, settings=settings, **given
+        base, head, optimizers=optimizers, repository=repo, settings=settings, **given
     )
-    return config, failing(fail_on, repo, config)
+    return config, config.fail_on
 
 
 def set_table(repository: Path, table: str) -> None:
