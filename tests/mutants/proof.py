@@ -34,7 +34,7 @@ def prove(*, whole: bool = True) -> list[Proof]:
     """
     twins, bugs = (
         [Question(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
-        for which in ("correct", "failed")
+        for which in ("correct", "broken")
     )
     named = {name for mutant in MUTANTS for name in mutant.caught_by}
     some = [check for check in CONTRACT if whole or check.name in named]

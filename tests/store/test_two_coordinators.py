@@ -57,17 +57,15 @@ def test_each_run_is_done_once_and_those_of_the_dead_by_another(
         url = request.getfixturevalue("postgres").new()
     Store(url, create=True).close()
     folder = Path(__file__).parent
-    other = subprocess.Popen(
-        [sys.executable, "-c", OTHER, url, str(folder), str(folder.parent)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert other.stdout is not None
-    while int(other.stdout.readline()) < 9:
-        pass
-    # From here on both are at it, until the other has done some more.
     with Store(url) as store, store.coordinate() as me:
+        # Held before the other begins, which therefore cannot be through before it is killed.
         claim = me.claim(dict.fromkeys(list(RUNS)[-6:], 0))
-        assert claim.mine
+        assert len(claim.mine) == 6
+        other = subprocess.Popen(
+            [sys.executable, "-c", OTHER, url, str(folder), str(folder.parent)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert other.stdout is not None
         while int(other.stdout.readline()) < 30:
             pass
         other.send_signal(signal.SIGKILL)
