@@ -12,6 +12,8 @@ from dataclasses import replace
 from torch import optim
 
 from optbench.optimizers import textbook_optimizers as textbooks
+from optbench.optimizers import textbook_optimizers_beyond_torch as beyond_torch
+from optbench.optimizers.builders import hook_of
 from optbench.optimizers.lion import Lion
 from optbench.optimizers.muon import MuonWithAdamW
 from optbench.optimizers.recipe import Factory, Optimizer, Route, half_decades
@@ -86,6 +88,38 @@ def _textbook(base: str, factory: Factory, name: str = "") -> Optimizer:
     return replace(row, name=name, base=name, factory=factory, defaults=lr, route=Route.INSTANCE)
 
 
+# fmt: off
+BEYOND_TORCH = (
+    Optimizer("textbook-sgdw", beyond_torch.TextbookSGDW, {"lr": 1e-3}, LARGE, Route.INSTANCE,
+              "Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization, Algorithm 1"),
+    Optimizer("textbook-lamb", beyond_torch.TextbookLAMB, {"lr": 1e-3}, MIDDLE, Route.INSTANCE,
+              "You et al. 2020, Large Batch Optimization for Deep Learning, Algorithm 2"),
+    Optimizer("textbook-adopt", beyond_torch.TextbookADOPT, {"lr": 1e-3}, MIDDLE, Route.INSTANCE,
+              "Taniguchi et al. 2024, ADOPT, Algorithm 2"),
+    Optimizer("textbook-adan", beyond_torch.TextbookAdan, {"lr": 1e-3}, MIDDLE, Route.INSTANCE,
+              "Xie et al. 2022, Adan: Adaptive Nesterov Momentum Algorithm, Algorithm 1"),
+    Optimizer("textbook-ademamix", beyond_torch.TextbookAdEMAMix, {"lr": 1e-3}, MIDDLE,
+              Route.INSTANCE, "Pagliardini et al. 2024, The AdEMAMix Optimizer, Algorithm 1"),
+    Optimizer("textbook-sophia", beyond_torch.TextbookSophia, {"lr": 1e-4}, SMALL, Route.INSTANCE,
+              "Liu et al. 2023, Sophia, Algorithms 2 and 3",
+              before_step=hook_of(beyond_torch.TextbookSophia)),
+    Optimizer("textbook-lookahead", beyond_torch.TextbookLookahead, {"lr": 1e-3}, MIDDLE,
+              Route.INSTANCE, "Zhang et al. 2019, Lookahead Optimizer, Algorithm 1"),
+    Optimizer("textbook-soap", beyond_torch.TextbookSOAP, {"lr": 3e-3}, MIDDLE, Route.INSTANCE,
+              "Vyas et al. 2024, SOAP, Algorithms 3 and 4"),
+    Optimizer("textbook-schedule-free-sgd", beyond_torch.TextbookScheduleFreeSGD, {"lr": 1.0},
+              LARGE, Route.INSTANCE, "Defazio et al. 2024, The Road Less Scheduled, eq. 3-5"),
+    Optimizer("textbook-schedule-free-adamw", beyond_torch.TextbookScheduleFreeAdamW,
+              {"lr": 2.5e-3}, MIDDLE, Route.INSTANCE,
+              "Defazio et al. 2024, The Road Less Scheduled, Algorithm 1"),
+    Optimizer("textbook-prodigy", beyond_torch.TextbookProdigy, {"lr": 1.0},
+              {"lr": half_decades(1e-2, 100)}, Route.INSTANCE,
+              "Mishchenko and Defazio 2023, Prodigy, Algorithm 4"),
+    Optimizer("textbook-sam", beyond_torch.TextbookSAM, {"lr": 1e-3}, LARGE, Route.INSTANCE,
+              "Foret et al. 2021, Sharpness-Aware Minimization, eq. 2", closure=True),
+)
+# fmt: on
+
 TEXTBOOK = (
     _textbook("sgd", textbooks.TextbookSGD),
     _textbook("adam", textbooks.TextbookAdam),
@@ -105,6 +139,7 @@ TEXTBOOK = (
     _textbook("lion", textbooks.TextbookLion),
     _textbook("signum", textbooks.TextbookSignum),
     _textbook("adam-swarm", textbooks.TextbookAdamSwarm),
+    *BEYOND_TORCH,
 )
 """NumPy float64 transcriptions of the rules: references to compare with, in no suite."""
 

@@ -53,10 +53,10 @@ class Memory(dict[str, Any]):
         self[name] = value
 
 
-def follows_paper(convention: str) -> bool:
-    """Whether the convention is the paper's; a word that is no convention is a ValueError."""
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention must be 'torch' or 'paper', not {convention!r}")
+def follows_paper(convention: str, other: str = "torch") -> bool:
+    """Whether the convention is the paper's; a word that is none of both is a ValueError."""
+    if convention not in (other, "paper"):
+        raise ValueError(f"convention must be {other!r} or 'paper', not {convention!r}")
     return convention == "paper"
 
 

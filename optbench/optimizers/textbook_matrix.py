@@ -9,6 +9,7 @@ Of the same shape as the rules in `optbench.optimizers.textbook`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +145,70 @@ def muon_with_adamw(
         adjust_lr_fn="match_rms_adamw",
         convention=convention,
     )
+
+
+def soap(
+    x: Array,
+    g: Array,
+    s: Memory,
+    *,
+    lr: float = 3e-3,
+    betas: tuple[float, float] = (0.95, 0.95),
+    shampoo_beta: float | None = None,
+    eps: float = 1e-8,
+    weight_decay: float = 1e-2,
+    precondition_frequency: int = 10,
+    max_precond_dim: int = 10_000,
+    correct_bias: bool = True,
+    maximize: bool = False,
+) -> Array:
+    """Adam in the eigenbasis of Shampoo's preconditioner.
+
+    Vyas et al. 2024, *SOAP: Improving and Stabilizing Shampoo using Adam* (arXiv 2409.11321),
+    Algorithm 3, with one power iteration and a QR decomposition (Algorithm 4) every
+    ``precondition_frequency`` steps for the basis. Every dimension up to ``max_precond_dim`` has
+    its basis; a vector has none.
+
+    What the paper leaves open is here as in the authors' code: the first gradient makes the first
+    basis and moves nothing; eps is added to the uncorrected root; the columns of a basis are in
+    the order of their eigenvalues when they are decomposed, v with them; the decay comes last.
+
+    Eigenvectors of one eigenvalue are no function of the matrix. After one gradient that is so of
+    the larger side of a matrix that is not square, and trajectories depend on the library.
+    """
+    b1, b2 = betas
+    b_shampoo = b2 if shampoo_beta is None or shampoo_beta < 0 else shampoo_beta
+    g = -g if maximize else g
+    axes = [axis for axis in range(x.ndim) if x.ndim > 1 and x.shape[axis] <= max_precond_dim]
+    bases = {axis: s[f"Q{axis}"] for axis in axes if f"Q{axis}" in s}
+    if s.started:
+        s.t += 1
+        s.m = b1 * s.m + (1 - b1) * g
+        s.v = b2 * s.v + (1 - b2) * _rotate(g, bases) ** 2
+        rotated = _rotate(s.m, bases) / (np.sqrt(s.v) + eps)
+        rate = lr * math.sqrt(1 - b2**s.t) / (1 - b1**s.t) if correct_bias else lr
+        x = x - rate * _rotate(rotated, {axis: q.T for axis, q in bases.items()})
+        x = x * (1 - lr * weight_decay)
+    for axis in axes:
+        unfolded = np.moveaxis(g, axis, 0).reshape(g.shape[axis], -1)
+        second = b_shampoo * s.get(f"L{axis}", 0.0) + (1 - b_shampoo) * unfolded @ unfolded.T
+        s[f"L{axis}"] = second
+        if not s.started:
+            s[f"Q{axis}"] = np.linalg.eigh(second)[1]
+        elif s.t % precondition_frequency == 0:
+            product = second @ bases[axis]
+            order = np.argsort(-np.sum(bases[axis] * product, axis=0), kind="stable")
+            s.v = np.take(s.v, order, axis)
+            s[f"Q{axis}"] = np.linalg.qr(product[:, order])[0]
+    s.started = True
+    return x
+
+
+def _rotate(a: Array, bases: Mapping[int, Array]) -> Array:
+    """Take a tensor to these bases: along each axis, the products with the columns."""
+    for axis, q in bases.items():
+        a = np.moveaxis(np.tensordot(q, a, axes=(0, axis)), 0, axis)
+    return a
 
 
 def _rms(a: Array) -> float:

@@ -25,7 +25,7 @@ from optbench.optimizers.signum import Signum
 from optbench.optimizers.swarm import AdamSwarm
 from optbench.optimizers.textbook import Array, Memory
 
-Rule = Callable[..., Array]
+Rule = Callable[..., Any]
 
 
 class TextbookOptimizer(torch.optim.Optimizer):
@@ -46,6 +46,12 @@ class TextbookOptimizer(torch.optim.Optimizer):
     """Hyperparameters that are not the rule's, with their defaults."""
     agreement: ClassVar[float] = 1e-10
     """Difference of other float64 implementations, relative to the distance travelled."""
+    other_names: ClassVar[tuple[str, ...]] = ()
+    """Lower-case names that well-known implementations have besides the rule's."""
+    readings: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Hyperparameters under which the rule is what implementations without them compute."""
+    shapes: ClassVar[tuple[tuple[int, ...], ...] | None] = None
+    """Shapes of the tensors on which implementations can be compared; None for any."""
     __signature__: ClassVar[Signature]
 
     def __init_subclass__(cls, **settings: Any) -> None:
@@ -62,7 +68,11 @@ class TextbookOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, whose hyperparameters are checked as the constructor's are."""
-        check({**self.defaults, **param_group})
+        settings = {**self.defaults, **param_group}
+        check(settings)
+        if "convention" in settings:
+            implemented = self.__signature__.parameters["convention"].default
+            textbook.follows_paper(settings["convention"], implemented)
         super().add_param_group(param_group)
 
     @torch.no_grad()
@@ -177,13 +187,8 @@ def check(settings: Mapping[str, Any]) -> None:
     """
     for name in NON_NEGATIVE & settings.keys():
         check_range(name, settings[name])
-    for name in FRACTIONS & settings.keys():
-        check_range(name, settings[name], below=1.0)
-    for name in PAIRS_OF_FRACTIONS & settings.keys():
-        for index, value in enumerate(settings[name]):
-            check_range(f"{name}[{index}]", value, below=1.0)
-    if "convention" in settings:
-        textbook.follows_paper(settings["convention"])
+    for index, value in enumerate(settings.get("betas", ())):
+        check_range(f"betas[{index}]", value, below=1.0)
     _check_eps(settings.get("eps", 0.0))
     momentum, dampening = settings.get("momentum"), settings.get("dampening")
     # Muon has a momentum too, but no dampening, and takes Nesterov with any.
@@ -206,11 +211,10 @@ def check(settings: Mapping[str, Any]) -> None:
 NON_NEGATIVE = frozenset(
     {
         *("lr", "weight_decay", "momentum", "momentum_decay", "lr_decay", "alpha", "lambd"),
-        *("initial_accumulator_value", "social", "spread", "ns_steps"),
+        *("initial_accumulator_value", "social", "spread", "ns_steps", "rho", "d0", "d_coef", "bs"),
+        *("perturb_eps", "warmup_steps", "r", "weight_lr_power"),
     }
 )
-FRACTIONS = frozenset({"rho"})
-PAIRS_OF_FRACTIONS = frozenset({"betas"})
 
 
 def _check_eps(eps: float | tuple[float | None, float]) -> None:
@@ -274,6 +278,11 @@ class TextbookAdadelta(TextbookOptimizer):
     """`textbook.adadelta`."""
 
     rule = textbook.adadelta
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; ``rho`` weights an average."""
+        check_range("rho", {**self.defaults, **param_group}["rho"], below=1.0)
+        super().add_param_group(param_group)
 
 
 class TextbookRprop(TextbookOptimizer):

@@ -47,8 +47,10 @@ def require(package: str, version: str) -> None:
     ("heading", "code"), [pytest.param(*each, id=anchor(each[0])) for each in BLOCKS]
 )
 def test_a_finding_is_still_there(heading: str, code: str) -> None:
-    if "pytorch_optimizer" in code:
+    if "from pytorch_optimizer" in code:
         require("pytorch_optimizer", "4.1.0")
+    elif "from torch_optimizer" in code:
+        require("torch_optimizer", "0.3.0")
     else:
         require("torch", "2.13")
     before = torch.get_rng_state()
