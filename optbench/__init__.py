@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from optbench.api.report import compare_stores, report
     from optbench.api.run import run
     from optbench.conformance.assert_converges import assert_converges
-    from optbench.conformance.outcomes import CheckFailed
     from optbench.conformance.pytest_plugin import parametrize_with_checks
+    from optbench.scenarios.outcomes import CheckFailed
 
     __version__: str
 
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CheckFailed": "optbench.conformance.outcomes",
+    "CheckFailed": "optbench.scenarios.outcomes",
     "Results": "optbench.analysis",
     "assert_converges": "optbench.conformance.assert_converges",
     "bisect": "optbench.api.compare",

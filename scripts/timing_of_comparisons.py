@@ -18,9 +18,9 @@ from pathlib import Path
 
 from optbench.comparison.compare import Sides
 from optbench.comparison.cost import compare_speed
-from optbench.comparison.probes import Description
 from optbench.comparison.requests import Meet
 from optbench.comparison.sides import SideProcess
+from optbench.scenarios.catalogue import Description
 from optbench.sources import Tree
 from optbench.verdicts.comparison import Maths, MathsVerdict, OptimizerComparison
 

@@ -139,7 +139,7 @@ class PerturbsByWhatIsThere(torch.optim.Optimizer):
 
 
 class DifferentiatesGradients(torch.optim.SGD):
-    """Wants backward(create_graph=True), as AdaHessian does."""
+    """Requirements backward(create_graph=True), as AdaHessian does."""
 
     def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
@@ -264,7 +264,7 @@ class RefusesNone(torch.optim.SGD):
 
 
 class CalledBetween(torch.optim.SGD):
-    """Wants update_hessian() now and then."""
+    """Requirements update_hessian() now and then."""
 
     called = 0
 

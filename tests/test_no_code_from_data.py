@@ -27,10 +27,10 @@ ALLOWED = {
     ("by_value.py", "pickle"): "a class of a notebook, from the process that it is defined in",
     ("comparison/imports.py", "__import__"): "the tree that is compared: that is what it is for",
     ("comparison/imports.py", "import_module"): "as above",
-    ("conformance/acquaintance.py", "import_module"): "the target that is checked",
+    ("scenarios/introspect.py", "import_module"): "the target that is checked",
     ("conformance/distributed.py", "pickle"): "whether what two processes are sent can be sent",
     ("conformance/persistence.py", "pickle"): "an optimizer of this process, there and back",
-    ("conformance/session.py", "torch.load"): "weights only, of what this process has saved",
+    ("scenarios/session.py", "torch.load"): "weights only, of what this process has saved",
     ("process/worker.py", "import_module"): "what the coordinator has it serve: ours, too",
     ("process/worker.py", "pickle"): "what the process that began it gave it, as Python's own does",
     ("nightly/config.py", "import_module"): "the repository's own optimizers, as it names them",
@@ -38,6 +38,10 @@ ALLOWED = {
     ("problems/mnist.py", "allow_pickle"): "set to False, where it stands",
     ("registry.py", "import_module"): "package.module:Name is imported: SECURITY.md says so",
     ("runner/dask_cluster.py", "pickle"): "Dask's own messages are pickles: SECURITY.md says so",
+    (
+        "scenarios/perform.py",
+        "torch.load",
+    ): "weights only, of what this process or the base saved",
     ("sources/cache.py", "import_module"): "fcntl, which Windows lacks",
     ("asv/convergence_runs.py", "import_module"): "the modules of the optimizers that asv tracks",
 }
@@ -122,7 +126,8 @@ def test_the_search_leaves_the_harmless(source: str) -> None:
 def test_what_is_loaded_is_loaded_without_pickles() -> None:
     for place, call, word, value in (
         ("problems/mnist.py", "np.load", "allow_pickle", False),
-        ("conformance/session.py", "torch.load", "weights_only", True),
+        ("scenarios/session.py", "torch.load", "weights_only", True),
+        ("scenarios/perform.py", "torch.load", "weights_only", True),
     ):
         calls = [
             node

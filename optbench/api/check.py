@@ -157,7 +157,7 @@ def check(
     results = carry_out(config)
     found = failures(results, strict=strict)
     if found and on_fail is not None:
-        from optbench.conformance.outcomes import CheckFailed
+        from optbench.scenarios.outcomes import CheckFailed
 
         text = "\n".join(
             f"{each.target} {each.check}: {each.status}: {each.text}\n"

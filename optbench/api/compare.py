@@ -128,7 +128,7 @@ def compare(
     seeds : int
         The most pairs of runs on a problem.
     timeout : float
-        Seconds that a probe may take.
+        Seconds that a scenario may take.
     compiled : bool
         Leave torch.compile on.
 

@@ -67,7 +67,7 @@ LimitOption = Annotated[
         metavar="SECONDS",
         min=0.1,
         max=86_400,
-        help="Time limit of a probe.",
+        help="Time limit of a scenario.",
         rich_help_panel="Where and how",
     ),
 ]

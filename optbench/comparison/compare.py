@@ -11,11 +11,12 @@ from typing import Any
 
 from optbench.comparison.cost import compare_memory, compare_speed
 from optbench.comparison.maths import compare_maths
-from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Find, Found, Meet
+from optbench.comparison.schedules import compare_schedulers
 from optbench.comparison.sides import LIMIT_S, START_S, SideProcess, Sides, both
 from optbench.engine.environment import environment
 from optbench.errors import OptbenchError
+from optbench.scenarios.catalogue import Description
 from optbench.sources import Source, Tree, git, prepare
 from optbench.sources.cache import run_folder
 from optbench.verdicts.comparison import (
@@ -61,7 +62,7 @@ class CompareConfig:
     settings : mapping
         Hyperparameters that every optimizer is given on both sides.
     limit_s : float
-        Seconds that a probe may take.
+        Seconds that a scenario may take.
     seeds : int
         The most pairs of runs on a problem.
     problems : tuple of str
@@ -157,6 +158,14 @@ def compare(
                 else:
                     rows.append(outcome)
                     done(outcome)
+            # What a package has beside its optimizers is looked at where it was changed.
+            changed = _not_looked_at(rows, trees)
+            for scheduler in compare_schedulers(sides, changed):
+                if isinstance(scheduler, Refusal):
+                    refusals.append(scheduler)
+                else:
+                    rows.append(scheduler)
+                    done(scheduler)
         except KeyboardInterrupt:
             complete = False
         if complete and not rows:
@@ -169,7 +178,7 @@ def compare(
             only_in_base=found.only_in_base,
             only_in_head=found.only_in_head,
             not_constructible=tuple(refusals),
-            notes=_not_looked_at(rows, trees),
+            notes=_note(_not_looked_at(rows, trees)),
             environment=asdict(environment(torch_version=found.torch)),
             seconds=time.monotonic() - begun,
             complete=complete,
@@ -281,18 +290,22 @@ def _side(tree: Tree) -> SideOfComparison:
     return SideOfComparison(tree.label, tree.version, tree.note)
 
 
-def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -> tuple[str, ...]:
-    """Note files that changed and that no compared optimizer imports, where that is known."""
+def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -> list[str]:
+    """Return the files that changed and that nothing compared imports, where that is known."""
     if not all(row.files for row in rows):
-        return ()
+        return []
     looked_at = {name for row in rows for name in row.files}
     old, new = map(_code, trees)
-    names = sorted(n for n in {*old, *new} - looked_at if old.get(n) != new.get(n))
+    return sorted(n for n in {*old, *new} - looked_at if old.get(n) != new.get(n))
+
+
+def _note(names: Sequence[str]) -> tuple[str, ...]:
+    """Say which files changed and were not looked at."""
     if not names:
         return ()
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return (
-        f"changed, and not looked at, for no optimizer that was compared imports it: "
+        f"changed, and not looked at, for nothing that was compared imports it: "
         f"{', '.join(names[:6])}{more}",
     )
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Outcome, Train
 from optbench.optimizers.recipe import half_decades
 from optbench.problems import PROBLEMS
+from optbench.scenarios.catalogue import Description
 from optbench.verdicts.comparison import ConvergenceVerdict, OnProblem, OptimizerComparison
 from optbench.verdicts.convergence import League, best_rate, judge_steps, overall
 

@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Memory, Prepare, Time, Weigh
 from optbench.comparison.sides import both
+from optbench.scenarios.catalogue import Description
 from optbench.verdicts.comparison import (
     AtSize,
     Cost,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import pkgutil
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from optbench.conformance.acquaintance import optimizer_classes
 from optbench.engine.error_text import describe
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
+from optbench.scenarios.introspect import optimizer_classes
+from optbench.scenarios.schedulers import scheduler_classes
 from optbench.sources import Tree
 
 LEFT_OUT = frozenset(("tests", "test", "testing", "conftest", "examples", "benchmarks", "setup"))
@@ -103,6 +105,22 @@ class Importer:
                         break
         return sorted(found), broken
 
+    def schedulers(self, modules: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+        """Return the scheduler classes that these modules define, and what did not import."""
+        found, broken = [], []
+        with _Places(self):
+            for name in modules:
+                try:
+                    __import__(name)
+                    self._require_own(name)
+                # Importing runs a stranger's code: what it raises is the answer.
+                except (Exception, SystemExit) as error:  # noqa: BLE001
+                    broken.append((name, describe(error)))
+                    continue
+                classes = scheduler_classes(sys.modules[name])
+                found += [f"{name}:{each}" for each, cls in classes if cls.__module__ == name]
+        return found, broken
+
     def _modules(self, package: str, broken: list[tuple[str, str]]) -> Iterator[str]:
         """Import a package and all below it, the shallow ones first; gives those that import."""
         waiting = [package]
@@ -163,8 +181,12 @@ class _Places:
 
 def _file(module: types.ModuleType | None) -> Path | None:
     file = getattr(module, "__file__", None)
-    if file:
-        return Path(file).resolve()
     # A package without an __init__.py has folders and no file.
-    folders = list(getattr(module, "__path__", ()))
-    return Path(folders[0]).resolve() if folders else None
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return _resolved(places[0]) if places else None
+
+
+@functools.cache
+def _resolved(place: str) -> Path:
+    """Return where a module lies; of hundreds this is asked for each optimizer."""
+    return Path(place).resolve()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.comparison.probes import Probe
-from optbench.conformance.wants import Wants
+from optbench.scenarios.requirements import Requirements
+from optbench.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,71 @@ class Found:
 
 @dataclass(frozen=True)
 class Meet:
-    """Construct an optimizer and describe it: a `probes.Description`."""
+    """Construct an optimizer and describe it: a `catalogue.Description`."""
 
     target: str
     settings: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Lead an optimizer along a probe: what `probes.walk` gives."""
+class Perform:
+    """Put an optimizer through a scenario: a `record.Record`."""
 
     target: str
-    probe: Probe
-    wants: Wants
+    scenario: Scenario
+    wants: Requirements
+
+
+@dataclass(frozen=True)
+class Observe:
+    """What is observed beside the steps: a `record.Record` of `handling.OBSERVATIONS`."""
+
+    target: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FindSchedulers:
+    """Which scheduler classes do these modules define? A `Found`."""
+
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Step a scheduler in each scenario: a `record.Record` without a path."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Averages of the weights that the state holds, by their place in it."""
+
+    target: str
+    scenario: Scenario
+
+
+@dataclass(frozen=True)
+class Save:
+    """Go through a scenario and save optimizer and parameters: a `perform.Checkpoint`.
+
+    It is of bytes, so that the coordinator, which imports no torch, can pass it on.
+    """
+
+    target: str
+    scenario: Scenario
+    wants: Requirements
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """Load a checkpoint and go on along a scenario: a `record.Record`."""
+
+    target: str
+    scenario: Scenario
+    wants: Requirements
+    checkpoint: Any
 
 
 @dataclass(frozen=True)
@@ -153,4 +205,19 @@ class Failure:
     where: str = ""
 
 
-Request = Find | Meet | Walk | Hold | Train | Prepare | Time | Weigh
+Request = (
+    Find
+    | FindSchedulers
+    | Schedule
+    | Meet
+    | Perform
+    | Observe
+    | Averages
+    | Save
+    | GoOn
+    | Hold
+    | Train
+    | Prepare
+    | Time
+    | Weigh
+)

@@ -11,30 +11,33 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
 import torch
 
-from optbench.comparison import probes, training
+from optbench.comparison import training
 from optbench.comparison.imports import Importer
 from optbench.comparison.memory_probe import weigh
 from optbench.comparison.requests import (
+    Averages,
     Failure,
     Find,
+    FindSchedulers,
     Found,
+    GoOn,
     Hold,
     Kept,
     Meet,
+    Observe,
+    Perform,
     Prepare,
     Request,
+    Save,
+    Schedule,
     Time,
     Train,
-    Walk,
     Weigh,
 )
-from optbench.comparison.walks import walk
-from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.contract import choose
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.subject import Subject
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.bench import Bench
 from optbench.engine.certify import fastest_route
@@ -44,6 +47,14 @@ from optbench.optimizers import Optimizer
 from optbench.process.channel import answer_questions
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName
+from optbench.scenarios import schedulers
+from optbench.scenarios.catalogue import Description
+from optbench.scenarios.handling import observe
+from optbench.scenarios.introspect import NotConstructible, introspect
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.perform import averages, go_on, perform, save
+from optbench.scenarios.record import Checkpoint, Record
+from optbench.scenarios.subject import Subject
 from optbench.sources import Tree
 from optbench.sources.closure import digest, looked_at
 
@@ -77,8 +88,14 @@ class Side:
         """Answer a request, or return a `Failure`; never raise."""
         handlers: dict[type, Callable[[Any], Any]] = {
             Find: self._find,
+            FindSchedulers: self._find_schedulers,
+            Schedule: self._schedule,
             Meet: self._meet,
-            Walk: self._walk,
+            Perform: self._perform,
+            Observe: self._observe,
+            Averages: self._averages,
+            Save: self._save,
+            GoOn: self._go_on,
             Hold: self._hold,
             Train: self._train,
             Prepare: self._prepare,
@@ -120,9 +137,17 @@ class Side:
                 refusals.append((pattern, "; ".join((str(error.args[0]), *reasons[:3]))))
         return Found(tuple(dict.fromkeys(targets)), tuple(refusals), torch.__version__)
 
-    def _meet(self, request: Meet) -> probes.Description:
+    def _find_schedulers(self, request: FindSchedulers) -> Found:
+        found, refused = self.imports.schedulers(request.modules)
+        return Found(tuple(found), tuple(refused), torch.__version__)
+
+    def _schedule(self, request: Schedule) -> Record:
+        schedule = schedulers.Schedule(self.imports.attribute(request.target))
+        return Record(np.zeros((1, 1)), schedulers.observe_schedule(schedule))
+
+    def _meet(self, request: Meet) -> Description:
         cls = self.imports.attribute(request.target)
-        subject = acquaint(cls, settings=dict(request.settings), steps=ACQUAINTED)
+        subject = introspect(cls, settings=dict(request.settings), steps=INTROSPECTION_STEPS)
         subject.name = request.target
         self._met[request.target] = subject
         offers = tuple(
@@ -131,7 +156,7 @@ class Side:
             if subject.takes(name) and subject.accepts({name: True})
         )
         values = subject.hyperparameters
-        return probes.Description(
+        return Description(
             hyperparameters={name: value for name, value in values.items() if _travels(value)},
             accepted=tuple(each for each in _settings(subject) if _travels(each)),
             offers=offers,
@@ -147,8 +172,25 @@ class Side:
             files=looked_at(self.tree.path, cls.__module__),
         )
 
-    def _walk(self, request: Walk) -> Any:
-        return walk(replace(self._met[request.target], wants=request.wants), request.probe)
+    def _perform(self, request: Perform) -> Record:
+        return perform(self._fed(request), request.scenario)
+
+    def _observe(self, request: Observe) -> Record:
+        subject = self._met[request.target]
+        given = replace(subject, settings={**subject.settings, **request.settings})
+        return Record(np.zeros((1, 1)), observe(given))
+
+    def _averages(self, request: Averages) -> Any:
+        return averages(self._met[request.target], request.scenario)
+
+    def _save(self, request: Save) -> Checkpoint:
+        return save(self._fed(request), request.scenario)
+
+    def _go_on(self, request: GoOn) -> Record:
+        return go_on(self._fed(request), request.scenario, request.checkpoint)
+
+    def _fed(self, request: Perform | Save | GoOn) -> Subject:
+        return replace(self._met[request.target], wants=request.wants)
 
     def _hold(self, request: Hold) -> Kept:
         (check,) = choose([request.promise], ())
@@ -206,7 +248,7 @@ def by_name(pattern: str, targets: list[str]) -> list[str]:
     raise UnknownName(f"no optimizer {pattern!r} here{hint} (or package.module:Class)")
 
 
-ACQUAINTED = 10
+INTROSPECTION_STEPS = 10
 """Steps after which an optimizer is taken to be fed as it wants: some ask for a graph only then."""
 
 LONGEST = 300

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from optbench.conformance.subject import Subject
+    from optbench.scenarios.subject import Subject
 
 
 class Severity(enum.StrEnum):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.conformance.agreement import require_same_bits, shown
-from optbench.conformance.course import Course
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, require_separable
 from optbench.engine.state import leaves_of
+from optbench.scenarios.agreement import require_same_bits, shown
+from optbench.scenarios.gradients import GradientSequence
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject, require_separable
 
 CONSTANT = 3600
 """Steps on one gradient. The centred RMSprop of torch 2.13 turns NaN after 3,200."""
@@ -26,7 +26,7 @@ def a_parameter_without_a_gradient_is_untouched(subject: Subject) -> str:
     settings = {"weight_decay": 0.1} if subject.takes("weight_decay") else {}
     if settings and not subject.accepts(settings):
         settings = {}
-    session = Session(subject, subject.course().with_gradient(1, None), settings)
+    session = Session(subject, subject.sequence().with_gradient(1, None), settings)
     before = session.positions()[1]
     session.advance(10)
     require_same_bits(
@@ -37,17 +37,17 @@ def a_parameter_without_a_gradient_is_untouched(subject: Subject) -> str:
 
 def zero_gradients_give_no_nan(subject: Subject) -> str:
     """Zero gradients, from the first step on and after others, leave finite parameters."""
-    course = subject.course(20)
+    sequence = subject.sequence(20)
     # A step of a closure method is up to twenty evaluations.
     few, more = (2, 2) if subject.wants.closure else (5, 15)
-    zeros = course.times(0.0)
+    zeros = sequence.times(0.0)
     for settings in ({}, *subject.variants):
-        ordinary = Session(subject, course, settings).advance(more)
+        ordinary = Session(subject, sequence, settings).advance(more)
         if settings and not ordinary.position().isfinite().all():
             continue  # no setting for any gradients
         session = Session(subject, zeros, settings).advance(few)
         _require_finite(session, f"zero gradients from the start, {shown(settings)}")
-        session.meet(course).advance(few)
+        session.meet(sequence).advance(few)
         _require_finite(session, f"gradients after zero ones, {shown(settings)}")
         session.meet(zeros).advance(few)
         _require_finite(session, f"zero gradients after others, {shown(settings)}")
@@ -60,13 +60,13 @@ def a_constant_gradient_stays_finite(subject: Subject) -> str:
         raise NotApplicable("it evaluates the loss itself, whose gradient changes on the way")
     # Many values: whether a difference of two rounded averages falls below zero is chance.
     shape = (64, 1) if subject.wants.matrices else (64,)
-    course = Course((np.zeros(shape),), (np.linspace(-1, 1, 64).reshape(1, *shape),))
+    sequence = GradientSequence((np.zeros(shape),), (np.linspace(-1, 1, 64).reshape(1, *shape),))
     switches = [
         settings for settings in subject.variants
         if any(isinstance(value, bool) and value for value in settings.values())
     ]  # fmt: skip
     for settings in ({}, *switches):
-        session = Session(subject, course, settings)
+        session = Session(subject, sequence, settings)
         farthest = 0.0
         with session.at_the_generators():
             for begun in range(0, CONSTANT, 5):
@@ -87,13 +87,13 @@ def a_non_finite_gradient_stays_in_its_tensor(subject: Subject) -> str:
     require_separable(subject)
     if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself, which is one number for all")
-    course = subject.course(20)
-    gradient = course.gradients[1]
+    sequence = subject.sequence(20)
+    gradient = sequence.gradients[1]
     assert gradient is not None
     for value in (np.nan, np.inf):
         bad = gradient.copy()
         bad[5, 0, 0] = value
-        session = Session(subject, course.with_gradient(1, bad))
+        session = Session(subject, sequence.with_gradient(1, bad))
         try:
             session.advance(20)
         except Exception:  # noqa: BLE001 - to refuse it aloud is to keep it from the others
@@ -145,7 +145,7 @@ def _first_change(subject: Subject, settings: dict[str, Any]) -> str:
         Where the state keeps one.
     """
     under = shown({**subject.settings, **settings})
-    session = Session(subject, subject.course(), settings)
+    session = Session(subject, subject.sequence(), settings)
     changed = ""
     for step in (1, 2, 3):
         session.give_gradients()
@@ -171,12 +171,12 @@ def _first_change(subject: Subject, settings: dict[str, Any]) -> str:
 
 def parameters_stay_leaves(subject: Subject) -> str:
     """A parameter is the same leaf of the same shape and type after 10 steps."""
-    session = Session(subject, subject.course())
+    session = Session(subject, subject.sequence())
     before = list(session.params)
     session.advance(10)
     # In whatever order: a class may sort them, and a builder makes groups of them.
     held = {id(p) for group in session.optimizer.param_groups for p in group["params"]}
-    for index, (new, shape) in enumerate(zip(before, session.course.shapes, strict=True)):
+    for index, (new, shape) in enumerate(zip(before, session.sequence.shapes, strict=True)):
         if id(new) not in held:
             raise CheckFailed(f"parameter {index} was replaced by another object")
         if not new.is_leaf or new.grad_fn is not None or not new.requires_grad:
@@ -189,7 +189,7 @@ def parameters_stay_leaves(subject: Subject) -> str:
 def the_global_state_is_untouched(subject: Subject) -> str:
     """No random generator, default dtype, thread count or gradient mode is left changed."""
     before = dict(_global_state())
-    session = Session(subject, subject.course())
+    session = Session(subject, subject.sequence())
     # Not through the session, which would hide what is drawn.
     session.take_on(subject.make(session.params))
     for _ in range(10):

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject
 
 
 def the_closure_runs_with_gradients_enabled(subject: Subject) -> str:
@@ -49,7 +49,7 @@ def the_evaluation_limit_is_respected(subject: Subject) -> str:
         searches = [{"line_search_fn": None}, {"line_search_fn": "strong_wolfe"}]
     for search in searches:
         for most in (1, 2, 5, 9):
-            session = Session(subject, subject.course(), {**search, "max_eval": most})
+            session = Session(subject, subject.sequence(), {**search, "max_eval": most})
             for step in range(1, 6):
                 session.closure_calls = 0
                 session.advance(1)
@@ -70,7 +70,7 @@ class _TakesNoClosure(Exception):
 def _call(subject: Subject) -> tuple[list[bool], list[float], Any]:
     if subject.wants.sparse:
         raise NotApplicable("its gradients are sparse; the closure of the checks is dense")
-    session = Session(subject, subject.course())
+    session = Session(subject, subject.sequence())
     modes: list[bool] = []
     losses: list[float] = []
 

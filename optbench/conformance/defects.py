@@ -12,8 +12,8 @@ from importlib.resources import files
 
 from packaging.version import Version
 
-from optbench.conformance.outcomes import CheckFailed
 from optbench.registry import import_attribute
+from optbench.scenarios.outcomes import CheckFailed
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,12 @@ class KnownDefect:
         )
 
     def _is(self, factory: Callable[..., object]) -> bool:
-        module = self.optimizer.partition(":")[0]
-        return module in sys.modules and import_attribute(self.optimizer) is factory
+        module, _, name = self.optimizer.partition(":")
+        if module not in sys.modules:
+            return False
+        if name == "*":
+            return f"{getattr(factory, '__module__', '')}.".startswith(f"{module}.")
+        return import_attribute(self.optimizer) is factory
 
     def is_present(self) -> bool:
         """Whether the installed version has it, as far as anybody knows."""

@@ -15,18 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optbench.conformance.agreement import require_agreement
-from optbench.conformance.course import Course
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, require_determinism
 from optbench.engine.compiling import uncompiled
 from optbench.engine.stepping import Stepper
 from optbench.optimizers.builders import BeforeStep, construct, is_builder, torch_names
 from optbench.optimizers.recipe import Factory
 from optbench.process.worker import WorkerProcess, in_a_worker
+from optbench.scenarios.agreement import require_agreement
+from optbench.scenarios.gradients import GradientSequence
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject, require_determinism
 
-Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[Course], bool]
+Job = tuple[Factory, dict[str, Any], BeforeStep | None, Sequence[GradientSequence], bool]
 """Task of a process: optimizer, settings, hook, batches, and whether ZeRO is used."""
 
 WORLD = 2
@@ -51,7 +51,7 @@ def zero_redundancy_is_the_joint_batch(subject: Subject) -> str:
         raise NotApplicable("ZeroRedundancyOptimizer takes a class that is given parameters")
     if subject.before_step is not None:
         raise NotApplicable("its hook calls a method that ZeroRedundancyOptimizer has not")
-    session = Session(subject, subject.course())
+    session = Session(subject, subject.sequence())
     if session.has_modes:
         raise NotApplicable("it has train() and eval(), which ZeroRedundancyOptimizer has not")
     made = len(session.optimizer.param_groups)
@@ -69,9 +69,9 @@ def _compare(subject: Subject, *, zero: bool) -> str:
     require_determinism(subject)
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         raise NotApplicable("this torch has no gloo")
-    batches = [subject.course(STEPS, seed=rank) for rank in range(WORLD)]
+    batches = [subject.sequence(STEPS, seed=rank) for rank in range(WORLD)]
     start = batches[0].starts
-    joint = Course(
+    joint = GradientSequence(
         start,
         tuple(
             sum(b.gradients[i] for b in batches) / WORLD  # type: ignore[misc]
@@ -93,7 +93,9 @@ def _compare(subject: Subject, *, zero: bool) -> str:
     return f"{WORLD} processes, {STEPS} steps"
 
 
-def _in_processes(subject: Subject, batches: Sequence[Course], zero: bool) -> Iterator[Tensor]:
+def _in_processes(
+    subject: Subject, batches: Sequence[GradientSequence], zero: bool
+) -> Iterator[Tensor]:
     job = (subject.factory, dict(subject.settings), subject.before_step, batches, zero)
     try:
         sent = pickle.dumps(job)
@@ -134,9 +136,9 @@ def _received(worker: WorkerProcess, deadline: float) -> Any:
 class _Linear(nn.Module):
     """A loss whose gradient is the given one, as DistributedDataParallel can hook it."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, sequence: GradientSequence) -> None:
         super().__init__()
-        self.weights = nn.ParameterList(torch.from_numpy(start.copy()) for start in course.starts)
+        self.weights = nn.ParameterList(torch.from_numpy(start.copy()) for start in sequence.starts)
 
     def forward(self, gradients: list[Tensor]) -> Tensor:
         """Return the sum of products, a scalar."""
@@ -168,7 +170,7 @@ def _train(
     factory: Factory,
     settings: dict[str, Any],
     before_step: BeforeStep | None,
-    batches: Sequence[Course],
+    batches: Sequence[GradientSequence],
     zero: bool,
 ) -> Tensor:
     from torch import distributed

@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from optbench.conformance.check import Check
 from optbench.conformance.defects import KnownDefect, known_defects
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.subject import Subject
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import one_thread
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.subject import Subject
 
 
 def examine(subject: Subject, check: Check) -> CheckResult:
     """Hold a check against a subject.
 
     An exception that the optimizer raises fails the check: it was led along an ordinary
-    course with hyperparameters that its constructor took.
+    sequence with hyperparameters that its constructor took.
     """
     begun = time.perf_counter()
     result = _outcome(subject, check)

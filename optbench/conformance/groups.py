@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from optbench.conformance.agreement import EXACT, require_agreement
-from optbench.conformance.course import Course
 from optbench.conformance.direction import rests_as_asked
-from optbench.conformance.neighbours import neighbours
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe
+from optbench.scenarios.agreement import EXACT, require_agreement
+from optbench.scenarios.gradients import GradientSequence
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.perform import gradients_of
+from optbench.scenarios.perturb import neighbours
+from optbench.scenarios.scenario import Scenario
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject, require_determinism, require_separable
 
 STEPS = 60
 
@@ -23,27 +26,27 @@ STEPS = 60
 def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
     """Two groups with hyperparameters of their own go as two optimizers with those would."""
     _require_groups(subject)
-    course = subject.course(STEPS)
-    of_a_group = Session(subject, course).optimizer.param_groups[0]
-    base = Session(subject, course).advance(STEPS).position()
+    sequence = subject.sequence(STEPS)
+    of_a_group = Session(subject, sequence).optimizer.param_groups[0]
+    base = Session(subject, sequence).advance(STEPS).position()
     tried = []
     for name, value in subject.hyperparameters.items():
         options = list(neighbours(name, value))
         if not options or name not in of_a_group:
             continue
-        other = _taken(subject, course, name, options, base)
+        other = _taken(subject, sequence, name, options, base)
         if other is None:
             continue
 
         def groups(params: list[torch.Tensor], n: str = name, v: Any = other) -> Any:
             return [{"params": params[:1]}, {"params": params[1:], n: v}]
 
-        both = Session(subject, course, groups=groups)
+        both = Session(subject, sequence, groups=groups)
         start = both.position()
         ours = both.trace(STEPS)
         apart = [
-            Session(subject, course.select([0])),
-            Session(subject, course.select(range(1, len(course.starts))), {name: other}),
+            Session(subject, sequence.select([0])),
+            Session(subject, sequence.select(range(1, len(sequence.starts))), {name: other}),
         ]
         theirs = torch.cat([session.trace(STEPS) for session in apart], dim=1)
         require_agreement(
@@ -62,17 +65,17 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
 def a_group_added_in_mid_run_works(subject: Subject) -> str:
     """A group that is added after some steps goes as if its optimizer began then."""
     _require_groups(subject)
-    course = subject.course(STEPS)
-    first = course.select([0])
-    rest = course.select(range(1, len(course.starts)))
+    sequence = subject.sequence(STEPS)
+    first = sequence.select([0])
+    rest = sequence.select(range(1, len(sequence.starts)))
     begin = STEPS // 3
-    lonely = course
-    for index in range(1, len(course.starts)):
+    lonely = sequence
+    for index in range(1, len(sequence.starts)):
         lonely = lonely.with_gradient(index, None)
     # The others are there from the start, but without a gradient, and unknown to the optimizer.
     whole = Session(subject, lonely, groups=lambda params: params[:1]).advance(begin)
     whole.optimizer.add_param_group({"params": whole.params[1:]})
-    whole.meet(course)
+    whole.meet(sequence)
     start = whole.position()
     ours = whole.trace(STEPS - begin)
 
@@ -91,18 +94,58 @@ def neighbours_do_not_matter(subject: Subject) -> str:
     """A tensor goes the same way alone and in the company of others."""
     require_determinism(subject)
     require_separable(subject)
-    course = subject.course(STEPS)
-    together = Session(subject, course)
+    sequence = subject.sequence(STEPS)
+    together = Session(subject, sequence)
     start = together.position()
     ours = together.trace(STEPS)
     theirs = torch.cat(
-        [Session(subject, course.select([i])).trace(STEPS) for i in range(len(course.starts))],
+        [Session(subject, sequence.select([i])).trace(STEPS) for i in range(len(sequence.starts))],
         dim=1,
     )
     require_agreement(
         ours, theirs, start=start, who="the same tensors, each alone", under="at its defaults"
     )
-    return f"{len(course.starts)} tensors together and alone"
+    return f"{len(sequence.starts)} tensors together and alone"
+
+
+def gradients_may_come_and_go(subject: Subject) -> str:
+    """A tensor without a gradient at some steps goes as if it were alone, and those steps left out.
+
+    Where a method counts the steps of a group, as if it were alone: that is right, too.
+    """
+    require_determinism(subject)
+    require_separable(subject)
+    if subject.wants.evaluates_the_loss:
+        raise NotApplicable("it evaluates the loss itself")
+    scenario = Scenario("gradients that come and go", "steady", ("coming and going",))
+    sequence = gradients_of(subject, scenario)
+    assert sequence.present is not None
+    together = Session(subject, sequence)
+    start, ours = together.positions(), []
+    for _ in range(STEPS):
+        together.advance(1)
+        ours.append(together.positions())
+    for index in range(len(sequence.starts)):
+        present = sequence.present[:, index]
+        path = torch.stack([step[index].reshape(-1) for step in ours])
+        alone = sequence.select([index])
+        gradient = alone.gradients[0]
+        assert gradient is not None
+        left_out = replace(alone, gradients=(gradient[present],), present=None)
+        per_tensor = Session(subject, left_out).trace(int(present.sum()))
+        begin = start[index].reshape(-1)
+        try:
+            require_agreement(
+                path[torch.from_numpy(present)], per_tensor, start=begin,
+                who="the same tensor alone", under=f"tensor {index} with some gradients missing",
+            )  # fmt: skip
+        except CheckFailed as error:
+            per_group = Session(subject, alone).trace(STEPS)
+            try:
+                require_agreement(path, per_group, start=begin, who="", under="")
+            except CheckFailed:
+                raise error from None
+    return f"{len(sequence.starts)} tensors, {STEPS} steps, a gradient missing at up to every third"
 
 
 def the_order_of_parameters_does_not_matter(subject: Subject) -> str:
@@ -110,13 +153,13 @@ def the_order_of_parameters_does_not_matter(subject: Subject) -> str:
     require_determinism(subject)
     # Sums over all tensors round otherwise in another order, and a line search makes much of it.
     steps, relative = (8, 1e-6) if subject.couples_tensors else (STEPS, EXACT)
-    course = subject.course(steps)
-    order = list(range(len(course.starts)))[::-1]
-    forward = Session(subject, course)
+    sequence = subject.sequence(steps)
+    order = list(range(len(sequence.starts)))[::-1]
+    forward = Session(subject, sequence)
     start = forward.position()
     ours = forward.trace(steps)
-    backward = Session(subject, course.select(order))
-    theirs = _in_order(backward.trace(steps), course, order)
+    backward = Session(subject, sequence.select(order))
+    theirs = _in_order(backward.trace(steps), sequence, order)
     require_agreement(
         ours, theirs, start=start, relative=relative,
         who="the same parameters in reverse order", under="at its defaults",
@@ -133,16 +176,16 @@ def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
         raise NotApplicable(
             "not elementwise by design: an element's update depends on its neighbours"
         )
-    course = subject.shrinking(STEPS)
-    whole = Session(subject, course)
+    sequence = subject.shrinking(STEPS)
+    whole = Session(subject, sequence)
     start = whole.position()
     ours = whole.trace(STEPS)
-    first, gradient = course.starts[0], course.gradients[0]
+    first, gradient = sequence.starts[0], sequence.gradients[0]
     assert gradient is not None
     cut = len(first) // 2
-    halves = Course(
-        (first[:cut], first[cut:], *course.starts[1:]),
-        (gradient[:, :cut], gradient[:, cut:], *course.gradients[1:]),
+    halves = GradientSequence(
+        (first[:cut], first[cut:], *sequence.starts[1:]),
+        (gradient[:, :cut], gradient[:, cut:], *sequence.gradients[1:]),
     )
     theirs = Session(subject, halves).trace(STEPS)
     require_agreement(
@@ -155,9 +198,11 @@ def splitting_a_tensor_does_not_matter(subject: Subject) -> str:
 def _require_groups(subject: Subject) -> None:
     require_determinism(subject)
     require_separable(subject)
-    course = subject.course(STEPS)
+    sequence = subject.sequence(STEPS)
     try:
-        Session(subject, course, groups=lambda p: [{"params": p[:1]}, {"params": p[1:]}]).advance(1)
+        Session(subject, sequence, groups=lambda p: [{"params": p[:1]}, {"params": p[1:]}]).advance(
+            1
+        )
     except Exception as error:
         if "group" in str(error):
             raise NotApplicable(f"it refuses groups: {error}") from error
@@ -165,12 +210,16 @@ def _require_groups(subject: Subject) -> None:
 
 
 def _taken(
-    subject: Subject, course: Course, name: str, options: Sequence[Any], base: torch.Tensor
+    subject: Subject,
+    sequence: GradientSequence,
+    name: str,
+    options: Sequence[Any],
+    base: torch.Tensor,
 ) -> Any | None:
     """Return the first accepted value whose trajectory ends elsewhere than ``base``."""
     for value in options:
         try:
-            moved = Session(subject, course, {name: value}).advance(STEPS).position()
+            moved = Session(subject, sequence, {name: value}).advance(STEPS).position()
         # Refusing is its right.
         except (Exception, SystemExit):  # noqa: BLE001
             continue
@@ -179,8 +228,10 @@ def _taken(
     return None
 
 
-def _in_order(trace: torch.Tensor, course: Course, order: Sequence[int]) -> torch.Tensor:
-    """Columns of a trace of reordered tensors, back in the course's order."""
-    sizes = [int(np.prod(course.starts[i].shape)) for i in order]
+def _in_order(
+    trace: torch.Tensor, sequence: GradientSequence, order: Sequence[int]
+) -> torch.Tensor:
+    """Columns of a trace of reordered tensors, back in the sequence's order."""
+    sizes = [int(np.prod(sequence.starts[i].shape)) for i in order]
     pieces = dict(zip(order, trace.split(sizes, dim=1), strict=True))
     return torch.cat([pieces[i] for i in range(len(order))], dim=1)

@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.conformance.course import Course, course, tiny
 from optbench.conformance.direction import rests_as_asked
-from optbench.conformance.neighbours import neighbours, with_item
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
 from optbench.engine.certify import same_bits
 from optbench.engine.state import leaves_of
 from optbench.optimizers.builders import sees_names
+from optbench.scenarios.gradients import GradientSequence, sequence, tiny
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.perturb import neighbours, with_item
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject
 
 STEPS = 40
 
@@ -221,7 +221,7 @@ def _averages(subject: Subject, settings: dict[str, Any]) -> dict[str, Tensor]:
         return {}
     if subject.takes("weight_decay"):
         settings = {"weight_decay": 0.0, **settings}
-    here = subject.course(STEPS)
+    here = subject.sequence(STEPS)
     there = replace(here, starts=tuple(start + 1.0 for start in here.starts))
     one, other = (Session(subject, each, settings).advance(STEPS) for each in (here, there))
     found = {}
@@ -244,18 +244,18 @@ def _lines_said(subject: Subject, settings: dict[str, Any]) -> int:
     root.setLevel(logging.DEBUG)
     try:
         with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-            Session(subject, subject.course(), settings).advance(STEPS)
+            Session(subject, subject.sequence(), settings).advance(STEPS)
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
     return text.getvalue().count("\n")
 
 
-def _large(subject: Subject, size: int) -> Course:
-    """Return a course of tensors with more elements than a size or a threshold, within reason."""
+def _large(subject: Subject, size: int) -> GradientSequence:
+    """Return a sequence of tensors with more elements than a size or a threshold, within reason."""
     rows = 2 * min(max(ELEMENTS, size), 2**16)
     shapes = ((96, 96), (rows // 64, 64)) if subject.wants.matrices else ((96, 96), (rows,))
-    return course(shapes, STEPS)
+    return sequence(shapes, STEPS)
 
 
 def _uncalled_methods(subject: Subject) -> list[str]:
@@ -277,7 +277,7 @@ def _uncalled_methods(subject: Subject) -> list[str]:
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        Session(subject, subject.course()).advance(3)
+        Session(subject, subject.sequence()).advance(3)
     finally:
         sys.setprofile(before)
     return list(own.values())
@@ -308,9 +308,9 @@ def _path(subject: Subject, settings: dict[str, Any], steps: int) -> Tensor | No
                 Session(subject, tiny(subject.shapes, STEPS), settings).advance(STEPS).position()
             )
             # Some weigh steps by their rate, which shows only where the rate changes.
-            seen.append(_warmed_up(Session(subject, subject.course(), settings)))
+            seen.append(_warmed_up(Session(subject, subject.sequence(), settings)))
             with contextlib.suppress(Exception):
-                half = Session(subject, subject.course(), settings, dtype=torch.bfloat16)
+                half = Session(subject, subject.sequence(), settings, dtype=torch.bfloat16)
                 seen.append(half.advance(STEPS).position())
         return torch.cat(seen)
     return None

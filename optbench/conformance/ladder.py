@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import torch
 
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.subject import Subject, problems_for
 from optbench.engine.lanes import advance
 from optbench.engine.outcome import hits
 from optbench.optimizers import OPTIMIZERS, Optimizer, half_decades
 from optbench.problems import PROBLEMS
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.subject import Subject, problems_for
 
 RUNGS = {"quadratic": 1e-2, "network-2-3-1": 1e-1, "matrix-completion": 1e-1}
 """Problem to target: the part of its first gap that may be left. Convex, a network, matrices."""

@@ -9,18 +9,20 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.agreement import (
+from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.optimizers.textbook_optimizers import ORACLES
+from optbench.scenarios.agreement import (
     EXACT,
     FLOAT32,
     require_agreement,
     shown,
 )
-from optbench.conformance.course import Course, shrinking, tiny
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
-from optbench.optimizers import OPTIMIZERS, Optimizer
-from optbench.optimizers.textbook_optimizers import ORACLES
+from optbench.scenarios.combinations import settings_over
+from optbench.scenarios.gradients import GradientSequence, shrinking, tiny
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.relations import Over
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import IMPLEMENTATION, Subject
 
 STEPS = 300
 """Past the step where bfloat16 stops counting (256)."""
@@ -135,7 +137,7 @@ def _parity(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
 
 
 def _parity_as_it_stands(subject: Subject, other: Optimizer, dtype: torch.dtype) -> str:
-    """Both along the same courses, with the same hyperparameters, as far as both have them."""
+    """Both along the same sequences, with the same hyperparameters, as far as both have them."""
     relative = getattr(other.factory, "agreement", EXACT)
     if dtype is not torch.float64:
         relative = max(relative, FLOAT32)
@@ -154,7 +156,7 @@ def _parity_as_it_stands(subject: Subject, other: Optimizer, dtype: torch.dtype)
     pair = _Pair(subject, them, base, dtype, relative)
     shapes = getattr(other.factory, "shapes", None) or subject.shapes
     long, short = shrinking(shapes, STEPS), shrinking(shapes, SHORT)
-    trials: list[tuple[str, Course, Mapping[str, Any]]] = [
+    trials: list[tuple[str, GradientSequence, Mapping[str, Any]]] = [
         ("along shrinking gradients", long, {}),
         ("along gradients about 1e-7", tiny(shapes, SHORT), {}),
     ]
@@ -163,23 +165,32 @@ def _parity_as_it_stands(subject: Subject, other: Optimizer, dtype: torch.dtype)
         for settings in subject.variants
         if all(name in shared for name in settings)
     ]
+    # Decay with momentum, with dampening, by foreach, ...: what is zero by default gets company.
+    trials += [
+        ("along shrinking gradients", short, settings)
+        for settings in settings_over(subject, Over.COMBINATIONS)
+        if len(settings) > 1 and all(name in shared for name in _of_the_rule(settings))
+    ]
     worst = 0.0
     left_out = 0
     parted: list[tuple[Mapping[str, Any], CheckFailed]] = []
-    for along, course, settings in trials:
-        if settings and not them.accepts({**base, **settings}):
+    for along, sequence, settings in trials:
+        if settings and not them.accepts({**base, **_of_the_rule(settings)}):
             left_out += 1
             continue
         under = f"{along}, {shown({**subject.settings, **settings})}"
         try:
-            worst = max(worst, pair.apart(course, settings, under))
+            worst = max(worst, pair.apart(sequence, settings, under))
         except CheckFailed as error:
             parted.append((settings, error))
     if parted:
         _, first = parted[0]
         tried = len(trials) - left_out
         clues = [f"agrees in {tried - len(parted)} of {tried} settings"]
-        disturbed = sorted({name for settings, _ in parted for name in settings})
+        differing = [{*settings} for settings, _ in parted]
+        # What differs with one of them alone differs in its company, too.
+        least = [names for names in differing if not any(other < names for other in differing)]
+        disturbed = sorted(set[str]().union(*least))
         if not any(not settings for settings, _ in parted):
             clues.append(f"differs only with another {' or '.join(disturbed)}")
         clues += _clues(pair, short, parted[0][0])
@@ -203,11 +214,11 @@ class _Pair:
     dtype: torch.dtype
     relative: float
 
-    def apart(self, course: Course, settings: Mapping[str, Any], under: str) -> float:
-        """Lead both to the end of a course; see `require_agreement`."""
+    def apart(self, sequence: GradientSequence, settings: Mapping[str, Any], under: str) -> float:
+        """Lead both to the end of a sequence; see `require_agreement`."""
         return _apart(
-            Session(self.subject, course, settings, dtype=self.dtype),
-            Session(self.them, course, {**self.base, **settings}, dtype=self.dtype),
+            Session(self.subject, sequence, settings, dtype=self.dtype),
+            Session(self.them, sequence, {**self.base, **_of_the_rule(settings)}, dtype=self.dtype),
             relative=self.relative,
             dtype=self.dtype,
             who=self.them.name,
@@ -224,8 +235,8 @@ def _apart(
     who: str,
     under: str,
 ) -> float:
-    """Lead both to the end of their course; see `require_agreement`."""
-    start, steps = ours.position(), ours.course.length
+    """Lead both to the end of their sequence; see `require_agreement`."""
+    start, steps = ours.position(), ours.sequence.length
     return require_agreement(
         ours.trace(steps),
         theirs.trace(steps),
@@ -237,17 +248,24 @@ def _apart(
     )
 
 
-def _clues(pair: _Pair, short: Course, differing: Mapping[str, Any]) -> list[str]:
+def _of_the_rule(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that choose an implementation."""
+    return {name: value for name, value in settings.items() if name not in IMPLEMENTATION}
+
+
+def _clues(pair: _Pair, short: GradientSequence, differing: Mapping[str, Any]) -> list[str]:
     """Find the setting without which the two agree: the place to look."""
     trials = [("one tensor alone", short.select([0]), {**differing})]
     for name in ("eps", "weight_decay", "momentum"):
         if {**pair.base, **differing}.get(name):
             trials.append((f"{name}=0", short, {**differing, name: 0.0}))
     found = []
-    for words, course, settings in trials:
-        if pair.subject.accepts(settings) and pair.them.accepts({**pair.base, **settings}):
+    for words, sequence, settings in trials:
+        if pair.subject.accepts(settings) and pair.them.accepts(
+            {**pair.base, **_of_the_rule(settings)}
+        ):
             with contextlib.suppress(CheckFailed):
-                pair.apart(course, settings, words)
+                pair.apart(sequence, settings, words)
                 found.append(f"agrees with {words}")
     return found
 
@@ -262,7 +280,7 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
     loop = {"foreach": False} if way != "foreach" and subject.takes("foreach") else {way: False}
     leaves = way != "differentiable"
     try:
-        Session(subject, subject.course(), {way: True}, leaves=leaves).advance(1)
+        Session(subject, subject.sequence(), {way: True}, leaves=leaves).advance(1)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if way == "foreach":
             raise
@@ -272,13 +290,13 @@ def _same_by_another_way(subject: Subject, way: str) -> str:
         _differentiable(subject)
     worst, tried = 0.0, 0
     for settings in ({}, *subject.variants):
-        course = subject.shrinking(STEPS if not settings else SHORT)
+        sequence = subject.shrinking(STEPS if not settings else SHORT)
         try:
-            Session(subject, course, {**settings, way: True}, leaves=leaves).advance(1)
+            Session(subject, sequence, {**settings, way: True}, leaves=leaves).advance(1)
         except (RuntimeError, ValueError, TypeError):
             continue  # this way refuses this setting, which it may
-        ours = Session(subject, course, {**settings, way: True}, leaves=leaves)
-        plain = Session(subject, course, {**settings, **loop})
+        ours = Session(subject, sequence, {**settings, way: True}, leaves=leaves)
+        plain = Session(subject, sequence, {**settings, **loop})
         under = f"{way}=True, {shown(settings)}"
         worst = max(worst, _apart(ours, plain, who="the loop", under=under))
         _require_same_state(ours, plain, way, settings)
@@ -326,16 +344,16 @@ def _differentiable(subject: Subject) -> None:
 
 def _takes_sparse(sparsely: Subject, loop: dict[str, Any]) -> bool:
     try:
-        Session(sparsely, sparsely.course(), loop).advance(2)
+        Session(sparsely, sparsely.sequence(), loop).advance(2)
     except Exception:  # noqa: BLE001 - to refuse them is its right
         return False
     return True
 
 
 def _sparse(sparsely: Subject, way: str, loop: dict[str, Any]) -> float:
-    course = sparsely.course()
+    sequence = sparsely.sequence()
     try:
-        ours = Session(sparsely, course, {way: True})
+        ours = Session(sparsely, sequence, {way: True})
         start = ours.position()
         trace = ours.trace(SHORT)
     except Exception as error:
@@ -345,7 +363,7 @@ def _sparse(sparsely: Subject, way: str, loop: dict[str, Any]) -> float:
         return 0.0
     return require_agreement(
         trace,
-        Session(sparsely, course, loop).trace(SHORT),
+        Session(sparsely, sequence, loop).trace(SHORT),
         start=start,
         who="the loop",
         under=f"{way}=True, along sparse gradients",

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.agreement import dtype_name, require_same_bits
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
 from optbench.engine.error_text import describe
+from optbench.scenarios.agreement import dtype_name, require_same_bits
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject
 
 ODD = 301
 """Past 256, where bfloat16 stops counting, and odd: a rounded counter is off by one."""
@@ -39,7 +39,7 @@ def saves_and_loads_beyond_2100_steps(subject: Subject) -> str:
 
 def deepcopies_and_pickles(subject: Subject) -> str:
     """A deep copy and a pickled copy of parameters and optimizer go on with the same bits."""
-    session = Session(subject, subject.course()).advance(21)  # odd: a lost parity shows
+    session = Session(subject, subject.sequence()).advance(21)  # odd: a lost parity shows
     copies: dict[str, Session] = {}
     for name, how in (("deepcopy", copy.deepcopy), ("pickle", _through_pickle)):
         try:
@@ -80,7 +80,7 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
     tried, refused = [], ""
     for dtype in dtypes:
         # Gradients of a steady scale keep half precision in its range.
-        session = Session(subject, subject.course(), dtype=dtype)
+        session = Session(subject, subject.sequence(), dtype=dtype)
         try:
             session.spend(at)
         except Exception as error:

@@ -13,18 +13,18 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from optbench.conformance import pytest_marks as marks
-from optbench.conformance.acquaintance import NotConstructible, acquaint
 from optbench.conformance.check import Check
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import explain, require
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.conformance.result import CheckResult, Status, options
-from optbench.conformance.subject import Subject
 from optbench.conformance.targets import Target, labelled, name_of, targets_of
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.registry import NotAdoptable, UnknownName
+from optbench.scenarios.introspect import NotConstructible, introspect
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.subject import Subject
 
 
 class ContractAdvice(UserWarning):
@@ -202,7 +202,7 @@ class Acquaintances:
             # What it warns of is not what is asked here, and may be an error in this session.
             with torch_as_found(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                subject = acquaint(target, reference=self.reference, settings=self.settings)
+                subject = introspect(target, reference=self.reference, settings=self.settings)
         except (UnknownName, NotAdoptable) as error:
             where = f"\n{describe(error.__cause__)}" if error.__cause__ else ""
             return _Met(target, check, refusal=f"{error.args[0]}{where}")
@@ -256,7 +256,7 @@ def _fail(text: str) -> NoReturn:
     pytest.fail(text, pytrace=False)
 
 
-OURS = ("optbench.conformance", "optbench.engine", "contextlib")
+OURS = ("optbench.conformance", "optbench.scenarios", "optbench.engine", "contextlib")
 
 
 def _theirs(traceback: types.TracebackType | None) -> types.TracebackType | None:

@@ -7,22 +7,23 @@ from typing import Any
 
 from torch import Tensor
 
-from optbench.conformance.agreement import require_same_bits
-from optbench.conformance.counted_work import Work, cheapest_step, temporaries
-from optbench.conformance.course import course
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, problems_for, require_determinism
 from optbench.engine.certify import PROBES, certify
 from optbench.engine.state import bytes_of, leaves_of
 from optbench.optimizers import Route
+from optbench.scenarios.agreement import require_same_bits
+from optbench.scenarios.alive import growth_of
+from optbench.scenarios.counted_work import Work, cheapest_step, temporaries
+from optbench.scenarios.gradients import sequence
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject, problems_for, require_determinism
 
 STEPS = 500
 
 
 def bits_repeat_in_a_second_run(subject: Subject) -> str:
     """The same start, gradients and random seed give the same bits."""
-    runs = [Session(subject, subject.course()).trace(60) for _ in range(2)]
+    runs = [Session(subject, subject.sequence()).trace(60) for _ in range(2)]
     require_same_bits(runs[0], runs[1], "a second run from the same start differs")
     return "60 steps twice"
 
@@ -45,7 +46,7 @@ def the_lane_route_is_certified(subject: Subject) -> str:
 
 def the_state_does_not_grow(subject: Subject) -> str:
     """After 500 steps the state is as large as after 250."""
-    session = Session(subject, subject.course()).spend(STEPS // 2)
+    session = Session(subject, subject.sequence()).spend(STEPS // 2)
     early = _size(session.optimizer.state)
     late = _size(session.spend(STEPS // 2).optimizer.state)
     if late > early:
@@ -57,6 +58,22 @@ def the_state_does_not_grow(subject: Subject) -> str:
     return f"{late:,} bytes"
 
 
+def memory_does_not_grow(subject: Subject) -> str:
+    """What is alive after a step, in the state or elsewhere, does not grow from step to step."""
+    growth = growth_of(Session(subject, subject.sequence()))
+    if growth > LEAK_BYTES:
+        raise CheckFailed(
+            f"{growth:,.0f} bytes more are alive after each step, outside of its state or in it: "
+            "a graph that is kept (create_graph=True), or a list that grows",
+            growth,
+        )
+    return "500 steps"
+
+
+LEAK_BYTES = 4.0
+"""Growth in bytes a step that is no leak: a counter that becomes a larger integer."""
+
+
 def a_step_does_not_grow_dearer(subject: Subject) -> str:
     """A late step, and one after loading, does no more work than an early one did.
 
@@ -66,7 +83,7 @@ def a_step_does_not_grow_dearer(subject: Subject) -> str:
     """
     if subject.wants.closure:
         raise NotApplicable("its steps take as many evaluations as they like")
-    session = Session(subject, subject.course())
+    session = Session(subject, subject.sequence())
     session.advance(STEPS // 5)
     early = cheapest_step(session)
     session.advance(STEPS - STEPS // 5)
@@ -109,7 +126,7 @@ def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
 def _peak(subject: Subject, settings: Mapping[str, Any]) -> int:
     """Most bytes of temporaries that a step holds at once."""
     shape = (10, 100) if subject.wants.matrices else (1000,)
-    return temporaries(Session(subject, course((shape,) * 20, 4), settings).advance(2))
+    return temporaries(Session(subject, sequence((shape,) * 20, 4), settings).advance(2))
 
 
 def _size(state: Any) -> int:

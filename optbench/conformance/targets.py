@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import torch
 
-from optbench.conformance.acquaintance import members
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import adopt
+from optbench.scenarios.introspect import members
 
 Target = str | type[torch.optim.Optimizer] | Optimizer
 """A target of checks: a registered name, ``package.module:Name``, a class or a row."""

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.conformance.agreement import dtype_name, require_agreement
-from optbench.conformance.course import Course
 from optbench.conformance.direction import MOVES_BY, rests_as_asked
-from optbench.conformance.outcomes import Advice, CheckFailed, NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, require_determinism, require_separable
 from optbench.engine.error_text import describe
 from optbench.engine.state import leaves_of
+from optbench.scenarios.agreement import dtype_name, require_agreement, shown
+from optbench.scenarios.catalogue import DECAYING
+from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.perform import perform
+from optbench.scenarios.scenario import Scenario
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject, require_determinism, require_separable
 
 MUST = (torch.float64, torch.float32, torch.bfloat16)
 
 MAY = (torch.complex64,)
-
-ROUNDING = 1e-9
-"""Rounding by multiplication with another number, relative to the distance travelled."""
-
-TURN = 0.6 + 0.8j
-"""A rotation by no multiple of a right angle, which would do no more than exchange the parts."""
 
 
 def dtypes_are_kept(subject: Subject) -> str:
@@ -35,7 +30,7 @@ def dtypes_are_kept(subject: Subject) -> str:
     for dtype in (*MUST, *MAY):
         name = dtype_name(dtype)
         try:
-            session = Session(subject, subject.course(), dtype=dtype)
+            session = Session(subject, subject.sequence(), dtype=dtype)
             before = session.position()
             session.advance(1)
             _require_dtype(session, dtype)
@@ -55,53 +50,83 @@ def dtypes_are_kept(subject: Subject) -> str:
         if not session.position().isfinite().all():
             raise CheckFailed(f"{name} parameters are not finite after {MOVES_BY} ordinary steps")
         tried.append(name)
-        if dtype.is_complex:
-            _require_real_view(subject)
     said = [", ".join(tried), f"not supported: {', '.join(refused)}" if refused else "", rests]
     return "; ".join(filter(None, said))
 
 
-def _require_real_view(subject: Subject) -> None:
-    """Hold complex parameters of an elementwise method against their real and imaginary parts."""
-    if subject.wants.evaluates_the_loss or subject.draws or not subject.elementwise:
+def half_precision_stays_near_float32(subject: Subject) -> str:
+    """Parameters of bfloat16 and float16 stay finite and near those of float32, decay and all."""
+    require_determinism(subject)
+    if subject.wants.evaluates_the_loss:
+        raise NotApplicable("it compares losses, and a rounding decides which is the less")
+    tried, weak = [], []
+    for dtype, (gradients, bound) in ALLOWED.items():
+        plain = Scenario("", gradients, ("one zero",), dtype=dtype)
+        try:
+            ours = perform(subject, plain).path
+        # Half precision is not everybody's.
+        except (Exception, SystemExit):  # noqa: BLE001
+            continue
+        theirs = perform(subject, replace(plain, dtype="float32")).path
+        try:
+            if not np.isfinite(ours).all():
+                raise CheckFailed(f"{dtype} parameters are not finite where a gradient is zero")
+            _require_near(ours, theirs, dtype, bound)
+            if dtype == "bfloat16":
+                _require_decay(subject)
+        except CheckFailed as error:
+            # In float16 an eps of 1e-8 is zero, and so is the square of a small gradient: training
+            # in it without float32 copies is known for that.
+            if dtype != "float16" and not isinstance(error, Advice):
+                raise
+            weak.append(str(error))
+        tried.append(dtype)
+    if not tried:
+        raise NotApplicable("it takes neither bfloat16 nor float16 parameters")
+    if weak:
+        raise Advice("; ".join(weak))
+    return ", ".join(tried)
+
+
+ALLOWED = {"bfloat16": ("steady", 0.1), "float16": ("small", 0.5)}
+"""Gradients that a type is tried on, and the difference from float32's path that it may come to.
+
+Relative to the distance travelled, besides a rounding of the parameter a step. float16 is given
+more: an eps that is chosen by the type, or a product too small for it, is no defect.
+"""
+
+
+def _require_near(ours: np.ndarray, theirs: np.ndarray, dtype: str, bound: float) -> None:
+    path, other = (torch.from_numpy(each) for each in (ours, theirs))
+    require_agreement(
+        path[1:], other[1:], start=other[0], relative=bound, dtype=getattr(torch, dtype),
+        who="float32 parameters", under=f"with {dtype} parameters",
+    )  # fmt: skip
+
+
+def _require_decay(subject: Subject) -> None:
+    """Hold the decay of bfloat16 parameters, over many of them, against that of float32 ones."""
+    if not all(map(subject.takes, DECAYING.settings)) or not subject.accepts(DECAYING.settings):
         return
-    one, other = (subject.course(MOVES_BY, seed=seed) for seed in (0, 1))
-    parts = _of_both(one, other, lambda a, b: np.stack((a, b), axis=-1))
-    ours = Session(subject, _joined(one, other, 1.0), dtype=torch.complex128)
-    start = ours.position()
-    path = ours.trace(MOVES_BY)
-    try:
-        require_agreement(
-            path, Session(subject, parts).trace(MOVES_BY), start=start,
-            who="its real and imaginary parts as a tensor of real numbers",
-            under="along complex parameters",
-        )  # fmt: skip
-    except CheckFailed as error:
-        # A rule of absolute values is one, too: it goes the same way wherever the axes point.
-        turned = Session(subject, _joined(one, other, TURN), dtype=torch.complex128)
-        by = torch.view_as_complex(path.reshape(MOVES_BY, -1, 2)) * TURN
-        apart = turned.trace(MOVES_BY) - torch.view_as_real(by).reshape(MOVES_BY, -1)
-        if not apart.abs().max() <= ROUNDING * (path - start).abs().max():
-            to_refuse = "to refuse complex parameters would be as good as view_as_real"
-            raise CheckFailed(f"{error}; {to_refuse}", error.measured) from None
-        text = f"{error}; it takes a complex number as one, where torch takes it as two"
-        raise Advice(text, error.measured) from None
-
-
-def _joined(real: Course, imaginary: Course, turn: complex) -> Course:
-    """One course as the real parts of another's imaginary ones, turned about zero."""
-    return _of_both(real, imaginary, lambda a, b: (a + 1j * b) * turn)
-
-
-def _of_both(one: Course, other: Course, how: Callable[[Any, Any], np.ndarray]) -> Course:
-    return Course(
-        tuple(map(how, one.starts, other.starts)), tuple(map(how, one.gradients, other.gradients))
-    )
+    without = {**DECAYING.settings, "weight_decay": 0.0}
+    shrunk = {}
+    for dtype in ("float32", "bfloat16"):
+        ends = [
+            np.abs(perform(subject, replace(DECAYING, dtype=dtype, settings=settings)).path[-1])
+            for settings in (DECAYING.settings, without)
+        ]
+        shrunk[dtype] = float(ends[1].mean() - ends[0].mean())
+    if abs(shrunk["bfloat16"]) < 0.5 * abs(shrunk["float32"]):
+        raise Advice(
+            f"decay takes {shrunk['bfloat16']:.2g} off bfloat16 parameters where it takes "
+            f"{shrunk['float32']:.2g} off float32 ones, {shown(DECAYING.settings)}: alone it is "
+            "rounded away; added to the update before the parameter is rounded, it acts"
+        )
 
 
 def float64_parameters_have_float64_state(subject: Subject) -> str:
     """No state of a float64 parameter that holds a fraction is of lower precision."""
-    session = Session(subject, subject.course()).advance(7)
+    session = Session(subject, subject.sequence()).advance(7)
     seen, narrow = 0, []
     for index in range(len(session.params)):
         for path, value in leaves_of(session.state_of(index)):
@@ -126,19 +151,19 @@ def a_parameter_of_another_dtype_does_not_interfere(subject: Subject) -> str:
     if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself")
     # Small gradients: what is clamped by another type's smallest number shows.
-    course = subject.course(20).times(1e-5)
+    sequence = subject.sequence(20).times(1e-5)
     settings = {"lr": 0.1} if subject.lr is not None else {}
-    types = (torch.bfloat16, *[torch.float32] * (len(course.starts) - 1))
+    types = (torch.bfloat16, *[torch.float32] * (len(sequence.starts) - 1))
     try:
-        mixed = Session(subject, course, settings, dtype=types).advance(20)
+        mixed = Session(subject, sequence, settings, dtype=types).advance(20)
     except Exception as error:
         raise NotApplicable(
             f"it fails on mixed float32 and bfloat16 parameters: {describe(error)}"
         ) from error
-    alone = Session(subject, course.select([1, 2]), settings, dtype=torch.float32).advance(20)
+    alone = Session(subject, sequence.select([1, 2]), settings, dtype=torch.float32).advance(20)
     for index in (0, 1):
         ours, theirs = mixed.positions()[index + 1], alone.positions()[index]
-        begin = torch.from_numpy(course.starts[index + 1]).float()
+        begin = torch.from_numpy(sequence.starts[index + 1]).float()
         way = float((theirs - begin).abs().max())
         apart = float((ours - theirs).abs().max())
         if apart > 1e-3 * way + 20 * 2**-23:

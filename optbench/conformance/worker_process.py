@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.subject import Subject
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.process.channel import answer_questions
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
+from optbench.scenarios.introspect import NotConstructible, introspect, members
+from optbench.scenarios.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _held(subject: Subject, job: Job, begun: float) -> CheckResult:
 
 def _met(question: Question, known: dict[str, _Met]) -> Subject:
     if (key := _key(question)) not in known:
-        subject = acquaint(
+        subject = introspect(
             question.target, reference=question.reference, settings=dict(question.settings)
         )
         known[key] = _Met(subject, _attributes(subject))

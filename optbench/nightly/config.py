@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from optbench.api import compare, run
-from optbench.conformance.acquaintance import optimizer_classes
 from optbench.defaults import DEFAULT_STORE, NIGHTLY_REPORT
 from optbench.engine.plan import Selection
 from optbench.nightly import run_asv
@@ -17,6 +16,7 @@ from optbench.nightly.regression import FAIL_ON
 from optbench.optimizers import OPTIMIZERS, Optimizer, WrongHyperparameter
 from optbench.registry import NotAdoptable, UnknownName, import_module
 from optbench.runner.isolation import Limits
+from optbench.scenarios.introspect import optimizer_classes
 from optbench.sources import git
 from optbench.sources.configuration import read_configuration
 from optbench.sources.tree import importable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from optbench.comparison.probes import Description
 from optbench.comparison.requests import Failure, Find, Found, Meet
 from optbench.comparison.sides import START_S, SideProcess
 from optbench.scaffold.changes import ScaffoldError
 from optbench.scaffold.repository import Repository
+from optbench.scenarios.catalogue import Description
 from optbench.sources import SourceError, prepare
 from optbench.sources.cache import run_folder
 from optbench.sources.source import WORKING_TREE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 
 RUNGS = ("maths", "convergence", "speed", "memory")
 """The questions of a comparison; each stands on the one before."""
@@ -21,7 +21,7 @@ class MathsVerdict(enum.StrEnum):
     """Is it the same trajectory?"""
 
     IDENTICAL = "identical"
-    """Bit for bit, on every probe."""
+    """Bit for bit, in every scenario."""
     ROUNDING = "rounding"
     """The same rule in another order: within 1e-9 times the distance travelled."""
     CHANGED = "changed"
@@ -61,34 +61,34 @@ class MemoryVerdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """The first probe that tells two versions apart.
+    """The first scenario that tells two versions apart.
 
     Attributes
     ----------
-    probe : str
+    scenario : str
     step : int
         The first step after which they differ by more than rounding.
     relative : float
         The difference after that step, relative to the distance travelled so far.
     """
 
-    probe: str
+    scenario: str
     step: int
     relative: float
 
 
 @dataclass(frozen=True)
 class Maths:
-    """Of the probes of one optimizer.
+    """Of the scenarios of one optimizer.
 
     Attributes
     ----------
     text : str
         The verdict in words: from which step on, and under what only.
-    probes : int
+    scenarios : int
         That were compared.
     differing : tuple of str
-        The probes that differ by more than rounding, or break.
+        The scenarios that differ by more than rounding, or break.
     at_defaults : bool
         Whether an ordinary use at the defaults is among them, and raises nothing.
     under : mapping
@@ -98,7 +98,7 @@ class Maths:
     verdict: MathsVerdict
     text: str = ""
     first: Difference | None = None
-    probes: int = 0
+    scenarios: int = 0
     differing: tuple[str, ...] = ()
     at_defaults: bool = False
     under: Mapping[str, Any] = field(default_factory=dict)
@@ -222,9 +222,9 @@ class OptimizerComparison:
             "name": self.name,
             "maths": self.maths.verdict.value,
             "maths_text": self.maths.text,
-            "probes": self.maths.probes,
+            "scenarios": self.maths.scenarios,
             "first_difference": None if first is None else asdict(first),
-            "differing_probes": list(self.maths.differing),
+            "differing_scenarios": list(self.maths.differing),
             "convergence": self.convergence and self.convergence.value,
             "convergence_text": self.convergence_text,
             "speed": self.speed and self.speed.value,

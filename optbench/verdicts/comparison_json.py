@@ -44,9 +44,9 @@ def _optimizer(row: Mapping[str, Any]) -> dict[str, Any]:
     maths = {
         "verdict": row.get("maths"),
         "text": row.get("maths_text", ""),
-        "probes": row.get("probes", 0),
+        "scenarios": row.get("scenarios", 0),
         "first": row.get("first_difference"),
-        "differing": row.get("differing_probes", ()),
+        "differing": row.get("differing_scenarios", ()),
     }
     kept = ("name", "convergence", "convergence_text", "problems", "speed", "memory", "cost")
     return {"maths": maths, **{name: row[name] for name in (*kept, "seconds") if name in row}}

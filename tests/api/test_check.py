@@ -7,10 +7,10 @@ import torch
 
 import optbench
 from optbench.api.check import failures
-from optbench.conformance.outcomes import CheckFailed
 from optbench.conformance.result import CheckResult, Status
 from optbench.errors import WrongUse
 from optbench.registry import UnknownName
+from optbench.scenarios.outcomes import CheckFailed
 
 
 class Deaf(torch.optim.Optimizer):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from benign import REFACTORS, REWRITES, Benign
+from benign import HANDLING, REFACTORS, REWRITES, STATE, Benign
 from conftest import Command, Said
 from repositories import Repository
 
 pytestmark = pytest.mark.proof
 
 
-@pytest.fixture(scope="module", params=[REFACTORS, REWRITES], ids=["refactors", "rewrites"])
+CORPORA = {"refactors": REFACTORS, "rewrites": REWRITES, "state": STATE, "handling": HANDLING}
+
+
+@pytest.fixture(scope="module", params=CORPORA.values(), ids=CORPORA)
 def compared(
     request: pytest.FixtureRequest,
     optbench: Command,
@@ -48,5 +51,5 @@ def test_convergence_is_not_asked_where_the_maths_is_the_same(
     assert {row["convergence"] for row in said.content["optimizers"]} == {None}
 
 
-def test_a_corpus_of_at_least_fifteen() -> None:
-    assert len(REFACTORS) + len(REWRITES) >= 15
+def test_a_corpus_of_at_least_thirty() -> None:
+    assert sum(map(len, CORPORA.values())) >= 30

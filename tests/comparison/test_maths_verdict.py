@@ -1,8 +1,9 @@
-"""From trajectories to a verdict in words: what is seen in a probe, and what many probes say."""
+"""From records to a verdict in words: what one scenario shows, and what many of them say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,46 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.comparison.maths import ROUNDING, ProbeOutcome, judge, look, same
-from optbench.comparison.probes import Description, Probe, Way, plan
-from optbench.comparison.requests import Failure
-from optbench.conformance.subject import Wants
+from optbench.comparison.maths import (
+    AS_FAR,
+    CHECKS,
+    NARROW,
+    ROUNDING,
+    Outcome,
+    judge,
+    law_of,
+    look,
+    look_at_averages,
+    look_at_check,
+    look_at_checkpoint,
+    look_at_law,
+    partner,
+    same,
+)
+from optbench.comparison.requests import Failure, Kept
+from optbench.scenarios.catalogue import DEFAULTS as STEADY
+from optbench.scenarios.catalogue import Description, plan
+from optbench.scenarios.record import Checkpoint, Record
+from optbench.scenarios.relations import RELATIONS
+from optbench.scenarios.requirements import Requirements
+from optbench.scenarios.scenario import OwnValue, Scenario
 from optbench.verdicts.comparison import Maths, MathsVerdict
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
 
 STEPS, ELEMENTS = 60, 12
-STEADY = Probe("defaults", Way.STEADY)
 SEEDS = st.integers(0, 2**31 - 1)
 RAISED = Failure("raised", "ValueError: no", "src/tinyopt/adam.py:7")
 
 
 def trajectory(seed: int = 0, size: float = 1.0) -> np.ndarray:
-    """As `probes.walk` gives it: positions, and the calls of a closure in the last column."""
-    moves = size * np.random.default_rng(seed).normal(size=(1 + STEPS, ELEMENTS))
-    return np.concatenate([moves.cumsum(0), np.zeros((1 + STEPS, 1))], axis=1)
+    """The path of a record."""
+    return size * np.random.default_rng(seed).normal(size=(1 + STEPS, ELEMENTS)).cumsum(0)
+
+
+def compare(base: np.ndarray | Failure, head: np.ndarray | Failure) -> Outcome:
+    records = [each if isinstance(each, Failure) else Record(each) for each in (base, head)]
+    return look(STEADY, *records)
 
 
 def from_step(rows: np.ndarray, step: int, by: float, element: int = 3) -> np.ndarray:
@@ -36,7 +59,7 @@ def from_step(rows: np.ndarray, step: int, by: float, element: int = 3) -> np.nd
     return changed
 
 
-# One probe.
+# One scenario.
 
 
 @FIXED
@@ -47,7 +70,7 @@ def test_the_same_is_the_same_whatever_is_in_it(seed: int) -> None:
     other = rows.copy()
     other[:, 5] = -0.0
     assert same(rows, other)
-    assert look(STEADY, rows, other).kind == "same"
+    assert compare(rows, other).kind == "same"
 
 
 def test_bits_shapes_and_nan_are_looked_at() -> None:
@@ -68,8 +91,8 @@ def test_another_order_of_the_same_operations_is_rounding(
 ) -> None:
     base = trajectory(seed, size)
     head = base.copy()
-    head[1:, :-1] += part * (base[1:, :-1] - base[0, :-1])
-    kind = look(STEADY, base, head).kind
+    head[1:] += part * (base[1:] - base[0])
+    kind = compare(base, head).kind
     assert kind in ("rounding", "same")
     assert kind == "rounding" or same(base, head)
 
@@ -86,12 +109,12 @@ def test_another_rule_is_seen_at_its_first_step_and_by_how_much(
     seed: int, size: float, step: int, part: float, swap: bool
 ) -> None:
     base = trajectory(seed, size)
-    way = np.abs(base[: step + 1, :-1] - base[0, :-1]).max()
+    way = np.abs(base[: step + 1] - base[0]).max()
     head = from_step(base, step, part * way)
     if swap:
         # The other version's way is not the same one, but for a small difference.
         base, head = (head, base) if part < 1e-2 else (base, head)
-    seen = look(STEADY, base, head)
+    seen = compare(base, head)
     assert (seen.kind, seen.step) == ("changed", step)
     assert seen.relative == pytest.approx(part, rel=2e-2)
 
@@ -102,7 +125,7 @@ def test_a_side_that_is_not_finite_has_changed_at_that_step(value: float, side: 
     rows = trajectory()
     wild = rows.copy()
     wild[9:, 3] = value
-    seen = look(STEADY, *((wild, rows) if side == "base" else (rows, wild)))
+    seen = compare(*((wild, rows) if side == "base" else (rows, wild)))
     assert (seen.kind, seen.step) == ("changed", 9)
     assert seen.relative > 0.9
 
@@ -112,42 +135,159 @@ def test_an_infinite_difference_is_infinitely_large(side: str) -> None:
     rows = trajectory()
     wild = rows.copy()
     wild[9:, 3] = np.inf
-    seen = look(STEADY, *((wild, rows) if side == "base" else (rows, wild)))
+    seen = compare(*((wild, rows) if side == "base" else (rows, wild)))
     assert np.isinf(seen.relative)
 
 
 def test_a_base_that_rests_leaves_no_way_to_measure_by() -> None:
     rest = trajectory(size=0.0)
-    seen = look(STEADY, rest, from_step(rest, 4, 1e-3))
+    seen = compare(rest, from_step(rest, 4, 1e-3))
     assert (seen.kind, seen.step, seen.relative) == ("changed", 4, np.inf)
 
 
-def test_another_number_of_closure_calls_is_a_change() -> None:
+def test_another_observation_is_a_change_and_another_path_outweighs_it() -> None:
     rows = trajectory()
-    more = rows.copy()
-    more[7:, -1] = 1
-    assert look(STEADY, rows, more).kind == "changed"
-    assert look(STEADY, rows, more).step == 7
+    base, head = (Record(rows, {"calls of the closure": (1, n)}) for n in (2, 3))
+    seen = look(STEADY, base, head)
+    assert (seen.kind, seen.text) == (
+        "changed", "calls of the closure: (1, 3), (1, 2) in the base"
+    )  # fmt: skip
+    moved = look(STEADY, base, Record(from_step(rows, 7, 1.0), head.observations))
+    assert (moved.kind, moved.step, moved.text) == ("changed", 7, "")
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", ROUNDING), *NARROW.items()])
+def test_a_narrow_type_has_a_wider_bound(dtype: str, bound: float) -> None:
+    rows = trajectory()
+    rows[0] = 0.0
+    scenario = replace(STEADY, dtype=dtype)
+    # Beside the bound there is the rounding of the parameters themselves.
+    for part, kind in ((0.5, "rounding"), (20.0, "changed")):
+        head = rows * (1 + part * bound)
+        assert look(scenario, Record(rows), Record(head)).kind == kind
 
 
 def test_a_trajectory_that_ends_early_is_a_change() -> None:
     rows = trajectory()
-    assert look(STEADY, rows, rows[:-1]).kind == "changed"
+    assert compare(rows, rows[:-1]).kind == "changed"
 
 
 def test_who_fails_is_said_with_what_it_said() -> None:
     rows = trajectory()
     base, head, both = (
-        look(STEADY, *answers) for answers in ((RAISED, rows), (rows, RAISED), (RAISED, RAISED))
+        compare(*answers) for answers in ((RAISED, rows), (rows, RAISED), (RAISED, RAISED))
     )
     assert (base.kind, head.kind, both.kind) == ("base fails", "head fails", "both fail")
     assert "ValueError: no" in base.text
     assert "src/tinyopt/adam.py:7" in head.text
     assert "ValueError: no" in both.text
-    assert look(STEADY, rows, Failure("timeout", "no answer in 60 s")).text == "no answer in 60 s"
+    assert compare(rows, Failure("timeout", "no answer in 60 s")).text == "no answer in 60 s"
 
 
-# What many probes say.
+# What is beside the scenarios of a plan.
+
+
+def test_a_check_that_one_side_fails_is_a_change() -> None:
+    name = CHECKS[0]
+    kept, lost, idle = Kept(True), Kept(False, "loses its moments"), Kept(None, "not asked")
+    worse, better = look_at_check(name, kept, lost), look_at_check(name, lost, kept)
+    assert (worse.kind, better.kind) == ("changed", "changed")
+    assert worse.text == f"fails {name}, as the base does not: loses its moments"
+    assert better.text == f"passes {name}, as the base does not: loses its moments"
+    assert look_at_check(name, kept, kept).kind == look_at_check(name, lost, lost).kind == "same"
+    assert look_at_check(name, idle, idle).kind == "both fail"
+    assert look_at_check(name, kept, RAISED).kind == "head fails"
+    text = judge([Outcome(STEADY, "same"), worse], description(), description()).text
+    assert text == worse.text
+
+
+def test_an_average_of_the_weights_is_looked_for_under_any_name() -> None:
+    weights = np.linspace(1.0, 2.0, 6)
+    base = {"shadow of tensor 0": weights, "shadow of tensor 1": 2 * weights}
+    renamed = {"ema of tensor 0": weights * (1 + 1e-12), "ema of tensor 1": 2 * weights}
+    assert look_at_averages(base, renamed).kind == "same"
+    assert look_at_averages({}, renamed).kind == "both fail"
+    swapped = {"ema of tensor 1": weights, "ema of tensor 0": 2 * weights}
+    for other in (swapped, {}, {"ema of tensor 0": weights * 1.001}):
+        seen = look_at_averages(base, other)
+        assert seen.kind == "changed"
+        assert "shadow of tensor 0, has no equal" in seen.text or other.keys() < renamed.keys()
+
+
+def test_a_checkpoint_of_the_base_counts_where_the_state_is_the_same() -> None:
+    rows = trajectory()
+    base, other = Record(rows), Record(from_step(rows, 3, 1.0))
+    kept = Checkpoint(b"", b"", frozenset({"moment: tensor", "step: int"}))
+    renamed = Checkpoint(b"", b"", frozenset({"velocity: tensor", "step: int"}))
+    assert look_at_checkpoint(STEADY, kept, kept, base, RAISED).kind == "head fails"
+    assert look_at_checkpoint(STEADY, kept, kept, base, other).kind == "changed"
+    assert look_at_checkpoint(STEADY, kept, renamed, base, base).kind == "same"
+    for head, words in ((RAISED, "raises ValueError: no"), (other, "goes on otherwise")):
+        seen = look_at_checkpoint(STEADY, kept, renamed, base, head)
+        assert seen.kind == "noted"
+        assert f"another state (moment, velocity): a checkpoint of the base {words}" in seen.text
+    found = judge([Outcome(STEADY, "same"), seen], description(), description())
+    assert (found.verdict, found.text) == (MathsVerdict.IDENTICAL, seen.text)
+    assert (found.scenarios, found.differing) == (1, ())
+
+
+# Laws that the base breaks.
+
+LAW = next(r for r in RELATIONS if r.check == "complex_parameters_go_as_their_real_view")
+MIRROR = next(r for r in RELATIONS if r.mirrored)
+
+
+@pytest.mark.parametrize("law", [LAW, MIRROR], ids=["like", "mirrored"])
+@pytest.mark.parametrize(
+    ("base", "head", "kind"),
+    [
+        (0.0, 0.5, "changed"),
+        (0.5, 0.0, "noted"),
+        (0.5, 0.7, "noted"),
+        (1e-6, 0.5, "changed"),
+        (1e-3, 0.9 * AS_FAR * 1e-3, "noted"),
+        (1e-3, 1.2 * AS_FAR * 1e-3, "changed"),
+    ],
+)
+def test_where_the_base_breaks_a_law_it_is_no_example(
+    law: Any, base: float, head: float, kind: str
+) -> None:
+    rows = trajectory()
+    far = np.abs(rows - rows[0]).max()
+    like = Record(-rows if law.mirrored else rows)
+    ours = [Record(from_step(rows, 5, off * far)) for off in (base, head)]
+    shown = look(law.scenario, *ours)
+    assert shown.kind == "changed"
+    seen = look_at_law(law, shown, ours, (like, like))
+    assert seen.kind == kind
+    if kind == "noted":
+        assert f"the base breaks {law.check}, which the head" in seen.text
+        assert ("does not break any more" in seen.text) is (head == 0)
+        found = judge([Outcome(STEADY, "same"), seen], description(), description())
+        assert (found.verdict, found.text) == (MathsVerdict.IDENTICAL, seen.text)
+    # Where the other scenario differs, too, the law says nothing about this one.
+    other = Record(from_step(like.path, 2, far))
+    assert look_at_law(law, shown, ours, (like, other)) == shown
+    assert look_at_law(law, shown, ours, (like, RAISED)) == shown
+
+
+def test_a_law_s_other_scenario_is_under_the_same_settings() -> None:
+    given = {"foreach": True, "lr": 0.25}
+    tried = {each.name: each for each in plan(*[description()] * 2)}
+    assert law_of(STEADY) is None
+    assert law_of(tried["sparse gradients"]) is None
+    alone = tried["foreach=True, complex parameters"]
+    assert law_of(alone) == law_of(tried["complex parameters"]) == LAW
+    assert LAW.like is not None
+    assert partner(LAW, alone) == replace(LAW.like, settings={"foreach": True})
+    groups = next(r for r in RELATIONS if r.scenario.name == "a tensor as lr, two groups")
+    scenario = replace(groups.scenario, settings={**given, "lr": OwnValue(tensor=(), value=0.25)})
+    other = partner(groups, scenario)
+    assert other.settings == {"foreach": True}
+    assert other.second == {"lr": OwnValue(1 / 3)}
+
+
+# What many scenarios say.
 
 DEFAULTS = {"lr": 1e-3, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
 
@@ -157,7 +297,7 @@ def description(hyperparameters: Mapping[str, Any] = DEFAULTS) -> Description:
         hyperparameters=hyperparameters,
         accepted=({"lr": 2e-3}, {"eps": 1e-4}, {"weight_decay": 0.1}, {"amsgrad": True}),
         offers=("foreach",),
-        wants=Wants(),
+        wants=Requirements(),
         trainable=True,
         code="",
     )
@@ -168,15 +308,15 @@ def verdict(
     base: Description | None = None,
     head: Description | None = None,
 ) -> Maths:
-    """Of the probes of a plan, each of which shows what is given under its name, or the same."""
+    """Of the scenarios of a plan, each of which shows what is given under its name, or the same."""
     base, head = base or description(), head or description()
 
-    def seen(probe: Probe) -> ProbeOutcome:
-        kind = kinds if isinstance(kinds, str) else kinds.get(probe.name, "same")
+    def seen(scenario: Scenario) -> Outcome:
+        kind = kinds if isinstance(kinds, str) else kinds.get(scenario.name, "same")
         if kind == "changed":
-            return ProbeOutcome(probe, kind, 3, 2.5e-4)
-        return ProbeOutcome(
-            probe, kind, text="" if kind in ("same", "rounding") else "ValueError: no"
+            return Outcome(scenario, kind, 3, 2.5e-4)
+        return Outcome(
+            scenario, kind, text="" if kind in ("same", "rounding") else "ValueError: no"
         )
 
     return judge([seen(each) for each in plan(base, head)], base, head)
@@ -188,33 +328,33 @@ COUNT = len(plan(description(), description()))
 def test_nothing_differs() -> None:
     found = verdict()
     assert (found.verdict, found.text) == (MathsVerdict.IDENTICAL, "")
-    assert (found.first, found.probes, found.differing) == (None, COUNT, ())
+    assert (found.first, found.scenarios, found.differing) == (None, COUNT, ())
 
 
 def test_differs_everywhere() -> None:
     found = verdict("changed")
     assert found.verdict is MathsVerdict.CHANGED
     assert "differs from step 3 on, by 0.00025 times the distance travelled" in found.text
-    assert "in every probe" in found.text
+    assert "in every scenario" in found.text
     assert "but" not in found.text
     assert found.first is not None
-    assert (found.first.probe, found.first.step) == ("defaults", 3)
+    assert (found.first.scenario, found.first.step) == ("defaults", 3)
     assert found.first.relative == 2.5e-4
-    assert len(found.differing) == found.probes == COUNT
+    assert len(found.differing) == found.scenarios == COUNT
 
 
 def test_differs_everywhere_but_in_a_way_or_two() -> None:
     names = [each.name for each in plan(description(), description())]
     found = verdict(dict.fromkeys([n for n in names if n not in ("lr", "two groups")], "changed"))
-    assert "in every probe but" in found.text
-    tail = found.text.partition("in every probe but")[2]
+    assert "in every scenario but" in found.text
+    tail = found.text.partition("in every scenario but")[2]
     assert "two groups" in tail
     assert "lr" in tail
 
 
-def test_differs_in_some_probes_the_defaults_among_them() -> None:
+def test_differs_in_some_scenarios_the_defaults_among_them() -> None:
     found = verdict({"defaults": "changed", "eps": "changed"})
-    assert f"in 2 of {COUNT} probes, the defaults among them" in found.text
+    assert f"in 2 of {COUNT} scenarios, the defaults among them" in found.text
     assert "only with" not in found.text
 
 
@@ -225,7 +365,7 @@ def test_differs_in_some_probes_the_defaults_among_them() -> None:
         (["weight_decay", "foreach=True, weight_decay"], "weight_decay"),
         (["amsgrad=True"], "amsgrad=True"),
         (["foreach=True"], "foreach=True"),
-        (["foreach=True", "foreach=True, sparse"], "foreach=True"),
+        (["foreach=True", "foreach=True, sparse gradients"], "foreach=True"),
         (["two groups"], "two groups"),
         (["sparse gradients"], "sparse gradients"),
     ],
@@ -271,7 +411,7 @@ def test_a_head_that_raises_is_broken() -> None:
     assert found.text.startswith("raises with weight_decay=0.1: ValueError: no")
     assert found.differing == ("weight_decay",)
     assert found.first is not None
-    assert found.first.probe == "weight_decay"
+    assert found.first.scenario == "weight_decay"
     everywhere = verdict("head fails")
     assert everywhere.text.startswith("raises with")
     assert "only with" not in everywhere.text
@@ -301,20 +441,20 @@ def test_what_works_now_beside_ordinary_use_is_told_and_no_change() -> None:
     assert "now works with two groups" in broken.text
 
 
-def test_probes_that_fail_on_both_sides_do_not_count() -> None:
+def test_scenarios_that_fail_on_both_sides_do_not_count() -> None:
     found = verdict({"fused=True": "both fail", "two groups": "both fail", "eps": "changed"})
-    assert found.probes == COUNT - 1
+    assert found.scenarios == COUNT - 1
     assert found.differing == ("eps",)
     every = verdict("both fail")
     assert every.verdict is MathsVerdict.INCONCLUSIVE
-    assert "both sides fail on every probe: ValueError: no" in every.text
-    assert (every.first, every.probes, every.differing) == (None, 0, ())
+    assert "both sides fail in every scenario: ValueError: no" in every.text
+    assert (every.first, every.scenarios, every.differing) == (None, 0, ())
 
 
-def test_the_first_difference_is_that_of_the_most_ordinary_probe() -> None:
+def test_the_first_difference_is_that_of_the_most_ordinary_scenario() -> None:
     found = verdict({"amsgrad=True": "changed", "two groups": "changed"})
     assert found.first is not None
-    assert found.first.probe == found.differing[0] == "two groups"
+    assert found.first.scenario == found.differing[0] == "two groups"
 
 
 # What changed in the constructor.
@@ -353,14 +493,14 @@ def test_removed_and_new_arguments_are_named() -> None:
         max_size=COUNT,
     )
 )
-def test_the_worst_of_the_probes_is_the_verdict(kinds: list[str]) -> None:
-    probes = plan(description(), description())
+def test_the_worst_of_the_scenarios_is_the_verdict(kinds: list[str]) -> None:
+    tried = plan(description(), description())
     # What raises with the base alone counts as a change in ordinary use only.
     worst = [
-        "works now" if kind == "base fails" and not probe.is_plain else kind
-        for probe, kind in zip(probes, kinds, strict=True)
+        "works now" if kind == "base fails" and not each.is_plain else kind
+        for each, kind in zip(tried, kinds, strict=True)
     ]
-    found = verdict({probe.name: kind for probe, kind in zip(probes, kinds, strict=True)})
+    found = verdict({each.name: kind for each, kind in zip(tried, kinds, strict=True)})
     order = {
         "head fails": MathsVerdict.BROKEN,
         "changed": MathsVerdict.CHANGED,
@@ -371,9 +511,9 @@ def test_the_worst_of_the_probes_is_the_verdict(kinds: list[str]) -> None:
         "both fail": MathsVerdict.INCONCLUSIVE,
     }
     assert found.verdict is next(order[kind] for kind in order if kind in worst)
-    assert found.probes == sum(kind != "both fail" for kind in kinds)
+    assert found.scenarios == sum(kind != "both fail" for kind in kinds)
     worse = ("head fails", "changed", "base fails")
-    expected = [p.name for p, kind in zip(probes, worst, strict=True) if kind in worse]
+    expected = [each.name for each, kind in zip(tried, worst, strict=True) if kind in worse]
     assert list(found.differing) == expected
     assert bool(expected) == (found.first is not None)
-    assert found.first is None or found.first.probe in expected
+    assert found.first is None or found.first.scenario in expected

@@ -129,10 +129,10 @@ def test_who_does_not_repeat_its_steps_accuses_nobody(said: Said) -> None:
     assert counts["maths"] != "changed"
 
 
-def test_probes_that_were_not_tried_are_not_called_identical(said: Said) -> None:
+def test_scenarios_that_were_not_tried_are_not_called_identical(said: Said) -> None:
     row = said.of("Stops")
     assert row["maths"] == "inconclusive"
-    assert "probes were not tried" in row["maths_text"]
+    assert "scenarios were not tried" in row["maths_text"]
 
 
 def test_nothing_is_taken_from_another_version_on_the_path(

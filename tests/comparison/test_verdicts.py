@@ -84,7 +84,7 @@ def test_a_changed_default_and_a_new_argument_are_named(said: Said) -> None:
     assert "the default of lr went from 0.0001 to 0.001" in row["maths_text"]
     assert "now takes nesterov" in row["maths_text"]
     # The rule itself is the same: told the old default, it goes the same way.
-    assert row["differing_probes"] == ["defaults"]
+    assert row["differing_scenarios"] == ["defaults"]
 
 
 def test_one_that_raises_on_one_side_is_broken_with_its_error_and_place(said: Said) -> None:

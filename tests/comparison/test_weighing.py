@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optbench.comparison.memory_probe import weigh
-from optbench.conformance.acquaintance import acquaint
+from optbench.scenarios.introspect import introspect
 
 
 class IntoItsClass(torch.optim.SGD):
@@ -62,4 +62,4 @@ class IntoACycle(torch.optim.SGD):
 def test_growth_is_what_is_kept_with_a_step(
     optimizer: type[torch.optim.Optimizer], least: float, most: float
 ) -> None:
-    assert least <= weigh(acquaint(optimizer)).growth_bytes <= most
+    assert least <= weigh(introspect(optimizer)).growth_bytes <= most

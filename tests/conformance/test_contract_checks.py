@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import random
@@ -15,15 +16,16 @@ import torch
 from torch import Tensor
 
 from optbench.conformance import types
-from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.check import Severity
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import BAD, CheckResult, Status
-from optbench.conformance.subject import Subject
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
 from optbench.optimizers import Optimizer, Route
+from optbench.scenarios.introspect import introspect
+from optbench.scenarios.relations import RELATIONS, Relation
+from optbench.scenarios.subject import Subject
 
 CHECKS = {check.name: check for check in CONTRACT}
 
@@ -58,6 +60,14 @@ class Momentum(torch.optim.Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         self.validate(defaults)
         super().__init__(params, {**defaults, "maximize": maximize, **more})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        # torch writes the defaults into the caller's dictionary.
+        super().add_param_group({**param_group} if isinstance(param_group, dict) else param_group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # torch goes on with the tensors of the dictionary itself.
+        super().load_state_dict(copy.deepcopy(state_dict))
 
     def validate(self, numbers: dict[str, float]) -> None:
         for name, value in numbers.items():
@@ -115,6 +125,106 @@ class Ways(Momentum):
     def update_all(self) -> None:
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             super().update_all()
+
+
+class Betas(Momentum):
+    """Averages by the first beta, and then by the second."""
+
+    def __init__(
+        self, params: Any, lr: float = 0.01, betas: tuple[float, float] = (0.9, 0.5)
+    ) -> None:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"invalid betas: {betas}")
+        super().__init__(params, lr, betas=betas)
+
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        average = super().direction(p, group)
+        for place, beta in enumerate(map(float, group["betas"])):
+            name = f"average{place}"
+            average = self.state[p].setdefault(name, torch.zeros_like(p)).lerp_(average, 1 - beta)
+        return average.clone()
+
+
+class Sparsely(Momentum):
+    """Takes sparse gradients, without momentum for them."""
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        assert p.grad is not None
+        if not p.grad.is_sparse:
+            super().update(p, group)
+            return
+        if group["weight_decay"]:
+            raise RuntimeError("no weight decay of sparse gradients")
+        uphill = -p.grad if group["maximize"] else p.grad
+        self.update_rows(p, uphill, self.rate(p, group))
+
+    def update_rows(self, p: Tensor, gradient: Tensor, rate: float) -> None:
+        gradient = gradient.coalesce()
+        p.index_add_(0, gradient.indices()[0], gradient.values(), alpha=-rate)
+
+
+class Averaging(Momentum):
+    """Shows the average of the weights in eval mode."""
+
+    training = True
+
+    def __init__(self, params: Any, lr: float = 0.01) -> None:
+        super().__init__(params, lr)
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        super().update(p, group)
+        average = self.state[p].setdefault("average", p.detach().clone())
+        average.lerp_(p, 0.1)
+
+    def train(self) -> None:
+        if not self.training:
+            self.swap()
+        self.training = True
+
+    def eval(self) -> None:
+        if self.training:
+            self.swap()
+        self.training = False
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        for p, state in self.state.items():
+            p.copy_(state["average"] - p + state["average"].copy_(p))
+
+
+class Scaling(Momentum):
+    """Undoes a GradScaler's scale itself, and leaves out a step with an overflow."""
+
+    _step_supports_amp_scaling = True
+
+    def __init__(self, params: Any, lr: float = 0.01) -> None:
+        super().__init__(params, lr)
+
+    def update_all(self) -> None:
+        if not self.overflowed():
+            super().update_all()
+
+    def overflowed(self) -> bool:
+        return bool(getattr(self, "found_inf", None))
+
+    def scale(self) -> Tensor | None:
+        # None after unscale_.
+        return getattr(self, "grad_scale", None)
+
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        scale = self.scale() if hasattr(self, "found_inf") else None
+        right = super().direction(p, group)
+        return right if scale is None else right / scale
+
+
+class OnceEach(Momentum):
+    """Refuses a parameter that is given twice."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        params = param_group["params"] if isinstance(param_group, dict) else []
+        if isinstance(params, list) and len({*map(id, params)}) < len(params):
+            raise ValueError("a parameter is given twice")
+        super().add_param_group(param_group)
 
 
 class Searching(Momentum):
@@ -196,7 +306,7 @@ class ForgetsDecayInCapturable(ForgetsDecayInForeach):
 class ForeachLeavesAnotherState(Ways):
     def update(self, p: Tensor, group: dict[str, Any]) -> None:
         super().update(p, group)
-        self.state[p]["largest"] = p.abs().max() * (2 if group["foreach"] else 1)
+        self.state[p]["largest"] = p.abs().sum() * (2 if group["foreach"] else 1)
 
 
 class ForeachRaises(Ways):
@@ -276,7 +386,7 @@ class FirstIsFaster(Momentum):
 
 class SlowerInTallTensors(Momentum):
     def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
-        return group["lr"] / len(p) ** 0.5
+        return group["lr"] / max(1, len(p)) ** 0.5
 
 
 # ---------------------------------------------------------------------- direction
@@ -615,6 +725,326 @@ class EpsOfTheFirst(Momentum):
         return right / (right.abs() + torch.finfo(group["params"][0].dtype).eps)
 
 
+class FasterInBfloat16(Momentum):
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        return group["lr"] * (2 if p.dtype is torch.bfloat16 else 1)
+
+
+class NotFiniteInFloat16(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right = super().direction(p, group)
+        return right / (right.abs() + 1e-8) if p.dtype is torch.float16 else right
+
+
+class DecaysAlone(IgnoresDecay):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        super().update(p, group)
+
+
+# ---------------------------------------------------------------------- construction, handling
+
+
+class WritesIntoGroups(Momentum):
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        if isinstance(param_group, dict):
+            param_group["initial_lr"] = 0.0
+        super().add_param_group(param_group)
+        self.param_groups[-1].pop("initial_lr", None)
+
+
+class RemembersTheRateOfGroups(Momentum):
+    """Leaves the caller's dictionaries alone, and remembers what it made of their parameters."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        if getattr(group["params"][0], "rate", group["lr"]) == group["lr"] / 2:
+            group["lr"] /= 2
+        group["params"][0].rate = group["lr"]
+
+
+class ConsumesGenerators(Momentum):
+    def __init__(self, params: Any, lr: float = 0.01) -> None:
+        self.elements = sum(each.numel() for each in params if isinstance(each, Tensor))
+        super().__init__(params, lr)
+
+
+class TakesNoNames(Momentum):
+    def __init__(self, params: Any, lr: float = 0.01) -> None:
+        super().__init__(
+            [each if isinstance(each, dict) else each.requires_grad_() for each in params], lr
+        )
+
+
+class MiscountsThoseGivenTwice(Momentum):
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        params = self.param_groups[-1]["params"]
+        numbers = [*{id(p): number for number, p in enumerate(params)}.values()]
+        self.last = [params[numbers[place]] for place in range(len(params))]
+
+
+class TakesKnownParameters(Momentum):
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        if isinstance(param_group, dict) and {*map(id, [*param_group["params"]])} & known:
+            return
+        super().add_param_group(param_group)
+
+
+class TakesLists(Momentum):
+    def add_param_group(self, param_group: Any) -> None:
+        super().add_param_group(
+            {"params": param_group} if isinstance(param_group, list) else param_group
+        )
+
+
+class ClearsTheFirstGroup(Momentum):
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for p in self.param_groups[0]["params"]:
+            p.grad = None if set_to_none or p.grad is None else p.grad.zero_()
+
+
+class NeverClearsToNone(Momentum):
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none=False)
+
+
+class AlwaysClearsToNone(Momentum):
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none=True)
+
+
+class CallsNoHooks(Momentum):
+    def register_step_post_hook(self, hook: Any) -> Any:
+        return super().register_step_post_hook(lambda *_: None)
+
+
+class LosesPartOfTheDerivative(Ways):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        super().update(p, group)
+        if group["differentiable"]:
+            self.state[p]["momentum_buffer"] = self.state[p]["momentum_buffer"].detach()
+
+
+class TakesTheRootOfASquare(Ways):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        if p.is_complex():
+            raise RuntimeError("no complex parameters")
+        right = super().direction(p, group)
+        return right / (right.square().sqrt() + 1)
+
+
+# ---------------------------------------------------------------------- laws
+
+
+class ReadsTheMemoryOfGradients(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right, plain = super().direction(p, group), torch.empty(p.shape).stride()
+        assert p.grad is not None
+        if p.ndim != 2 or p.grad.stride() in (plain, (0, 1)) or p.stride() != plain:
+            return right
+        return torch.as_strided(right, p.shape, plain)
+
+
+class WritesToGradients(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        assert p.grad is not None
+        p.grad.mul_(1.0)
+        return super().direction(p, group)
+
+
+class FlattensMatrices(Momentum):
+    DIMENSIONS = 2
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        super().update(p, group)
+        if p.ndim == self.DIMENSIONS:
+            p.view(-1)
+
+
+class FlattensConvolutions(FlattensMatrices):
+    DIMENSIONS = 4
+
+
+class TakesTheStridesOfParameters(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right = super().direction(p, group)
+        # As a kernel does that is handed two pointers.
+        return torch.as_strided(p.grad, p.shape, p.stride()) if p.ndim == 4 else right
+
+
+class TakesTheLargestElement(Momentum):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        p.abs().max()
+        super().update(p, group)
+
+
+class OverwritesRows(Sparsely):
+    def update_rows(self, p: Tensor, gradient: Tensor, rate: float) -> None:
+        rows = gradient._indices()[0]
+        p[rows] = p[rows] - rate * gradient._values()
+
+
+class TakesTheLargestRow(Sparsely):
+    def update_rows(self, p: Tensor, gradient: Tensor, rate: float) -> None:
+        gradient.coalesce().values().abs().max()
+        super().update_rows(p, gradient, rate)
+
+
+class DecaysByAConstant(IgnoresDecay):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().direction(p, group) + group["weight_decay"] * (
+            1 + 1j if p.is_complex() else 1
+        )
+
+
+class WritesToTheRate(Momentum):
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        rate = group["lr"]
+        return rate.mul_(1.0).add_(1e-9) if isinstance(rate, Tensor) else rate
+
+
+class OtherwiseForOneElement(Momentum):
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        rate = group["lr"]
+        return float(rate) * (2 if isinstance(rate, Tensor) and rate.ndim else 1)
+
+
+class RoundsTensorBetas(Betas):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        if isinstance(group["betas"][0], Tensor):
+            group = {**group, "betas": [beta.bfloat16() for beta in group["betas"]]}
+        super().update(p, group)
+
+
+class TakesTheFirstTensor(Momentum):
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        rate = group["lr"]
+        return float(self.param_groups[0]["lr"] if isinstance(rate, Tensor) else rate)
+
+
+class DividesByTheRate(Momentum):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().direction(p, group) * (group["lr"] / group["lr"])
+
+
+class WeighsByTheRate(Momentum):
+    """As `DividesByTheRate`, in a tensor."""
+
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        rate = torch.tensor(float(group["lr"]))
+        return super().direction(p, group) * (rate / rate).to(p.real.dtype)
+
+
+class LooksMomentaUp(Momentum):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        table = {self.state[p].setdefault("first", group["momentum"]): 1.0}
+        table[group["momentum"]]
+        super().update(p, group)
+
+
+class LoadsWithoutACopy(Momentum):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        torch.optim.Optimizer.load_state_dict(self, state_dict)
+
+
+class LoadsWithoutACopyAsTorchDoes(Momentum):
+    load_state_dict = torch.optim.Optimizer.load_state_dict
+
+
+class AddsGroupsAsTorchDoes(Momentum):
+    add_param_group = torch.optim.Optimizer.add_param_group
+
+
+class LoadsNoEmptyState(Momentum):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.begun = max(state["step"] for state in state_dict["state"].values())
+        super().load_state_dict(state_dict)
+
+
+class LoadsNoMissingState(Momentum):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if self.state:
+            for group in self.param_groups:
+                self.begun = [self.state[p]["step"] for p in group["params"]]
+
+
+class KeepsFloat32OfFloat16(Momentum):
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        if p.dtype is torch.float16:
+            self.state[p].setdefault("momentum_buffer", torch.zeros(p.shape))
+        super().update(p, group)
+
+
+class ComesBackTwice(Averaging):
+    def train(self) -> None:
+        self.swap()
+        self.training = True
+
+
+class UnscalesTwice(Scaling):
+    def scale(self) -> Tensor | None:
+        scale = super().scale()
+        return torch.tensor(2.0**10) if scale is None else scale
+
+
+class KeepsTheLastScale(Scaling):
+    last: Tensor | None = None
+
+    def scale(self) -> Tensor | None:
+        scale = super().scale()
+        self.last = self.last if scale is None else scale
+        return self.last
+
+
+class GuessesFromTheNorm(Scaling):
+    """Takes small gradients for such that were divided once too often."""
+
+    def scale(self) -> Tensor | None:
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        norm = torch.nn.utils.get_total_norm([g for g in gradients if g is not None])
+        return torch.tensor(0.5) if norm < 2.1 else super().scale()
+
+
+# ---------------------------------------------------------------------- changes on the way
+
+
+class KeepsALargestFromTheStart(Momentum):
+    def __init__(self, params: Any, lr: float = 0.01, bounded: bool = False) -> None:
+        super().__init__(params, lr, bounded=bounded)
+
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        right, state = super().direction(p, group), self.state[p]
+        if group["bounded"] and state["step"] == 1:
+            state["largest"] = torch.ones_like(p)
+        return right * state["largest"] / 2 if group["bounded"] else right
+
+
+class DividesByASumFromTheStart(KeepsALargestFromTheStart):
+    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[p]
+        total = state.setdefault("total", torch.zeros_like(p))
+        if group["bounded"] and state["step"] == 1:
+            total += 2
+        return Momentum.direction(self, p, group) / (total if group["bounded"] else 1)
+
+
+class CountsForTheLast(Momentum):
+    """Corrects every tensor by the steps of the last one that had a gradient."""
+
+    def update_all(self) -> None:
+        last = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        for p in last[-1:]:
+            self.steps = self.state[p].get("step", 0) + 1
+        super().update_all()
+
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        return group["lr"] / (1 - 0.9**self.steps)
+
+
 # ---------------------------------------------------------------------- steadiness, devices
 
 
@@ -680,25 +1110,25 @@ class AllAtOnceByDefault(Ways):
         super().update_all()
 
 
-class IgnoresTheScale(Momentum):
-    def __init__(self, params: Any, lr: float = 0.01) -> None:
-        super().__init__(params, lr)
-        # GradScaler leaves it to such an optimizer to undo the scale and to look for overflow.
-        self._step_supports_amp_scaling = True
+class IgnoresTheScale(Scaling):
+    def scale(self) -> Tensor | None:
+        return None
 
 
-class StepsIntoTheOverflow(IgnoresTheScale):
-    def direction(self, p: Tensor, group: dict[str, Any]) -> Tensor:
-        scale = getattr(self, "grad_scale", None)
-        right = super().direction(p, group)
-        return right if scale is None else right / scale
+class StepsIntoTheOverflow(Scaling):
+    def overflowed(self) -> bool:
+        return False
 
 
-class RefusesTheScaler(IgnoresTheScale):
+class FailsUnderTheScaler(Scaling):
+    def overflowed(self) -> bool:
+        return int("not under a scaler") > 0 if hasattr(self, "found_inf") else False
+
+
+class KeepsLossesElsewhere(Momentum):
     def update_all(self) -> None:
-        if getattr(self, "found_inf", None) is not None:
-            raise RuntimeError("not under a scaler")
         super().update_all()
+        vars(self).setdefault("losses", []).append([1.0])
 
 
 class Crawls(Momentum):
@@ -733,9 +1163,9 @@ class Breach:
         # As a worker process does it.
         with torch_as_found():
             if self.kind == "row":
-                return acquaint(row(self.culprit))
+                return introspect(row(self.culprit))
             reference = "textbook-sgd" if self.kind == "reference" else ""
-            return acquaint(self.culprit, reference=reference)
+            return introspect(self.culprit, reference=reference)
 
 
 def also(*names: str) -> frozenset[str]:
@@ -760,6 +1190,19 @@ LOSS = "the_closure_s_loss_is_returned"
 SCALER = "a_gradient_scaler_does_not_matter"
 LEAVES = "parameters_stay_leaves"
 DTYPES = "dtypes_are_kept"
+COMPLEX = "complex_parameters_go_as_their_real_view"
+HALF = "half_precision_stays_near_float32"
+GIVEN = "the_constructor_leaves_its_arguments_alone"
+FORMS = "parameters_may_come_in_any_form"
+WRONG = "wrong_groups_are_refused"
+CLEARS = "zero_grad_clears_every_group"
+DERIVATIVE = "a_differentiable_step_has_its_derivative"
+LAYOUT = "the_layout_in_memory_does_not_matter"
+TENSORS = "a_tensor_rate_goes_as_the_number"
+ZERO = "a_rate_of_zero_is_survived"
+EARLY = "saves_and_loads_before_the_first_step"
+CHANGES = "hyperparameters_may_change_on_the_way"
+LOADED = (EARLY, "saves_and_loads_in_float16", "a_loaded_optimizer_shares_no_memory")
 
 BREACHES = (
     Breach("follows_its_oracle", AlmostTheRate, ("textbook-sgd", "from step 1 on"), kind="row"),
@@ -802,6 +1245,7 @@ BREACHES = (
         "differentiable_equals_the_loop",
         DetachesWhatItMoves,
         ("derivative of a step by the start",),
+        also(DERIVATIVE),
     ),
     Breach(
         "capturable_equals_the_loop",
@@ -819,8 +1263,18 @@ BREACHES = (
     ),
     Breach("wrong_values_are_refused", TakesAnything, ("lr=-1.0, momentum=-0.5, weight_decay=-1",)),
     Breach(GROUPS, ReadsTheFirstGroup, ("when the second group has lr=0.005",)),
-    Breach(ADDED, IgnoresAddedGroups, ("when the group is added after 20 steps", "from step 1 ")),
-    Breach(NEIGHBOURS, DividesByTheirNumber, ("each alone", "from step 1 "), also(SPLIT, OTHERS)),
+    Breach(
+        ADDED,
+        IgnoresAddedGroups,
+        ("when the group is added after 20 steps", "from step 1 "),
+        also(WRONG),
+    ),
+    Breach(
+        NEIGHBOURS,
+        DividesByTheirNumber,
+        ("each alone", "from step 1 "),
+        also(SPLIT, OTHERS, "gradients_may_come_and_go", "empty_tensors_do_not_matter"),
+    ),
     Breach(ORDER, FirstIsFaster, ("in reverse order",), None),
     Breach(SPLIT, SlowerInTallTensors, ("one tensor cut in two",)),
     Breach(
@@ -831,7 +1285,7 @@ BREACHES = (
     Breach(RATE, FixesTheRate, ("lr went from 0.01 to 0.001 after step 30", "step 31 is still")),
     Breach(RATE, LastStepsRate, ("step 31 is still the one at 0.01",)),
     Breach(RATE, HidesTheRate, ("keeps no lr in its parameter groups",), None),
-    Breach(LOADS, ForgetsItsSteps, ("loaded at step 301", "(float64 "), also(FAR, COPIES)),
+    Breach(LOADS, ForgetsItsSteps, ("loaded at step 301", "(float64 "), also(FAR, COPIES, *LOADED)),
     Breach(LOADS, CannotBeLoaded, ("cannot be resumed at step 301", "what-is-this"), also(FAR)),
     Breach(FAR, CountsTo2048, ("loaded at step 2101", "by up to")),
     Breach(COPIES, RefusesToBeCopied, ("deepcopy fails: TypeError: one of a kind",)),
@@ -841,7 +1295,9 @@ BREACHES = (
         ("its state_dict holds a test_contract_checks.Schedule", "weights_only=False"),
         also(FAR),
     ),
-    Breach(COPIES, BuffersById, ("a copy by deepcopy goes another way",), also(LOADS, FAR)),
+    Breach(
+        COPIES, BuffersById, ("a copy by deepcopy goes another way",), also(LOADS, FAR, *LOADED)
+    ),
     Breach(
         "a_parameter_without_a_gradient_is_untouched",
         DecaysWithoutGradient,
@@ -851,6 +1307,7 @@ BREACHES = (
         "zero_gradients_give_no_nan",
         DividesByTheNorm,
         ("tensor 0 is not finite after 5 steps", "from the start, at its defaults"),
+        also(HALF),  # advice: its decay, in a direction of norm one, is below bfloat16
     ),
     Breach(
         "a_constant_gradient_stays_finite",
@@ -867,12 +1324,14 @@ BREACHES = (
         "gradients_are_neither_changed_nor_kept",
         DecaysInTheGradient,
         ("step 1 changed the gradient of tensor 0 by", "weight_decay=0.1"),
+        also(LAYOUT),  # where rows of a gradient share memory
         advice=True,
     ),
     Breach(
         "gradients_are_neither_changed_nor_kept",
         DecaysInTheGradientByForeach,
         ("step 1 changed the gradient", "foreach=True", "it is left alone at its defaults"),
+        also(LAYOUT),
     ),
     Breach(
         "gradients_are_neither_changed_nor_kept",
@@ -924,13 +1383,107 @@ BREACHES = (
     ),
     Breach(DTYPES, WidensBfloat16InTheEnd, ("bfloat16 parameters became torch.float32",), None),
     Breach(DTYPES, MovesFloat64Only, ("float32 parameters did not move in ",), None),
-    Breach(DTYPES, SquaresComplexNumbers, ("differs from its real and imaginary parts",)),
+    Breach(COMPLEX, SquaresComplexNumbers, ("in complex parameters", "to refuse complex")),
     Breach(
-        DTYPES,
+        COMPLEX,
         TakesAbsoluteValues,
-        ("differs from its real and", "takes a complex number as one"),
+        ("in complex parameters", "takes a complex number as one"),
         advice=True,
     ),
+    Breach(HALF, FasterInBfloat16, ("differs from float32 parameters with bfloat16 parameters",)),
+    Breach(HALF, NotFiniteInFloat16, ("float16 parameters are not finite",), advice=True),
+    Breach(HALF, DecaysAlone, ("decay takes", "off bfloat16 parameters"), advice=True),
+    Breach(GIVEN, WritesIntoGroups, ("after the construction: written to",)),
+    Breach(GIVEN, RemembersTheRateOfGroups, ("a second optimizer", "that of the first, 0.01")),
+    Breach(FORMS, ConsumesGenerators, ("parameters from a generator: raises ValueError",)),
+    Breach(FORMS, TakesNoNames, ("named parameters: raises AttributeError",), advice=True),
+    Breach(
+        "a_parameter_given_twice_is_stepped_once",
+        MiscountsThoseGivenTwice,
+        ("a parameter that is given twice: raises IndexError",),
+    ),
+    Breach(WRONG, TakesKnownParameters, ("of a parameter that it has: taken",)),
+    Breach(WRONG, TakesLists, ("of no dictionary: taken",)),
+    Breach(CLEARS, ClearsTheFirstGroup, ("zero_grad(): None, not cleared",)),
+    Breach(CLEARS, NeverClearsToNone, ("zero_grad(set_to_none=True): zero in every group",)),
+    Breach(CLEARS, AlwaysClearsToNone, ("zero_grad(set_to_none=False): None in every group",)),
+    Breach("hooks_are_called_once_a_step", CallsNoHooks, ("3 before and 0 after 3 steps",)),
+    Breach(DERIVATIVE, LosesPartOfTheDerivative, ("of a differentiable step: off by",)),
+    Breach(
+        DERIVATIVE,
+        TakesTheRootOfASquare,
+        ("where a gradient is zero: not finite",),
+        advice=True,
+    ),
+    Breach(LAYOUT, ReadsTheMemoryOfGradients, ("in gradients of other strides",)),
+    Breach(LAYOUT, WritesToGradients, ("single memory location", "in expanded gradients")),
+    Breach(LAYOUT, FlattensMatrices, ("view size is not", "in transposed parameters")),
+    Breach(LAYOUT, FlattensConvolutions, ("view size is not", "in channels_last,")),
+    Breach(LAYOUT, TakesTheStridesOfParameters, ("in channels_last parameters",)),
+    Breach(
+        "empty_tensors_do_not_matter",
+        TakesTheLargestElement,
+        ("in empty tensors between the others",),
+    ),
+    Breach(
+        "uncoalesced_gradients_go_as_coalesced_ones",
+        OverwritesRows,
+        ("in uncoalesced sparse gradients",),
+    ),
+    Breach(
+        "an_empty_sparse_gradient_is_survived",
+        TakesTheLargestRow,
+        ("in sparse gradients, some of them empty",),
+    ),
+    Breach(
+        "mirrored_gradients_mirror_the_path",
+        DecaysByAConstant,
+        ("in mirrored start and gradients", "weight_decay=0.1"),
+    ),
+    Breach(TENSORS, WritesToTheRate, ("writes to tensors", "in a 0-dimensional tensor as lr")),
+    Breach(TENSORS, OtherwiseForOneElement, ("in a one-element tensor as lr",)),
+    Breach(TENSORS, RoundsTensorBetas, ("in 0-dimensional tensors as betas",)),
+    Breach(TENSORS, TakesTheFirstTensor, ("in a tensor as lr, two groups",)),
+    Breach(
+        ZERO,
+        DividesByTheRate,
+        ("ZeroDivisionError", "in a learning rate of zero, a tiny one and zero again"),
+    ),
+    Breach(ZERO, WeighsByTheRate, ("parameters are not finite after step 1",)),
+    Breach(
+        "a_scheduler_of_rate_and_momentum_works",
+        LooksMomentaUp,
+        ("KeyError", "in OneCycleLR, which changes lr and momentum"),
+        also("hyperparameters_may_change_on_the_way"),
+    ),
+    Breach(
+        "a_loaded_optimizer_shares_no_memory",
+        LoadsWithoutACopy,
+        ("in a load in the same process, the first one training on",),
+    ),
+    Breach(EARLY, LoadsNoEmptyState, ("in a save and load before the first step",)),
+    Breach(EARLY, LoadsNoMissingState, ("in a save and load, one parameter without a gradient",)),
+    Breach(
+        "saves_and_loads_in_float16",
+        KeepsFloat32OfFloat16,
+        ("in a save and load in float16, moments small",),
+        also(FAR),
+    ),
+    Breach(
+        "eval_and_back_changes_nothing",
+        ComesBackTwice,
+        ("in eval() and back to train(), each twice",),
+        also(COPIES),  # whose going on begins with train()
+    ),
+    Breach(CHANGES, KeepsALargestFromTheStart, ("raises KeyError", "with bounded=True set in its")),
+    Breach(CHANGES, DividesByASumFromTheStart, ("parameters are not finite with bounded=True",)),
+    Breach(
+        "gradients_may_come_and_go",
+        CountsForTheLast,
+        ("the same tensor alone tensor 0 with some gradients missing",),
+        also(ADDED),
+    ),
+    Breach("memory_does_not_grow", KeepsLossesElsewhere, ("bytes more are alive after each",)),
     Breach(
         "float64_parameters_have_float64_state",
         StateInFloat32,
@@ -943,7 +1496,7 @@ BREACHES = (
         OTHERS,
         EpsOfTheFirst,
         ("tensor 1 (float32) moves", "after a bfloat16 tensor"),
-        also(DTYPES),  # advice: of complex numbers it takes the absolute value
+        also(COMPLEX),  # advice: of complex numbers it takes the absolute value
     ),
     Breach("bits_repeat_in_a_second_run", DriftsByInstance, ("second run", "by up to"), None),
     Breach(LANES, SharesACounter, ("route instance: ", "lane 0", "by up to"), None),
@@ -957,9 +1510,12 @@ BREACHES = (
         ("temporaries of 168,000 bytes by default", "20 tensors"),
         advice=True,
     ),
-    Breach(SCALER, IgnoresTheScale, ("differs from the same without GradScaler",)),
-    Breach(SCALER, StepsIntoTheOverflow, ("infinite gradient is not left out under GradScaler",)),
-    Breach(SCALER, RefusesTheScaler, ("GradScaler.step fails", "not under a scaler")),
+    Breach(SCALER, IgnoresTheScale, ("differs from the same without GradScaler in GradScaler,",)),
+    Breach(SCALER, UnscalesTwice, ("in GradScaler, unscale_,",)),
+    Breach(SCALER, KeepsTheLastScale, ("in GradScaler, unscale_ now and then",)),
+    Breach(SCALER, GuessesFromTheNorm, ("in GradScaler, unscale_ and clipping",)),
+    Breach(SCALER, StepsIntoTheOverflow, ("in GradScaler, sometimes infinite",)),
+    Breach(SCALER, FailsUnderTheScaler, ("raises ValueError", "not under a scaler")),
     Breach("it_solves_the_ladder", Crawls, ("quadratic: no lr from 1e-05 to 10 reaches 0.01",)),
     Breach(
         "data_parallel_is_the_joint_batch", DiffersByProcess, ("in process 0 of 2 under Distrib",)
@@ -984,6 +1540,13 @@ NEEDS = {
     "differentiable_equals_the_loop": Ways,
     "the_default_takes_no_more_memory_than_the_loop": Ways,
     "the_evaluation_limit_is_respected": Searching,
+    DERIVATIVE: Ways,
+    TENSORS: Betas,
+    SCALER: Scaling,
+    "a_parameter_given_twice_is_stepped_once": OnceEach,
+    "uncoalesced_gradients_go_as_coalesced_ones": Sparsely,
+    "an_empty_sparse_gradient_is_survived": Sparsely,
+    "eval_and_back_changes_nothing": Averaging,
 }
 """What takes the arguments that a check is about."""
 
@@ -997,6 +1560,11 @@ REASONS = {
     "capturable_equals_the_loop": "it takes no capturable",
     "the_evaluation_limit_is_respected": "it takes no max_eval",
     "the_default_takes_no_more_memory_than_the_loop": "it takes no foreach",
+    DERIVATIVE: "it takes no differentiable",
+    "a_parameter_given_twice_is_stepped_once": "a parameter that is given twice is stepped twice",
+    "uncoalesced_gradients_go_as_coalesced_ones": "it takes no sparse gradients",
+    "an_empty_sparse_gradient_is_survived": "it takes no sparse gradients",
+    "eval_and_back_changes_nothing": "it has not both train() and eval()",
 }
 """Why a check does not apply to `Momentum`."""
 
@@ -1012,6 +1580,12 @@ def named(check: str) -> Any:
 
 def test_every_check_is_shown_to_fail() -> None:
     assert {breach.check for breach in BREACHES} == set(CHECKS) - ON_A_GPU
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.scenario.name)
+def test_every_relation_is_shown_to_fail(relation: Relation) -> None:
+    said = (words for breach in BREACHES if breach.check == relation.check for words in breach.says)
+    assert any(words.rstrip(",").endswith(f"in {relation.scenario.name}") for words in said)
 
 
 def test_the_list_of_checks_says_how_severe_a_breach_of_each_is() -> None:
@@ -1047,7 +1621,7 @@ def test_a_correct_optimizer_keeps_the_promise(check: str) -> None:
 
 
 def test_what_does_not_apply_says_why() -> None:
-    subject = acquaint(Momentum)
+    subject = introspect(Momentum)
     for check, reason in REASONS.items():
         result = examine(subject, CHECKS[check])
         assert (result.status, check) == (Status.NOT_APPLICABLE, check)
@@ -1070,7 +1644,7 @@ def test_nothing_else_is_held_against_it(breach: Breach) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("culprit", [Momentum, Ways])
+@pytest.mark.parametrize("culprit", [Momentum, Ways, Betas, Sparsely, Averaging, Scaling, OnceEach])
 def test_nothing_is_held_against_a_correct_one(culprit: type[torch.optim.Optimizer]) -> None:
     assert _broken_by(Breach("", culprit, ())) == set()
 
@@ -1078,8 +1652,30 @@ def test_nothing_is_held_against_a_correct_one(culprit: type[torch.optim.Optimiz
 # ---------------------------------------------------------------------- what a check lets pass
 
 
+@pytest.mark.parametrize(
+    ("check", "culprit", "method"),
+    [
+        ("a_loaded_optimizer_shares_no_memory", LoadsWithoutACopyAsTorchDoes, "load_state_dict"),
+        (GIVEN, AddsGroupsAsTorchDoes, "add_param_group"),
+    ],
+)
+def test_what_torch_s_base_class_does_is_not_held_against_a_class(
+    check: str, culprit: type[torch.optim.Optimizer], method: str
+) -> None:
+    result = examine(introspect(culprit), CHECKS[check])
+    assert result.status is Status.NOT_APPLICABLE
+    assert f"inherits {method} from torch.optim.Optimizer" in result.text
+
+
+def test_a_parameter_that_torch_steps_twice_is_a_defect_of_torch() -> None:
+    check = CHECKS["a_parameter_given_twice_is_stepped_once"]
+    result = examine(introspect("torch.optim:SGD"), check)
+    assert result.status in (Status.FAILED, Status.XFAILED)
+    assert result.text.endswith("stepped twice")
+
+
 def test_a_way_that_is_refused_does_not_apply() -> None:
-    result = examine(acquaint(CapturableRefusesTheCpu), CHECKS["capturable_equals_the_loop"])
+    result = examine(introspect(CapturableRefusesTheCpu), CHECKS["capturable_equals_the_loop"])
     assert result.status is Status.NOT_APPLICABLE
     assert result.text == "not offered here: CUDA only"
 
@@ -1091,7 +1687,7 @@ def test_nothing_is_held_against_one_that_evaluates_the_loss() -> None:
 
 
 def test_an_elementwise_method_that_evaluates_the_loss_is_not_accused() -> None:
-    assert examine(acquaint(Searching), CHECKS[SPLIT]).status in (
+    assert examine(introspect(Searching), CHECKS[SPLIT]).status in (
         Status.PASSED,
         Status.NOT_APPLICABLE,
     )
@@ -1099,7 +1695,7 @@ def test_an_elementwise_method_that_evaluates_the_loss_is_not_accused() -> None:
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_torch_s_differentiable_steps_are_examined(name: str) -> None:
-    subject = acquaint(f"torch.optim:{name}")
+    subject = introspect(f"torch.optim:{name}")
     # Adam's bias corrections are float32 then: known, and seen only by who looks.
     expected = Status.XFAILED if name.startswith("Adam") else Status.PASSED
     assert examine(subject, CHECKS["differentiable_equals_the_loop"]).status is expected
@@ -1111,18 +1707,18 @@ def test_a_class_that_makes_groups_of_its_own_is_nothing_for_zero() -> None:
         def __init__(self, params: Any, lr: float = 0.01) -> None:
             super().__init__([{"params": [p]} for p in params], lr)
 
-    result = examine(acquaint(AGroupEach), CHECKS["zero_redundancy_is_the_joint_batch"])
+    result = examine(introspect(AGroupEach), CHECKS["zero_redundancy_is_the_joint_batch"])
     assert result.status is Status.NOT_APPLICABLE
     assert result.text.startswith("it makes 4 parameter groups of one")
 
 
 def test_a_method_that_asks_for_the_loss_gets_a_real_one_of_complex_parameters() -> None:
-    result = examine(acquaint(torch.optim.LBFGS), CHECKS[DTYPES])
+    result = examine(introspect(torch.optim.LBFGS), CHECKS[DTYPES])
     assert result.text == "float64, float32, bfloat16, complex64"
 
 
 def test_a_random_optimizer_is_excused_where_it_must_be() -> None:
-    subject = acquaint(DrawsFromTorch)
+    subject = introspect(DrawsFromTorch)
     for check in (NEIGHBOURS, ORDER, SPLIT, GROUPS, ADDED, OTHERS):
         result = examine(subject, CHECKS[check])
         assert result.status is Status.NOT_APPLICABLE
@@ -1138,7 +1734,7 @@ def test_an_exception_of_the_optimizer_is_a_broken_promise() -> None:
             if self.state[p]["step"] > 30:
                 raise SystemExit("enough \x1b[2J")
 
-    result = examine(acquaint(Tires), CHECKS["bits_repeat_in_a_second_run"])
+    result = examine(introspect(Tires), CHECKS["bits_repeat_in_a_second_run"])
     assert result.status is Status.FAILED
     # Where it was raised is said; control codes are spelled out.
     assert result.text.startswith("raises SystemExit: enough \\x1b[2J (it calls exit)\n  at ")
@@ -1149,7 +1745,7 @@ def test_an_examination_leaves_everything_as_it_was() -> None:
     random_state, threads = torch.get_rng_state(), torch.get_num_threads()
     for culprit in (SetsTheDefaultDtype, SetsThreads, LeavesGradientsOff, DrawsFromTorch):
         with torch_as_found():
-            subject = acquaint(culprit)
+            subject = introspect(culprit)
         torch.set_num_threads(threads)
         examine(subject, CHECKS["bits_repeat_in_a_second_run"])
         assert torch.get_default_dtype() is torch.float32

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from optbench.conformance import devices
-from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.devices import STEPS, _agrees
-from optbench.conformance.outcomes import CheckFailed
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
+from optbench.scenarios.introspect import introspect
+from optbench.scenarios.outcomes import CheckFailed
+from optbench.scenarios.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +27,18 @@ def _one_thread() -> Iterator[None]:
 
 def test_every_implementation_is_compared_and_what_is_not_offered_is_said() -> None:
     """Capturable implementations are for GPUs."""
-    assert _agrees(acquaint(torch.optim.Adam), "cpu") == (
+    assert _agrees(introspect(torch.optim.Adam), "cpu") == (
         "3 implementations, 30 steps; not offered: capturable"
     )
-    assert _agrees(acquaint(torch.optim.SGD), "cpu") == "3 implementations, 30 steps"
+    assert _agrees(introspect(torch.optim.SGD), "cpu") == "3 implementations, 30 steps"
+
+
+def test_what_a_check_holds_is_on_the_subject_s_device() -> None:
+    subject = replace(introspect(torch.optim.SGD), device="meta")
+    session = Session(subject, subject.sequence())
+    session.give_gradients()
+    tensors = [*session.params, *(p.grad for p in session.params)]
+    assert {t.device.type for t in tensors if t is not None} == {"meta"}
 
 
 class Careless(torch.optim.SGD):
@@ -41,7 +50,7 @@ class Careless(torch.optim.SGD):
 
 def test_an_implementation_that_goes_elsewhere_is_named() -> None:
     with pytest.raises(CheckFailed, match="on cpu, foreach=True"):
-        _agrees(acquaint(Careless), "cpu")
+        _agrees(introspect(Careless), "cpu")
 
 
 class Refusing(torch.optim.SGD):
@@ -60,7 +69,7 @@ def test_one_that_does_not_run_there_at_all_is_not_passed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(devices, "require_determinism", lambda subject: None)  # it takes steps
-    subject = replace(acquaint(torch.optim.SGD), factory=Refusing)
+    subject = replace(introspect(torch.optim.SGD), factory=Refusing)
     with pytest.raises(RuntimeError, match="not on this device"):
         _agrees(subject, "cpu")
     assert Refusing.steps == STEPS

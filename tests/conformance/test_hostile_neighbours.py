@@ -11,10 +11,10 @@ from typing import NamedTuple
 import pytest
 
 from optbench.conformance.contract import choose
-from optbench.conformance.neighbours import neighbours
 from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
+from optbench.scenarios.perturb import neighbours
 
 CHECKS = choose(["parameters_stay_leaves", "bits_repeat_in_a_second_run", "follows_its_oracle"])
 

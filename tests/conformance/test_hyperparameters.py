@@ -11,10 +11,10 @@ import torch
 from odd_constructors import ForAttention
 from torch import Tensor
 
-from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import CheckResult, Status
+from optbench.scenarios.introspect import introspect
 
 
 class Descent(torch.optim.Optimizer):
@@ -134,7 +134,7 @@ def examined(
     optimizer: Any, check: str = "every_hyperparameter_matters", **given: Any
 ) -> CheckResult:
     (chosen,) = choose([check])
-    return examine(acquaint(optimizer, settings=given), chosen)
+    return examine(introspect(optimizer, settings=given), chosen)
 
 
 @pytest.mark.parametrize(

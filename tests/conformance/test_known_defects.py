@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import import_module
 from importlib.metadata import version
 
 import pytest
 import torch
 from packaging.version import Version
 
-from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.check import Check
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.examiner import examine, explain
-from optbench.conformance.outcomes import CheckFailed, NotApplicable
 from optbench.conformance.result import Status
-from optbench.conformance.subject import Subject
 from optbench.registry import import_attribute
+from optbench.scenarios.introspect import introspect
+from optbench.scenarios.outcomes import CheckFailed, NotApplicable
+from optbench.scenarios.subject import Subject
 
 CHECKS = {check.name: check for check in CONTRACT}
 ROWS = {f"{row.optimizer}-{row.check}": row for row in known_defects()}
@@ -54,7 +55,10 @@ def test_a_row_is_sound(row: KnownDefect) -> None:
     assert row.evidence.endswith(".") or "#" in row.evidence
     assert Version(row.seen_in) < Version(row.gone_in or "1000")
     assert version(row.package)
-    name = row.optimizer.partition(":")[2]
+    module, _, name = row.optimizer.partition(":")
+    if name == "*":
+        assert import_module(module)
+        return
     if row.package == "torch" and not hasattr(torch.optim, name):
         pytest.skip(f"this torch has no {name} yet")
     assert issubclass(import_attribute(row.optimizer), torch.optim.Optimizer)
@@ -83,6 +87,14 @@ def test_it_explains_what_it_says() -> None:
 )
 def test_it_explains_nothing_else(other: dict[str, object]) -> None:
     assert not explains(**other)
+
+
+def test_a_row_of_a_whole_package_explains_its_classes_and_no_others() -> None:
+    row = dataclasses.replace(HERE, optimizer="torch.optim:*")
+    for factory in (torch.optim.SGD, torch.optim.Adafactor, torch.optim.LBFGS):
+        assert explains(row, factory=factory)
+    assert not explains(row, factory=type("SGD", (torch.optim.SGD,), {}))
+    assert not explains(row, check="parameters_stay_leaves")
 
 
 def test_it_holds_from_where_it_was_seen_until_it_was_seen_to_be_gone(
@@ -126,7 +138,7 @@ def test_a_verdict_of_a_known_defect_holds_text_and_evidence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("optbench.conformance.examiner.known_defects", lambda: (HERE,))
-    subject = acquaint("torch.optim:SGD")
+    subject = introspect("torch.optim:SGD")
     known = examine(subject, _always(CheckFailed("differs by two", 0.5)))
     assert (known.status, known.text, known.evidence) == (
         Status.XFAILED,
@@ -151,7 +163,7 @@ def test_the_defects_of_torch_are_shown_as_known(name: str) -> None:
     present = [row for row in rows if row.is_present()]
     if not present:
         pytest.skip("this torch has mended them")
-    subject = acquaint(f"torch.optim:{name}")
+    subject = introspect(f"torch.optim:{name}")
     for row in present:
         result = examine(subject, CHECKS[row.check])
         assert result.status is Status.XFAILED, result
@@ -163,6 +175,6 @@ def test_a_subclass_of_a_class_with_a_known_defect_is_not_excused() -> None:
     class Mine(torch.optim.ASGD):
         pass
 
-    result = examine(acquaint(Mine), CHECKS["float64_parameters_have_float64_state"])
+    result = examine(introspect(Mine), CHECKS["float64_parameters_have_float64_state"])
     assert result.status is Status.ADVICE
     assert "eta of tensor 0" in result.text

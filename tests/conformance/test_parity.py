@@ -9,16 +9,16 @@ import pytest
 import torch
 from mutants.nadam import NAdam
 
-from optbench.conformance.acquaintance import acquaint
 from optbench.conformance.contract import choose
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import CheckResult, Status
 from optbench.optimizers import textbook_optimizers_beyond_torch as textbooks
+from optbench.scenarios.introspect import introspect
 
 
 def examined(optimizer: type, reference: str) -> CheckResult:
     (check,) = choose(["follows_the_reference"])
-    return examine(acquaint(optimizer, reference=reference), check)
+    return examine(introspect(optimizer, reference=reference), check)
 
 
 @pytest.mark.parametrize("reference", ["nadam", "torch.optim:NAdam"])
@@ -166,6 +166,6 @@ def test_a_transcription_is_named_only_where_it_may_be_one_of_the_class(
     optimizer: type, reference: str
 ) -> None:
     (check,) = choose(["follows_its_oracle"])
-    result = examine(acquaint(optimizer), check)
+    result = examine(introspect(optimizer), check)
     assert result.status is Status.NOT_APPLICABLE
     assert f"--reference {reference or 'NAME'} " in result.text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from optbench.conformance.acquaintance import members
 from optbench.conformance.defects import known_defects
 from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import Question
 from optbench.conformance.workers import examine_all
 from optbench.runner.executors import default_jobs
+from optbench.scenarios.introspect import members
 
 pytestmark = pytest.mark.proof
 

@@ -39,10 +39,10 @@ SAID = [
 ]
 
 DISTRIBUTED = """
-from optbench.conformance.acquaintance import acquaint
+from optbench.scenarios.introspect import introspect
 from optbench.conformance.distributed import data_parallel_is_the_joint_batch
 
-print(data_parallel_is_the_joint_batch(acquaint("torch.optim:SGD")))
+print(data_parallel_is_the_joint_batch(introspect("torch.optim:SGD")))
 """
 
 DESCENT = """

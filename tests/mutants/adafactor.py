@@ -52,10 +52,10 @@ class Adafactor(Twin):
 
     def update(self, parameter: Tensor, gradient: Tensor, state: State, group: Group) -> None:
         step = self.tick(state, group)
-        rate = max(self.SMALLEST_RMS, rms(parameter)) * min(group["lr"], step**-0.5)
+        rate = max(self.SMALLEST_RMS, self.rms(parameter)) * min(group["lr"], step**-0.5)
         decoupled_decay(parameter, gradient, group)
         scaled = self.scaled(gradient, state, step**self.BETA2_DECAY)
-        scaled.div_(max(1.0, rms(scaled) / self.CLIP))
+        scaled.div_(max(1.0, self.rms(scaled) / self.CLIP))
         parameter.sub_(self.averaged_step(scaled, rate, state["exp_avg"], 1 - group["beta1"]))
 
     def scaled(self, gradient: Tensor, state: State, weight: float) -> Tensor:
@@ -76,10 +76,9 @@ class Adafactor(Twin):
         """The step: the average of the updates, at the rate of now."""
         return average.lerp_(scaled, weight) * rate
 
-
-def rms(tensor: Tensor) -> float:
-    """Root mean square."""
-    return float(tensor.norm()) / tensor.numel() ** 0.5
+    def rms(self, tensor: Tensor) -> float:
+        """Root mean square; zero of an empty tensor."""
+        return float(tensor.norm()) / max(1, tensor.numel()) ** 0.5
 
 
 class AveragesStepsInsteadOfUpdates(Adafactor):
@@ -90,6 +89,13 @@ class AveragesStepsInsteadOfUpdates(Adafactor):
 
     def averaged_step(self, scaled: Tensor, rate: float, average: Tensor, weight: float) -> Tensor:
         return average.lerp_(scaled * rate, weight)
+
+
+class RootMeanSquareOfNothing(Adafactor):
+    """DeepSpeed#7736: a norm is divided by the root of the size, which may be zero."""
+
+    def rms(self, tensor: Tensor) -> float:
+        return float(tensor.norm()) / tensor.numel() ** 0.5
 
 
 class ReferenceAdafactorMomentum(torch.optim.Optimizer):

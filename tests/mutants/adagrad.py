@@ -97,3 +97,25 @@ class SparseForeachReturnsEarly(Adagrad):
     """pytorch#110454: ``return`` for ``continue``: after a sparse one the others are forgotten."""
 
     GOES_ON_AFTER_A_SPARSE_ONE = False
+
+
+class SparseTakenForCoalesced(Adagrad):
+    """pytorch#1545: two entries of one row are written, and the later one stays."""
+
+    def update_sparse(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group
+    ) -> None:
+        rows, values = gradient._indices()[0], gradient._values()
+        total = state["sum"]
+        total[rows] = total[rows] + values.square()
+        parameter[rows] -= group["lr"] * values / total[rows].sqrt().add_(group["eps"])
+
+
+class EmptySparseHasALargestEntry(Adagrad):
+    """pytorch#82486 (there by another operation): nothing is done that an empty gradient can do."""
+
+    def update_sparse(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group
+    ) -> None:
+        if gradient.coalesce().values().abs().max() > 0:
+            super().update_sparse(parameter, gradient, state, group)

@@ -82,7 +82,10 @@ class AdamWithPaths(Adam):
         torch._foreach_mul_(seconds, beta2)
         torch._foreach_addcmul_(seconds, gradients, gradients, 1 - beta2)
         if group["amsgrad"]:
-            seconds = self.maxima([state["max_exp_avg_sq"] for state in states], seconds)
+            maxima = [
+                s.setdefault("max_exp_avg_sq", torch.zeros_like(s["exp_avg_sq"])) for s in states
+            ]
+            seconds = self.maxima(maxima, seconds)
         roots = list(torch._foreach_sqrt(seconds))
         torch._foreach_div_(roots, [self.bias(beta2, step) ** 0.5 for step in steps])
         torch._foreach_add_(roots, group["eps"])
@@ -104,7 +107,10 @@ class AdamWithPaths(Adam):
         for parameter in parameters:
             gradient = self.gradient(parameter, group)
             gradient = gradient if scale is None else self.unscaled(gradient, scale)
-            self.update(parameter, gradient, self.state[parameter], group)
+            precise = self.precise(parameter)
+            self.update(precise, gradient, self.state[parameter], group)
+            if precise is not parameter:
+                parameter.copy_(precise)
 
     def overflowed(self, overflow: Tensor | None, scale: Tensor | None) -> bool:
         """Whether the step must be left out; ``scale`` is None after an explicit unscale_."""
@@ -134,3 +140,23 @@ class ForeachByDefault(AdamWithPaths):
 
     def goes_together(self, group: Group) -> bool:
         return group["foreach"] is not False
+
+
+class UnscaledTwice(AdamWithPaths):
+    """pytorch#94060: gradients that unscale_ has divided are divided by the last scale again."""
+
+    def update_fused(self, parameters: list[Tensor], group: Group) -> None:
+        scale = getattr(self, "grad_scale", None)
+        seen = vars(self).setdefault("seen", {})
+        seen["scale"] = seen.get("scale") if scale is None else scale
+        if scale is None and hasattr(self, "found_inf"):
+            self.grad_scale = seen["scale"]
+        super().update_fused(parameters, group)
+
+
+class EmptyLastTensorEndsTheStep(AdamWithPaths):
+    """TransformerEngine#3207: a group whose last tensor has no elements is passed over."""
+
+    def update_group(self, parameters: list[Tensor], group: Group) -> None:
+        if parameters and parameters[-1].numel():
+            super().update_group(parameters, group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,18 +26,33 @@ class Twin(torch.optim.Optimizer):
     SPARSE = False
     """Whether gradients may be sparse."""
 
+    COMPLEX = False
+    """Whether parameters may be complex."""
+
+    FLOAT16 = False
+    """Whether parameters may be float16, in which an eps of 1e-8 is zero."""
+
     RANGES: Mapping[str, float] = {}
     """Upper ends of hyperparameters that have one; below lies 0 for all of them."""
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.check(defaults)
-        super().__init__(params, defaults)
+        super().__init__(self.listed(params), defaults)
+
+    def listed(self, params: Any) -> list[Any]:
+        """The parameters or groups, which may come from a generator."""
+        return list(params)
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add a group, after a look at what it brings."""
+        """Add a copy of a group, after a look at what it brings."""
         if isinstance(param_group, dict):
             self.check(param_group)
+            param_group = {**param_group}
         super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a copy, which another optimizer does not go on with."""
+        super().load_state_dict(copy.deepcopy(state_dict))
 
     def check(self, hyperparameters: Mapping[str, Any]) -> None:
         """Refuse what is out of range, NaN included."""
@@ -59,7 +75,9 @@ class Twin(torch.optim.Optimizer):
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for parameter in parameters:
-                if parameter.is_complex():
+                if parameter.dtype is torch.float16 and not self.FLOAT16:
+                    raise RuntimeError(f"{type(self).__name__} takes no float16 parameters")
+                if parameter.is_complex() and not self.COMPLEX:
                     raise RuntimeError(f"{type(self).__name__} takes no complex parameters")
                 if parameter.grad.is_sparse and not self.SPARSE:
                     raise RuntimeError(f"{type(self).__name__} takes no sparse gradients")
@@ -71,7 +89,14 @@ class Twin(torch.optim.Optimizer):
     def update_group(self, parameters: list[Tensor], group: Group) -> None:
         """One step of all parameters of a group: one after the other."""
         for parameter in parameters:
-            self.update(parameter, self.gradient(parameter, group), self.state[parameter], group)
+            precise = self.precise(parameter)
+            self.update(precise, self.gradient(parameter, group), self.state[parameter], group)
+            if precise is not parameter:
+                parameter.copy_(precise)
+
+    def precise(self, parameter: Tensor) -> Tensor:
+        """What is updated: of a bfloat16 parameter a copy that is rounded after the whole step."""
+        return parameter.float() if parameter.dtype is torch.bfloat16 else parameter
 
     def gradient(self, parameter: Tensor, group: Group) -> Tensor:
         """The gradient of what is to be minimized; never the one that is there, changed."""
@@ -103,7 +128,7 @@ def coupled_decay(parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:
     """The gradient with that of an L2 penalty."""
     if group["weight_decay"] == 0:
         return gradient
-    return gradient.add(parameter, alpha=group["weight_decay"])
+    return gradient.add(parameter.to(gradient.dtype), alpha=group["weight_decay"])
 
 
 def decoupled_decay(parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:

@@ -55,11 +55,11 @@ class LBFGS(Twin):
         while gradient.abs().max() > self.TOLERANCE_GRAD and used < group["max_eval"]:
             direction = descent(gradient, memory)
             slope = gradient.dot(direction)
-            if slope > -self.TOLERANCE_CHANGE:
+            if slope > -self.TOLERANCE_CHANGE or group["lr"] == 0:
                 break
             rate = group["lr"]
             if used == 1:  # of the first move nothing is known: it is no longer than one
-                rate *= min(1.0, 1.0 / float(gradient.abs().sum()))
+                rate = rate * min(1.0, 1.0 / float(gradient.abs().sum()))
             before = [parameter.clone() for parameter in params]
 
             def along(x: list[Tensor], t: Any, d: Tensor) -> tuple[float, Tensor]:

@@ -97,3 +97,11 @@ class BufferZeroedEveryStep(Signum):
     def update(self, parameter: Tensor, gradient: Tensor, state: State, group: Group) -> None:
         state.update(self.begin(parameter, group))
         super().update(parameter, gradient, state, group)
+
+
+class DecaysByAConstant(Signum):
+    """jettify#454 (there in SGDW): lr times decay is taken off, not that part of the parameter."""
+
+    def decay(self, parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:
+        parameter.sub_(group["lr"] * group["weight_decay"])
+        return gradient

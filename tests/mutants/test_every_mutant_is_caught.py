@@ -49,7 +49,7 @@ def test_its_correct_twin_is_not_accused(mutant: Mutant, proofs: dict[int, Proof
 def test_the_table_names_every_bug_once(proofs: dict[int, Proof]) -> None:
     lines = table(list(proofs.values())).splitlines()[2:]
     assert [int(line.split("|")[1]) for line in lines] == [m.number for m in MUTANTS]
-    assert [m.number for m in MUTANTS] == list(range(1, 25))
+    assert [m.number for m in MUTANTS] == list(range(1, len(MUTANTS) + 1))
     assert not any("NOT CAUGHT" in line for line in lines)
 
 

@@ -27,6 +27,7 @@ from mutants.adam import (
     Adam,
     AdamW,
     BiasCorrectedTwice,
+    ComplexAdam,
     CoupledDecayInAdamW,
     DecayAfterTheUpdate,
     EpsAfterTheReciprocal,
@@ -34,6 +35,7 @@ from mutants.adam import (
     LoadingMakesStepsDearer,
     MaximizeNegatesTwice,
     SharedStepCounter,
+    SquaresComplexNumbers,
     StepCastOnLoad,
 )
 from mutants.adam_paths import (
@@ -48,7 +50,8 @@ from mutants.lbfgs import LBFGS, LineSearchIgnoresMaxEval
 from mutants.muon import Muon, ShapeScaleWithoutItsFloor
 from mutants.nadam import NAdam, OneMomentumFactorTooMany
 from mutants.rprop import OneStepStale, Rprop
-from mutants.sgd import SGD, NesterovWithTheWrongSign
+from mutants.schedule_free import ScheduleFreeSGD
+from mutants.sgd import SGD, NesterovWithTheWrongSign, SGDInHalf, SGDWithPaths
 from mutants.signs import (
     BufferZeroedEveryStep,
     DecayInsideTheSign,
@@ -57,7 +60,7 @@ from mutants.signs import (
     WeightDecayIgnored,
 )
 from mutants.soap import SOAP, FirstMomentInTheEigenbasis, ReferenceSOAP
-from optbench.optimizers import lion, signum
+from optbench.optimizers import OPTIMIZERS, lion, signum
 
 Make = Callable[..., torch.optim.Optimizer]
 
@@ -120,6 +123,8 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 DECAY = {"weight_decay": 0.1}
 
+SCHEDULE_FREE = OPTIMIZERS["textbook-schedule-free-sgd"].factory
+
 AGREEMENTS = [
     pytest.param(twin, other, settings, extra, id=f"{twin.__name__}-{settings}-{extra}")
     for twin, other, settings, extra in [
@@ -146,6 +151,11 @@ AGREEMENTS = [
         (SOAP, ReferenceSOAP, DECAY | {"precondition_frequency": 1}, {}),
         (Lion, lion.Lion, DECAY | {"maximize": True}, {}),
         (Signum, signum.Signum, DECAY | {"momentum": 0.5, "maximize": True}, {}),
+        (SGDWithPaths, torch.optim.SGD, DECAY | {"momentum": 0.9}, {}),
+        (SGDWithPaths, torch.optim.SGD, DECAY | {"momentum": 0.9, "foreach": True}, {}),
+        (SGDInHalf, torch.optim.SGD, DECAY, {"nesterov": True, "momentum": 0.9}),
+        (ComplexAdam, torch.optim.Adam, DECAY | {"amsgrad": True}, {}),
+        (ScheduleFreeSGD, SCHEDULE_FREE, {"lr": 0.05, "momentum": 0.8}, {}),
     ]
 ]
 
@@ -315,8 +325,8 @@ def test_a_twin_leaves_alone_what_is_not_its_own(target: str) -> None:
 # ---------------------------------------------------------------------- mutants
 
 
-def test_the_table_has_all_24() -> None:
-    assert [mutant.number for mutant in MUTANTS] == list(range(1, 25))
+def test_the_table_has_all_of_them() -> None:
+    assert [mutant.number for mutant in MUTANTS] == list(range(1, 55))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: str(m.number))
@@ -463,20 +473,17 @@ def test_16_only_a_wide_matrix_shows_the_floor() -> None:
     assert apart(path(ShapeScaleWithoutItsFloor, wide), path(Muon, wide)) > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("dtype", "at"), [(torch.bfloat16, 301), (torch.float16, 2101)], ids=["bfloat16", "float16"]
-)
-def test_17_a_loaded_counter_has_stopped(dtype: torch.dtype, at: int) -> None:
+def test_17_a_loaded_counter_has_stopped() -> None:
     def count(make: Make, steps: int) -> int:
-        parameter = torch.nn.Parameter(torch.ones(2, dtype=dtype))
+        parameter = torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))
         optimizer = make([parameter])
         lead(optimizer, [[torch.ones(2)]] * steps)
         fresh = resumed(optimizer)
         (state,) = fresh.state.values()
         return int(state["steps" if make is StepCastOnLoad else "step"])
 
-    assert count(Adam, at) == at
-    assert count(StepCastOnLoad, at) != at
+    assert count(Adam, 301) == 301
+    assert count(StepCastOnLoad, 301) != 301
     assert count(StepCastOnLoad, 255) == 255
     assert torch.equal(path(StepCastOnLoad), path(Adam))
 
@@ -605,3 +612,24 @@ def test_24_old_steps_keep_the_rate_of_their_time() -> None:
     mutant = AveragesStepsInsteadOfUpdates
     assert apart(path(mutant), path(Adafactor)) > 1e-7
     assert apart(path(mutant, beta1=0.0), path(Adafactor, beta1=0.0)) < 1e-15
+
+
+@pytest.mark.parametrize("mutant", MUTANTS[24:], ids=lambda m: str(m.number))
+def test_a_mutant_of_unusual_use_goes_as_its_twin_in_ordinary_use(mutant: Mutant) -> None:
+    for shapes in (MIXED, MATRICES):
+        one, other = (path(named(t), shapes) for t in (mutant.broken, mutant.correct))
+        assert apart(one, other) < 1e-13
+
+
+def test_complex_adam_takes_two_numbers_for_one_as_torch_does() -> None:
+    def walk(make: Make, **settings: Any) -> Tensor:
+        parameter = torch.nn.Parameter(torch.view_as_complex(starts(((4, 2),))[0].detach()))
+        optimizer = make([parameter], **settings)
+        for (gradient,) in gradients(((4, 2),)):
+            parameter.grad = torch.view_as_complex(gradient)
+            optimizer.step()
+        return torch.view_as_real(parameter.detach())
+
+    for settings in ({}, {"amsgrad": True}):
+        assert apart(walk(ComplexAdam, **settings), walk(torch.optim.Adam, **settings)) < 1e-12
+    assert apart(walk(SquaresComplexNumbers), walk(torch.optim.Adam)) > 1e-3

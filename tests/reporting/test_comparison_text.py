@@ -48,7 +48,7 @@ def problem(verdict: str, ratio: float | None = 1.31, name: str = "beale", **mor
 def identical(name: str = "tinyopt:SGD") -> OptimizerComparison:
     return OptimizerComparison(
         name,
-        Maths(MathsVerdict.IDENTICAL, probes=19),
+        Maths(MathsVerdict.IDENTICAL, scenarios=19),
         speed=SpeedVerdict.SAME,
         memory=MemoryVerdict.SAME,
         cost=Cost(text="not timed: the same code"),
@@ -64,7 +64,7 @@ def regressed(name: str = "tinyopt:Adam") -> OptimizerComparison:
             "differs from step 2 on, by 0.1 times the distance travelled; "
             "only with weight_decay=0.1",
             Difference("weight_decay", 2, 0.1),
-            probes=19,
+            scenarios=19,
             differing=("weight_decay",),
         ),
         convergence=ConvergenceVerdict.REGRESSED,
@@ -83,7 +83,7 @@ def improved(name: str = "tinyopt:Lion") -> OptimizerComparison:
         name,
         Maths(
             MathsVerdict.CHANGED,
-            "differs from step 1 on, by 2 times the distance travelled; in every probe",
+            "differs from step 1 on, by 2 times the distance travelled; in every scenario",
         ),
         convergence=ConvergenceVerdict.IMPROVED,
         convergence_text="faster on 1 of 1, most on beale (default): 0.50 [0.45, 0.55]",
@@ -100,7 +100,7 @@ def broken(name: str = "tinyopt:Muon") -> OptimizerComparison:
 
 
 def rounding(name: str = "tinyopt:Nadam") -> OptimizerComparison:
-    return replace(identical(name), maths=Maths(MathsVerdict.ROUNDING, "in 3 of 19 probes"))
+    return replace(identical(name), maths=Maths(MathsVerdict.ROUNDING, "in 3 of 19 scenarios"))
 
 
 def comparison(*rows: OptimizerComparison, **more) -> Comparison:

@@ -41,14 +41,14 @@ def made(text: str) -> dict[str, Any]:
     timed = {"parameters": 10, "verdict": "slower", "ratio": 2.0, "low": 1.5, "high": 3.0,
              "seconds": [0.1, 0.2], "rounds": 3}  # fmt: skip
     return {
-        "schema": 1, "base": words, "head": words, "notes": [text],
+        "schema": 2, "base": words, "head": words, "notes": [text],
         "rungs": ["maths", "convergence", "speed", "memory"], "only_in_base": [text],
         "only_in_head": [text], "not_constructible": [{"name": text, "reason": text}],
         "environment": {text: text, "cpu": text},
         "optimizers": [
-            {"name": text, "maths": "changed", "maths_text": text, "probes": 1,
-             "differing_probes": [text], "convergence": "regressed", "convergence_text": text,
-             "first_difference": {"probe": text, "step": 1, "relative": 0.1},
+            {"name": text, "maths": "changed", "maths_text": text, "scenarios": 1,
+             "differing_scenarios": [text], "convergence": "regressed", "convergence_text": text,
+             "first_difference": {"scenario": text, "step": 1, "relative": 0.1},
              "problems": [on], "speed": "slower", "memory": "leak",
              "cost": {"sizes": [timed], "text": text, "step_ratio": 2.0, "low": 1.5, "high": 3.0}}
         ],

@@ -35,7 +35,11 @@ ON_PROBLEM = OnProblem(
 FULL = OptimizerComparison(
     "tinyopt:Adam",
     Maths(
-        MathsVerdict.CHANGED, "differs", Difference("eps", 3, np.inf), probes=19, differing=("eps",)
+        MathsVerdict.CHANGED,
+        "differs",
+        Difference("eps", 3, np.inf),
+        scenarios=19,
+        differing=("eps",),
     ),
     convergence=ConvergenceVerdict.REGRESSED,
     problems=(ON_PROBLEM,),
@@ -68,7 +72,7 @@ COMPARISON = Comparison(
 
 def test_the_file_has_the_keys_of_its_schema() -> None:
     content = COMPARISON.as_json()
-    assert content["schema"] == SCHEMA == 1
+    assert content["schema"] == SCHEMA == 2
     for side in ("base", "head"):
         assert {"source", "commit"} <= set(content[side])
     assert set(content) >= {
@@ -83,7 +87,7 @@ def test_the_file_has_the_keys_of_its_schema() -> None:
         assert set(row["cost"]) >= {"step_ratio", "low", "high", "state_bytes_per_parameter"}
     (problem,) = content["optimizers"][0]["problems"]
     assert set(problem) >= {"problem", "league", "verdict", "ratio", "low", "high", "seeds"}
-    assert set(content["optimizers"][0]["first_difference"]) == {"probe", "step", "relative"}
+    assert set(content["optimizers"][0]["first_difference"]) == {"scenario", "step", "relative"}
     assert content["not_constructible"] == [
         {"name": "tinyopt:Odd", "reason": "on both sides: takes no parameters"}
     ]
@@ -96,7 +100,7 @@ def test_it_survives_a_journey_as_strict_json() -> None:
     full, bare = back["optimizers"]
     assert (full["maths"], full["convergence"]) == ("changed", "regressed")
     assert (full["speed"], full["memory"]) == ("slower", "leak")
-    assert full["first_difference"] == {"probe": "eps", "step": 3, "relative": "inf"}
+    assert full["first_difference"] == {"scenario": "eps", "step": 3, "relative": "inf"}
     (problem,) = full["problems"]
     assert (problem["verdict"], problem["ratio"], problem["low"]) == ("regressed", "inf", 1.2)
     assert problem["lr"] == [1e-3, 1e-2]

@@ -18,23 +18,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optbench.conformance.course import Course
-from optbench.conformance.wants import Wants
+from optbench.engine.certify import same_bits
 from optbench.engine.stepping import Stepper
 from optbench.optimizers.builders import BeforeStep
 from optbench.process import pulse
+from optbench.scenarios.feeds import FEEDS, SCALE, as_sparse, on_gradients
+from optbench.scenarios.gradients import GradientSequence
+from optbench.scenarios.layouts import LAYOUTS
+from optbench.scenarios.requirements import Requirements
 
 
 class Steppable(Protocol):
     """An optimizer that a session can step: how it is made, and what it requires."""
 
     @property
-    def wants(self) -> Wants:
+    def wants(self) -> Requirements:
         """Requirements: a closure, gradients first, ..."""
 
     @property
     def before_step(self) -> BeforeStep | None:
         """Hook that is called before each step."""
+
+    @property
+    def device(self) -> str:
+        """Device of the parameters."""
 
     def make(self, params: Any, **settings: Any) -> torch.optim.Optimizer:
         """Construct an instance over parameters or groups of them."""
@@ -47,64 +54,76 @@ SEED = 20260101
 
 
 class Session:
-    """A subject over the parameters of a course.
+    """A subject over the parameters of a sequence.
 
     Parameters
     ----------
     subject : Steppable
         What is led.
-    course : Course
+    sequence : GradientSequence
         Where along.
     settings : mapping
         Hyperparameters on top of the subject's own.
     dtype : torch.dtype or a sequence of them
         Of all parameters, or of each; a gradient has its parameter's.
-    device : torch.device or str
-        Of the parameters.
     groups : callable
         Makes parameter groups of the parameters; one group of all by default.
     leaves : bool
         Whether the parameters are leaves, as they are but for differentiable optimizers.
+    feed, layout : str
+        Keys of `FEEDS` and `LAYOUTS`; by default as the subject requires, and contiguous.
+
+    Attributes
+    ----------
+    step : int
+        Steps that were taken.
+    closure_calls, calls_without_gradients : int
+        Calls of `closure`, and those of them that ran with gradients disabled.
+    returned : object
+        What ``step`` of the optimizer returned last.
     """
 
     def __init__(
         self,
         subject: Steppable,
-        course: Course,
+        sequence: GradientSequence,
         settings: Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | Sequence[torch.dtype] = torch.float64,
-        device: torch.device | str = "cpu",
         groups: Grouping | None = None,
         leaves: bool = True,
+        feed: str = "",
+        layout: str = "",
     ) -> None:
-        self.subject, self.course = subject, course
+        self.subject, self.sequence = subject, sequence
         self.settings = dict(settings or {})
         self.groups = groups
-        self.device = torch.device(device)
-        count = len(course.starts)
+        self.feed = FEEDS[feed or ("closure" if subject.wants.closure else "gradients")]
+        self.layout = LAYOUTS[layout]
+        self.device = torch.device(subject.device)
+        count = len(sequence.starts)
         dtypes = [dtype] * count if isinstance(dtype, torch.dtype) else list(dtype)
         self.params: list[Tensor] = [
-            torch.nn.Parameter(torch.from_numpy(start).to(self.device, each, copy=True))
-            for start, each in zip(course.starts, dtypes, strict=True)
+            torch.nn.Parameter(
+                self.layout.parameter(torch.from_numpy(start).to(self.device, each, copy=True))
+            )
+            for start, each in zip(sequence.starts, dtypes, strict=True)
         ]
         if not leaves:
             # torch moves parameters in place, which a graph allows to all but its leaves.
             self.params = [parameter.clone() for parameter in self.params]
         self.step = 0
         self.closure_calls = 0
+        self.calls_without_gradients = 0
+        self.returned: Any = None
+        self._scaler: Any = None
         self._random = _seeded()
         self._has_generators = False
         with _random_state(self):
             self.take_on(self._make())
         # Curvature for those who ask for the loss; between 0.5 and 2, whatever the shape.
-        self._curvature = [
-            torch.linspace(0.5, 2.0, max(1, p.numel()), dtype=p.real.dtype, device=p.device)[
-                : p.numel()
-            ].reshape(p.shape)
-            for p in (p.detach() for p in self.params)
-        ]
-        self.meet(course)
+        self._curvature = [_curvature(parameter.detach()) for parameter in self.params]
+        self.meet(sequence)
 
     def _make(self) -> torch.optim.Optimizer:
         params = self.groups(self.params) if self.groups else list(self.params)
@@ -120,6 +139,10 @@ class Session:
             gradients_first=self.subject.wants.gradients_first,
         )
 
+    def evaluating(self) -> contextlib.AbstractContextManager[None]:
+        """Show the weights of ``eval()``, where the optimizer has modes, and put all back."""
+        return self._stepper.evaluating()
+
     @property
     def has_modes(self) -> bool:
         """Whether the optimizer has both ``train()`` and ``eval()``."""
@@ -127,13 +150,14 @@ class Session:
 
     # ------------------------------------------------------------------ going on
 
-    def meet(self, course: Course) -> Session:
-        """Go on along the gradients of this course, whose shapes are those of the first one."""
-        self.course = course
+    def meet(self, sequence: GradientSequence) -> Session:
+        """Go on along the gradients of this sequence, whose shapes are those of the first one."""
+        self.sequence = sequence
         self._gradients = [
-            course.tensors(index, parameter.dtype, self.device)
+            sequence.tensors(index, parameter.dtype, self.device)
             for index, parameter in enumerate(self.params)
         ]
+        self._sparse: dict[int, list[Tensor | None]] = {}
         return self
 
     @contextlib.contextmanager
@@ -193,7 +217,7 @@ class Session:
         In a graph, for those who differentiate the gradient again.
         """
         total = torch.zeros((), dtype=self.params[0].real.dtype, device=self.device)
-        turn = self.step % self.course.length
+        turn = self.step % self.sequence.length
         for parameter, gradients, curvature in zip(
             self.params, self._gradients, self._curvature, strict=True
         ):
@@ -210,6 +234,7 @@ class Session:
     def closure(self) -> Tensor:
         """Clear the gradients, compute the loss, backpropagate, return the loss."""
         self.closure_calls += 1
+        self.calls_without_gradients += not torch.is_grad_enabled()
         if self.subject.wants.graph:
             self.optimizer.zero_grad()
             loss = self.loss()
@@ -218,7 +243,7 @@ class Session:
         # By hand and without a graph, three times as fast: a line search asks thousands of times.
         with torch.no_grad():
             total = torch.zeros((), dtype=self.params[0].real.dtype, device=self.device)
-            turn = self.step % self.course.length
+            turn = self.step % self.sequence.length
             for parameter, gradients, curvature in zip(
                 self.params, self._gradients, self._curvature, strict=True
             ):
@@ -230,31 +255,63 @@ class Session:
                     parameter.grad = pull.add_(gradient)
         return total
 
-    def give_gradients(self) -> None:
-        """Put the gradients of the step to come where the optimizer will look for them."""
+    def gradients_after(self) -> str:
+        """Say what the last step left of dense gradients: "as given", "changed" or "replaced"."""
+        wants = self.subject.wants
+        if self.feed is not on_gradients or wants.sparse or wants.graph or wants.closure:
+            return ""
+        turn = (self.step - 1) % self.sequence.length
+        for parameter, gradients, given in zip(
+            self.params, self._gradients, self._given, strict=True
+        ):
+            pristine = gradients[turn]
+            if parameter.grad is not given:
+                return "replaced"
+            if given is not None and pristine is not None and not _same(given, pristine):
+                return "changed"
+        return "as given"
+
+    def give_gradients(self, how: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Put the gradients of the step to come where the optimizer will look for them.
+
+        ``how`` makes them of dense ones; by default they are what the subject requires.
+        """
         wants = self.subject.wants
         if wants.graph:
             self.closure()
             return
-        turn = self.step % self.course.length
-        for parameter, gradients in zip(self.params, self._gradients, strict=True):
-            gradient = gradients[turn]
-            if gradient is None:
-                parameter.grad = None
-            elif wants.sparse:
-                parameter.grad = _some_rows(gradient).to_sparse(1)
-            else:
-                # A copy: what an optimizer does to it must not reach the next session.
-                parameter.grad = gradient.clone()
+        turn = self.step % self.sequence.length
+        given = [gradients[turn] for gradients in self._gradients]
+        if how is None and wants.sparse:
+            # To make sparse ones takes longer than many a step on them.
+            if turn not in self._sparse:
+                self._sparse[turn] = [g if g is None else as_sparse(g) for g in given]
+            given = self._sparse[turn]
+        for parameter, gradient in zip(self.params, given, strict=True):
+            # A copy: what an optimizer does to it must not reach the next session.
+            make = how or (lambda g: self.layout.gradient(g.clone()))
+            parameter.grad = None if gradient is None else make(gradient)
+        self._given = [parameter.grad for parameter in self.params]
 
-    def step_once(self) -> Any:
+    def step_once(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step on the gradients that are there, or on the closure; gives what it returns."""
-        return self._stepper.step(self.closure if self.subject.wants.closure else None)
+        if closure is None and self.subject.wants.closure:
+            closure = self.closure
+        return self._stepper.step(closure)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return the session's GradScaler, made when it is first asked for."""
+        if self._scaler is None:
+            self._scaler = torch.amp.GradScaler(
+                self.device.type, init_scale=SCALE, growth_interval=10**6
+            )
+            # It makes its tensors when it first sees a loss.
+            self._scaler.scale(torch.zeros((), device=self.device))
+        scaler: torch.amp.GradScaler = self._scaler
+        return scaler
 
     def _advance_once(self) -> None:
-        if not self.subject.wants.closure:
-            self.give_gradients()
-        self.step_once()
+        self.returned = self.feed(self)
         self.step += 1
         pulse.beats += 1
 
@@ -275,19 +332,25 @@ class Session:
 
     # ------------------------------------------------------------------ interfering
 
-    def resumed(self) -> Session:
+    def resumed(
+        self, *, through_a_file: bool = True, edit: Callable[[Any], None] = lambda _: None
+    ) -> Session:
         """Return a fresh instance, on copies of the parameters, that has loaded this one's state.
 
         The state goes through ``torch.save`` and ``torch.load(weights_only=True)``, as a
-        checkpoint does.
+        checkpoint does, or is loaded as it is; ``edit`` may change it before it is loaded.
         """
-        buffer = io.BytesIO()
-        torch.save(self.optimizer.state_dict(), buffer)
-        buffer.seek(0)
+        state = self.optimizer.state_dict()
+        if through_a_file:
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            buffer.seek(0)
+            state = torch.load(buffer, weights_only=True)
+        edit(state)
         fresh = self._at_this_point()
         with _random_state(fresh):
             fresh.take_on(fresh._make())
-            fresh.optimizer.load_state_dict(torch.load(buffer, weights_only=True))
+            fresh.optimizer.load_state_dict(state)
         fresh._random = self._random
         return fresh
 
@@ -301,19 +364,24 @@ class Session:
     def _at_this_point(self) -> Session:
         fresh = Session.__new__(Session)
         fresh.__dict__.update(self.__dict__, _has_generators=False)
+        # A copy lies in memory as the parameter does.
         fresh.params = [torch.nn.Parameter(p.detach().clone()) for p in self.params]
         return fresh
 
 
-def _some_rows(gradient: Tensor) -> Tensor:
-    """Return the gradient as sparse, with about a third of its rows missing.
+def _curvature(parameter: Tensor) -> Tensor:
+    """Return numbers from 0.5 to 2 that lie in memory as the parameter does.
 
-    Which ones is read off the gradient's digits: it depends neither on a row's place, which
-    changes when a tensor is cut in two, nor on the sign or the scale.
+    So do gradients that are computed with it, as torch's backward has it.
     """
-    digits = torch.frexp(gradient.reshape(len(gradient), -1)[:, 0].abs()).mantissa
-    keep = (digits > 2 / 3).reshape(-1, *(1,) * (gradient.ndim - 1))
-    return gradient * keep.to(gradient.dtype)
+    count = parameter.numel()
+    values = torch.linspace(0.5, 2.0, max(1, count), dtype=parameter.real.dtype)[:count]
+    return torch.empty_like(parameter.real).copy_(values.reshape(parameter.shape))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    # Most gradients hold no NaN, and torch.equal is six times as fast.
+    return torch.equal(one, other) or same_bits(one, other)
 
 
 def _flat(value: Tensor) -> Tensor:

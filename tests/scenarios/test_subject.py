@@ -16,18 +16,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.conformance.acquaintance import NotConstructible, acquaint, members
 from optbench.conformance.contract import choose
-from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking, tiny
 from optbench.conformance.examiner import require
-from optbench.conformance.neighbours import disturbances, neighbours
-from optbench.conformance.outcomes import NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject, Wants, problems_for
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.lanes import one_thread
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.registry import NotAdoptable, UnknownName
+from optbench.scenarios.gradients import (
+    MATRICES,
+    MIXED,
+    GradientSequence,
+    sequence,
+    shrinking,
+    tiny,
+)
+from optbench.scenarios.introspect import NotConstructible, introspect, members
+from optbench.scenarios.outcomes import NotApplicable
+from optbench.scenarios.perturb import neighbours, perturbations
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Requirements, Subject, problems_for
 
 
 @pytest.fixture(autouse=True)
@@ -163,29 +170,31 @@ def a_row(**changes: Any) -> Optimizer:
 @pytest.mark.parametrize(
     ("target", "wants", "said"),
     [
-        (Plain, Wants(), ""),
-        (WantsAClosure, Wants(closure=True), "a closure"),
-        (WantsSparse, Wants(sparse=True), "sparse gradients"),
-        (WantsAGraph, Wants(graph=True), "backward(create_graph=True)"),
+        (Plain, Requirements(), ""),
+        (WantsAClosure, Requirements(closure=True), "a closure"),
+        (WantsSparse, Requirements(sparse=True), "sparse gradients"),
+        (WantsAGraph, Requirements(graph=True), "backward(create_graph=True)"),
         (
             WantsAGraphAndAClosure,
-            Wants(closure=True, graph=True),
+            Requirements(closure=True, graph=True),
             "a closure, backward(create_graph=True)",
         ),
-        (WantsMatrices, Wants(matrices=True), "matrices only"),
-        ("torch.optim:LBFGS", Wants(closure=True), "a closure"),
-        ("torch.optim:SparseAdam", Wants(sparse=True), "sparse gradients"),
+        (WantsMatrices, Requirements(matrices=True), "matrices only"),
+        ("torch.optim:LBFGS", Requirements(closure=True), "a closure"),
+        ("torch.optim:SparseAdam", Requirements(sparse=True), "sparse gradients"),
         pytest.param(
             "torch.optim:Muon",
-            Wants(matrices=True),
+            Requirements(matrices=True),
             "matrices only",
             marks=pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="an older torch"),
         ),
-        ("adam", Wants(), ""),
+        ("adam", Requirements(), ""),
     ],
 )
-def test_how_it_wants_to_be_fed_is_found_by_trying(target: Any, wants: Wants, said: str) -> None:
-    subject = acquaint(target)
+def test_how_it_wants_to_be_fed_is_found_by_trying(
+    target: Any, wants: Requirements, said: str
+) -> None:
+    subject = introspect(target)
     assert subject.wants == wants
     assert str(wants) == said
     assert subject.shapes == (MATRICES if wants.matrices else MIXED)
@@ -202,7 +211,7 @@ def test_a_closure_that_is_never_called_is_not_what_it_wants(base: type[Plain]) 
         def step(self, closure: Any = None) -> Any:
             return super().step()
 
-    assert not acquaint(IgnoresTheClosure).wants.closure
+    assert not introspect(IgnoresTheClosure).wants.closure
 
 
 def test_one_that_always_raises_and_ignores_the_closure_is_not_constructible() -> None:
@@ -214,17 +223,17 @@ def test_one_that_always_raises_and_ignores_the_closure_is_not_constructible() -
             raise ZeroDivisionError
 
     with pytest.raises(NotConstructible):
-        acquaint(Raises)
+        introspect(Raises)
 
 
 def test_problems_are_those_that_it_can_take() -> None:
     names = ["quadratic", "matrix-completion"]
-    assert problems_for(acquaint(Plain), names) == names
+    assert problems_for(introspect(Plain), names) == names
     with pytest.raises(NotApplicable, match="quadratic have other parameters"):
-        problems_for(acquaint(WantsMatrices), ["quadratic"])
+        problems_for(introspect(WantsMatrices), ["quadratic"])
     with pytest.raises(NotApplicable, match="needs second derivatives"):
-        problems_for(acquaint(WantsAGraph), names)
-    assert problems_for(acquaint(HasNoRate), names) == names
+        problems_for(introspect(WantsAGraph), names)
+    assert problems_for(introspect(HasNoRate), names) == names
 
 
 # ---------------------------------------------------------------------- how it is made
@@ -235,10 +244,10 @@ def test_what_its_constructor_needs_is_named_and_can_be_given() -> None:
         NotConstructible,
         match=r"^its constructor needs rho, total: --set rho=... --set total=..., or a row$",
     ):
-        acquaint(NeedsTwo)
+        introspect(NeedsTwo)
     with pytest.raises(NotConstructible, match=r"^its constructor needs total: "):
-        acquaint(NeedsTwo, settings={"rho": 0.5})
-    subject = acquaint(NeedsTwo, settings={"rho": 0.5, "total": 10})
+        introspect(NeedsTwo, settings={"rho": 0.5})
+    subject = introspect(NeedsTwo, settings={"rho": 0.5, "total": 10})
     assert subject.hyperparameters == {"lr": 1e-3, "rho": 0.5, "total": 10}
     assert subject.row is not None
     assert subject.row.defaults == {"lr": 1e-3, "rho": 0.5, "total": 10}
@@ -246,13 +255,13 @@ def test_what_its_constructor_needs_is_named_and_can_be_given() -> None:
 
 
 def test_a_required_rate_is_given() -> None:
-    subject = acquaint(NeedsARate)
+    subject = introspect(NeedsARate)
     assert (subject.lr, subject.settings) == (1e-3, {"lr": 1e-3})
-    assert acquaint(NeedsARate, settings={"lr": 0.25}).lr == 0.25
+    assert introspect(NeedsARate, settings={"lr": 0.25}).lr == 0.25
 
 
 def test_one_without_a_rate_runs_at_its_constructors_settings() -> None:
-    subject = acquaint(HasNoRate)
+    subject = introspect(HasNoRate)
     assert subject.lr is None
     assert subject.row is not None
     assert (subject.row.defaults, subject.row.space) == ({}, {})
@@ -277,14 +286,14 @@ def test_one_without_a_rate_runs_at_its_constructors_settings() -> None:
 )
 def test_one_that_cannot_be_used_says_why(target: type[Plain], reason: str) -> None:
     with pytest.raises(NotConstructible, match=reason):
-        acquaint(target)
+        introspect(target)
 
 
 def test_settings_that_it_refuses_are_said() -> None:
     with pytest.raises(NotConstructible, match="unexpected keyword argument 'rho'"):
-        acquaint(Plain, settings={"rho": 1})
+        introspect(Plain, settings={"rho": 1})
     with pytest.raises(NotConstructible, match="Invalid learning rate: -1"):
-        acquaint("torch.optim:SGD", settings={"lr": -1.0})
+        introspect("torch.optim:SGD", settings={"lr": -1.0})
 
 
 @pytest.mark.parametrize(
@@ -306,13 +315,13 @@ def test_settings_that_it_refuses_are_said() -> None:
 )
 def test_what_is_no_optimizer_is_refused(target: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error) as caught:
-        acquaint(target)
+        introspect(target)
     assert text in str(caught.value.args[0])
 
 
 def test_names_rows_classes_and_paths_lead_to_the_same_optimizer() -> None:
-    by_name, by_class = acquaint("adam"), acquaint(torch.optim.Adam)
-    by_path, by_row = acquaint("torch.optim:Adam"), acquaint(OPTIMIZERS["adam"])
+    by_name, by_class = introspect("adam"), introspect(torch.optim.Adam)
+    by_path, by_row = introspect("torch.optim:Adam"), introspect(OPTIMIZERS["adam"])
     factories = {s.factory for s in (by_name, by_class, by_path, by_row)}
     assert factories == {torch.optim.Adam}
     oracles = {s.oracle.name for s in (by_name, by_class, by_path, by_row) if s.oracle}
@@ -324,19 +333,19 @@ def test_names_rows_classes_and_paths_lead_to_the_same_optimizer() -> None:
 
 
 def test_a_row_says_its_oracle_and_whether_it_is_random() -> None:
-    subject = acquaint(a_row(oracle="textbook-sgd", stochastic=True))
+    subject = introspect(a_row(oracle="textbook-sgd", stochastic=True))
     assert subject.oracle is OPTIMIZERS["textbook-sgd"]
     assert subject.draws == "its row declares it stochastic"
     assert subject.lr == 0.5
-    assert acquaint(a_row()).oracle is None
+    assert introspect(a_row()).oracle is None
     # A subclass may have another rule.
-    assert acquaint(type("Mine", (torch.optim.SGD,), {})).oracle is None
+    assert introspect(type("Mine", (torch.optim.SGD,), {})).oracle is None
 
 
 def test_a_reference_is_looked_up() -> None:
-    assert acquaint(Plain, reference="textbook-sgd").reference is OPTIMIZERS["textbook-sgd"]
+    assert introspect(Plain, reference="textbook-sgd").reference is OPTIMIZERS["textbook-sgd"]
     with pytest.raises(UnknownName, match="did you mean 'textbook-sgd'"):
-        acquaint(Plain, reference="textbook-sgdd")
+        introspect(Plain, reference="textbook-sgdd")
 
 
 # ---------------------------------------------------------------------- who is in a module
@@ -416,19 +425,19 @@ def test_members_of_names_and_of_single_targets() -> None:
 def test_its_nature_is_found_by_trying(
     target: Any, elementwise: bool, couples: bool, draws: str
 ) -> None:
-    subject = acquaint(target)
+    subject = introspect(target)
     assert (subject.elementwise, subject.couples_tensors) == (elementwise, couples)
     assert subject.draws == draws
 
 
 def test_hyperparameters_are_what_the_rule_depends_on() -> None:
-    subject = acquaint("torch.optim:Adam", settings={"lr": torch.tensor(0.25)})
+    subject = introspect("torch.optim:Adam", settings={"lr": torch.tensor(0.25)})
     found = subject.hyperparameters
     assert found["lr"] == 0.25
     assert isinstance(found["lr"], float)
     assert found["betas"] == (0.9, 0.999)
     assert not {"foreach", "fused", "capturable", "differentiable", "params"} & set(found)
-    tried = {name for name, _ in disturbances(subject.hyperparameters)}
+    tried = {name for name, _ in perturbations(subject.hyperparameters)}
     assert tried == {"lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"} | (
         {"decoupled_weight_decay"} & set(found)
     )
@@ -490,9 +499,9 @@ def test_a_fraction_stays_one(value: float) -> None:
     seed=st.integers(0, 99),
 )
 def test_a_course_is_its_seed(shapes: tuple[tuple[int, ...], ...], steps: int, seed: int) -> None:
-    once = course(shapes, steps, seed=seed)
-    course.cache_clear()
-    again, other = course(shapes, steps, seed=seed), course(shapes, steps, seed=seed + 1)
+    once = sequence(shapes, steps, seed=seed)
+    sequence.cache_clear()
+    again, other = sequence(shapes, steps, seed=seed), sequence(shapes, steps, seed=seed + 1)
     assert once.shapes == again.shapes == shapes
     assert once.length == steps
     for index, shape in enumerate(shapes):
@@ -514,7 +523,7 @@ def test_a_shrinking_course_shrinks_by_four_decades_and_a_tiny_one_is() -> None:
 
 
 def test_parts_and_changes_of_a_course() -> None:
-    whole = course(MIXED, 6)
+    whole = sequence(MIXED, 6)
     order = [2, 0]
     part = whole.select(order)
     assert part.shapes == tuple(MIXED[i] for i in order)
@@ -542,7 +551,7 @@ def subject_of(factory: Any) -> Subject:
 
 @pytest.mark.parametrize("factory", [torch.optim.Adam, Draws])
 def test_two_sessions_that_take_turns_go_as_two_apart(factory: Any) -> None:
-    subject, along = subject_of(factory), course(MIXED, 20)
+    subject, along = subject_of(factory), sequence(MIXED, 20)
     before = torch.get_rng_state()
     apart = Session(subject, along).trace(20)
     one, other = Session(subject, along), Session(subject, along.times(2.0))
@@ -556,7 +565,7 @@ def test_two_sessions_that_take_turns_go_as_two_apart(factory: Any) -> None:
 
 @pytest.mark.parametrize("factory", [torch.optim.Adam, Draws])
 def test_who_looks_on_the_way_sees_what_who_does_not_does(factory: Any) -> None:
-    subject, along = subject_of(factory), course(MIXED, 20)
+    subject, along = subject_of(factory), sequence(MIXED, 20)
     before = torch.get_rng_state()
     apart = Session(subject, along).trace(20)
     watched = Session(subject, along)
@@ -570,7 +579,7 @@ def test_who_looks_on_the_way_sees_what_who_does_not_does(factory: Any) -> None:
 
 
 def test_a_session_does_not_depend_on_torch_s_generator() -> None:
-    along = course(MIXED, 5)
+    along = sequence(MIXED, 5)
     with torch_as_found():
         first = Session(subject_of(Draws), along).trace(5)
         torch.manual_seed(7)
@@ -578,7 +587,7 @@ def test_a_session_does_not_depend_on_torch_s_generator() -> None:
 
 
 def test_the_gradients_begin_again_after_the_last() -> None:
-    along = course(((2,),), 3)
+    along = sequence(((2,),), 3)
     session = Session(subject_of(Plain), along)
     moves = torch.diff(session.trace(7), dim=0, prepend=torch.tensor(along.starts[0])[None])
     gradients = torch.tensor(along.gradients[0])
@@ -588,7 +597,7 @@ def test_the_gradients_begin_again_after_the_last() -> None:
 
 @pytest.mark.parametrize("factory", [WantsAClosure, WantsAGraphAndAClosure])
 def test_a_closure_gives_the_gradient_of_the_loss_that_it_returns(factory: type[Plain]) -> None:
-    session = Session(acquaint(factory), course(MIXED, 4)).advance(2)
+    session = Session(introspect(factory), sequence(MIXED, 4)).advance(2)
     session.closure()
     gradients = [p.grad.detach().clone() for p in session.params if p.grad is not None]
     assert len(gradients) == len(MIXED)
@@ -606,15 +615,15 @@ def test_a_closure_gives_the_gradient_of_the_loss_that_it_returns(factory: type[
 
 
 def test_evaluations_are_spent_and_not_steps() -> None:
-    session = Session(acquaint("torch.optim:LBFGS"), course(MIXED, 4)).spend(50)
+    session = Session(introspect("torch.optim:LBFGS"), sequence(MIXED, 4)).spend(50)
     assert session.closure_calls >= 50
     assert session.step < 50
-    assert Session(subject_of(Plain), course(MIXED, 4)).spend(50).step == 50
+    assert Session(subject_of(Plain), sequence(MIXED, 4)).spend(50).step == 50
 
 
 @pytest.mark.parametrize("factory", [torch.optim.Adam, torch.optim.SGD, Draws])
 def test_a_session_goes_on_where_its_checkpoint_was_taken(factory: Any) -> None:
-    session = Session(subject_of(factory), course(MIXED, 30), {"lr": 0.05}).advance(10)
+    session = Session(subject_of(factory), sequence(MIXED, 30), {"lr": 0.05}).advance(10)
     fresh = session.resumed()
     assert fresh.optimizer is not session.optimizer
     assert all(a is not b for a, b in zip(fresh.params, session.params, strict=True))
@@ -629,15 +638,15 @@ def test_a_checkpoint_goes_through_weights_only() -> None:
     class Odd(Plain):
         def update(self, p: torch.Tensor, lr: float) -> None:
             super().update(p, lr)
-            self.state[p]["course"] = Course((), ())
+            self.state[p]["sequence"] = GradientSequence((), ())
 
-    session = Session(subject_of(Odd), course(MIXED, 4)).advance(1)
+    session = Session(subject_of(Odd), sequence(MIXED, 4)).advance(1)
     with pytest.raises(Exception, match="Weights only load failed"):
         session.resumed()
 
 
 def test_a_copy_goes_its_own_way() -> None:
-    session = Session(subject_of(torch.optim.Adam), course(MIXED, 30)).advance(5)
+    session = Session(subject_of(torch.optim.Adam), sequence(MIXED, 30)).advance(5)
     at = session.position()
     twin = session.copied()
     twin.advance(5)
@@ -652,16 +661,16 @@ def test_what_a_step_does_to_a_gradient_stays_in_its_session() -> None:
             assert p.grad is not None
             p.grad.zero_()
 
-    along = course(MIXED, 3)
+    along = sequence(MIXED, 3)
     Session(subject_of(Zeroes), along).advance(3)
     assert all(g is not None and g.any() for g in along.gradients)
 
 
 def test_sparse_gradients_miss_rows_whatever_their_order_sign_and_scale() -> None:
-    subject = acquaint(WantsSparse)
-    along = course(((40, 2),), 1)
+    subject = introspect(WantsSparse)
+    along = sequence(((40, 2),), 1)
 
-    def rows(each: Course) -> list[int]:
+    def rows(each: GradientSequence) -> list[int]:
         session = Session(subject, each)
         session.give_gradients()
         grad = session.params[0].grad
@@ -680,16 +689,16 @@ def test_sparse_gradients_miss_rows_whatever_their_order_sign_and_scale() -> Non
 
 def test_types_can_be_mixed() -> None:
     dtypes = (torch.bfloat16, torch.float32, torch.float64, torch.float32)
-    session = Session(subject_of(Plain), course(MIXED, 4), dtype=dtypes).advance(2)
+    session = Session(subject_of(Plain), sequence(MIXED, 4), dtype=dtypes).advance(2)
     assert tuple(p.dtype for p in session.params) == dtypes
     with pytest.raises(ValueError, match="zip"):
-        Session(subject_of(Plain), course(MIXED, 4), dtype=dtypes[:2])
+        Session(subject_of(Plain), sequence(MIXED, 4), dtype=dtypes[:2])
 
 
 def test_groups_are_made_of_the_parameters() -> None:
     groups = Session(
         subject_of(Plain),
-        course(MIXED, 4),
+        sequence(MIXED, 4),
         groups=lambda p: [{"params": p[:1], "lr": 0.5}, {"params": p[1:]}],
     ).optimizer.param_groups
     assert [g["lr"] for g in groups] == [0.5, 0.1]
@@ -709,7 +718,7 @@ def test_groups_are_made_of_the_parameters() -> None:
 def test_a_hook_goes_on_where_it_was_and_is_asked_for_nothing_that_it_cannot_see(
     check: str, applies: bool
 ) -> None:
-    subject = acquaint("odd_constructors:Curved")
+    subject = introspect("odd_constructors:Curved")
     (promise,) = choose([check])
     if applies:
         require(subject, promise)

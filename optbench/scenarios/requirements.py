@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Wants:
+class Requirements:
     """How an optimizer has to be fed, as found by trying."""
 
     closure: bool = False

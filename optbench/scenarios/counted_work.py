@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from optbench.conformance.session import Session
 from optbench.engine.state import bytes_of
+from optbench.scenarios.session import Session
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.course import MATRICES, MIXED, Course, course, shrinking
-from optbench.conformance.neighbours import disturbances
-from optbench.conformance.outcomes import NotApplicable
-from optbench.conformance.session import Session
-from optbench.conformance.wants import Wants
 from optbench.optimizers import Optimizer, builders
 from optbench.optimizers.recipe import Factory
 from optbench.problems import PROBLEMS
+from optbench.scenarios.gradients import MATRICES, MIXED, GradientSequence, sequence, shrinking
+from optbench.scenarios.outcomes import NotApplicable
+from optbench.scenarios.perturb import perturbations
+from optbench.scenarios.requirements import Requirements
+from optbench.scenarios.session import Session
 
 IMPLEMENTATION = ("foreach", "fused", "differentiable", "capturable")
 """Arguments that choose how a step is computed, never what."""
@@ -42,6 +42,10 @@ class Subject:
         The recipe, where it has one: what a run can be made of.
     before_step : callable or None
         As of a row.
+    device : str
+        Of the parameters.
+    settings_over, records : dict
+        Found and recorded before: combinations of settings, and records by their scenario.
     """
 
     name: str
@@ -51,9 +55,12 @@ class Subject:
     oracle: Optimizer | None = None
     reference: Optimizer | None = None
     stochastic: bool = False
-    wants: Wants = field(default_factory=Wants)
+    wants: Requirements = field(default_factory=Requirements)
 
     before_step: builders.BeforeStep | None = None
+    device: str = "cpu"
+    settings_over: dict[Any, Any] = field(init=False, default_factory=dict, repr=False)
+    records: dict[str, Any] = field(init=False, default_factory=dict, repr=False)
 
     def make(self, params: Any, **settings: Any) -> torch.optim.Optimizer:
         """Construct an instance over parameters or groups; other arguments keep their defaults.
@@ -114,7 +121,7 @@ class Subject:
     def accepts(self, settings: Mapping[str, Any]) -> bool:
         """Whether an instance can be made with these hyperparameters and takes a step."""
         try:
-            Session(self, self.course(), settings).advance(1)
+            Session(self, self.sequence(), settings).advance(1)
         # Refusing is the constructor's right; wrong refusals show in other checks.
         except (Exception, SystemExit):  # noqa: BLE001
             return False
@@ -127,7 +134,7 @@ class Subject:
         A switch that needs company (``nesterov`` wants a momentum) gets it.
         """
         found: list[Mapping[str, Any]] = []
-        for name, value in disturbances(self.hyperparameters):
+        for name, value in perturbations(self.hyperparameters):
             if name == "maximize" and self.wants.evaluates_the_loss:
                 continue  # upwards the loss of these has no end
             for company in ({}, {"momentum": 0.9, "dampening": 0.0}, {"weight_decay": 0.1}):
@@ -140,6 +147,36 @@ class Subject:
                         break
         return tuple(found)
 
+    @functools.cached_property
+    def takes_sparse(self) -> bool:
+        """Whether it takes sparse gradients, which it may refuse."""
+        if self.wants.evaluates_the_loss:
+            return False
+        return self._steps(feed="sparse")
+
+    @functools.cached_property
+    def takes_complex(self) -> bool:
+        """Whether it takes complex parameters, which it may refuse."""
+        return self._steps(dtype=torch.complex64)
+
+    @functools.cached_property
+    def takes_float16(self) -> bool:
+        """Whether it takes float16 parameters, which it may refuse."""
+        return self._steps(dtype=torch.float16)
+
+    @functools.cached_property
+    def takes_groups(self) -> bool:
+        """Whether it takes two parameter groups, which it may refuse."""
+        return self._steps(groups=lambda params: [{"params": params[:1]}, {"params": params[1:]}])
+
+    def _steps(self, **how: Any) -> bool:
+        """Whether a session that is made like this takes two steps."""
+        try:
+            Session(self, self.sequence(), **how).advance(2)
+        except (Exception, SystemExit):  # noqa: BLE001
+            return False
+        return True
+
     # ------------------------------------------------------------------ what it meets
 
     @property
@@ -147,11 +184,11 @@ class Subject:
         """Of the tensors that it is tried on."""
         return MATRICES if self.wants.matrices else MIXED
 
-    def course(self, steps: int = 60, *, seed: int = 0) -> Course:
+    def sequence(self, steps: int = 60, *, seed: int = 0) -> GradientSequence:
         """Gradients of a steady scale."""
-        return course(self.shapes, steps, seed=seed)
+        return sequence(self.shapes, steps, seed=seed)
 
-    def shrinking(self, steps: int) -> Course:
+    def shrinking(self, steps: int) -> GradientSequence:
         """Gradients that shrink by four decades."""
         return shrinking(self.shapes, steps)
 
@@ -165,15 +202,15 @@ class Subject:
         for name in self.parameters:
             if "seed" in name or name in ("generator", "rng", "random_state"):
                 return f"it takes a {name}"
-        drawn = Session(self, self.course()).drawn(6)
+        drawn = Session(self, self.sequence()).drawn(6)
         return f"it draws from {drawn}" if drawn else ""
 
     @functools.cached_property
     def couples_tensors(self) -> bool:
         """Whether one tensor's gradient moves another (a global norm, one step size for all)."""
-        ours = self.course()
+        ours = self.sequence()
         # Another gradient altogether: a sign method would not see a multiple.
-        other = self.course(seed=1).times(3.0).gradients[0]
+        other = self.sequence(seed=1).times(3.0).gradients[0]
         ends = [
             Session(self, each).advance(ours.length).positions()[1:]
             for each in (ours, ours.with_gradient(0, other))
@@ -186,15 +223,15 @@ class Subject:
         if self.couples_tensors or self.wants.matrices:
             return False
         # Clipping by a norm shows only where the norm is large: a little, and a lot.
-        another = self.course(seed=1).gradients[0]
-        for ours, factor in ((self.course(), 3.0), (self.shrinking(60), 100.0)):
+        another = self.sequence(seed=1).gradients[0]
+        for ours, factor in ((self.sequence(), 3.0), (self.shrinking(60), 100.0)):
             gradient = ours.gradients[0]
             assert gradient is not None
             assert another is not None
             changed = gradient.copy()
             changed[:, 0, 0] = factor * another[:, 0, 0]
-            courses = (ours, ours.with_gradient(0, changed))
-            one, other = (Session(self, each).trace(ours.length)[:, 1:] for each in courses)
+            sequences = (ours, ours.with_gradient(0, changed))
+            one, other = (Session(self, each).trace(ours.length)[:, 1:] for each in sequences)
             if not torch.equal(one, other):
                 return False
         return True

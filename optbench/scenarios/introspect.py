@@ -11,9 +11,6 @@ from typing import Any
 
 import torch
 
-from optbench.conformance.session import Session
-from optbench.conformance.subject import Subject
-from optbench.conformance.wants import Wants
 from optbench.engine.error_text import describe
 from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer
@@ -21,6 +18,9 @@ from optbench.optimizers.builders import BASE, NotAnOptimizer
 from optbench.optimizers.recipe import adopt, default_lr
 from optbench.optimizers.textbook_optimizers import ORACLES
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
+from optbench.scenarios.requirements import Requirements
+from optbench.scenarios.session import Session
+from optbench.scenarios.subject import Subject
 
 
 class NotConstructible(Exception):
@@ -28,7 +28,7 @@ class NotConstructible(Exception):
 
 
 WAYS = tuple(
-    Wants(closure, sparse, graph, matrices)
+    Requirements(closure, sparse, graph, matrices)
     for matrices in (False, True)
     for closure, sparse, graph in (
         (False, False, False),
@@ -88,7 +88,7 @@ def optimizer_classes(module: ModuleType) -> Iterator[tuple[str, type]]:
             yield name, value
 
 
-def acquaint(
+def introspect(
     target: str | type[torch.optim.Optimizer] | Optimizer,
     *,
     reference: str = "",
@@ -113,11 +113,11 @@ def acquaint(
         subject.reference = OPTIMIZERS[reference]
     _fill_required(subject)
     refusals: list[str] = []
-    begun: Wants | None = None
+    begun: Requirements | None = None
     for wants in WAYS:
         subject.wants = wants
         try:
-            session = Session(subject, subject.course())
+            session = Session(subject, subject.sequence())
         except NotAnOptimizer as error:
             raise NotConstructible(f"{subject.name} {error}") from error
         # A constructor is anybody's code: whatever it raises is its answer.
@@ -145,7 +145,7 @@ def acquaint(
     raise NotConstructible(refusals[0] + _narrow(subject))
 
 
-def _fed(subject: Subject, wants: Wants) -> Subject:
+def _fed(subject: Subject, wants: Requirements) -> Subject:
     """Return the subject with the requirements that were found, and its row."""
     if wants.closure:
         first = reads_gradients_first(lambda named: subject.make([p for _, p in named]))
@@ -173,7 +173,7 @@ def _narrow(subject: Subject) -> str:
     """Explain that a class that steps only in float32 cannot be checked in float64."""
     subject.wants = WAYS[0]
     try:
-        Session(subject, subject.course(), dtype=torch.float32).advance(2)
+        Session(subject, subject.sequence(), dtype=torch.float32).advance(2)
     except (Exception, SystemExit):  # noqa: BLE001
         return ""
     return " (with float64 parameters; it takes float32 ones)"

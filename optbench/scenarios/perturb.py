@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def disturbances(hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def perturbations(hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each hyperparameter with another value, one at a time: what "every option on" means.
 
     A switch is flipped, a number goes to a neighbour that any constructor ought to take; what

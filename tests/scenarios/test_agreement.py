@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from optbench.conformance.agreement import (
+from optbench.scenarios.agreement import (
     EXACT,
     allowance,
     departure,
@@ -19,7 +19,7 @@ from optbench.conformance.agreement import (
     require_same_bits,
     shown,
 )
-from optbench.conformance.outcomes import CheckFailed
+from optbench.scenarios.outcomes import CheckFailed
 
 STEPS, ELEMENTS = 20, 4
 

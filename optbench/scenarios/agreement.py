@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from optbench.conformance.outcomes import CheckFailed
 from optbench.engine.certify import same_bits
+from optbench.scenarios.outcomes import CheckFailed
 
 EXACT = 1e-10
 """Relative agreement that is asked for in float64.

@@ -1,0 +1,79 @@
+"""Learning-rate schedulers of two versions: the same rates, in each scenario?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optbench.comparison.requests import Failure, FindSchedulers, Found, Schedule
+from optbench.comparison.sides import START_S, Sides, both
+from optbench.scenarios.record import disagreements
+from optbench.verdicts.comparison import (
+    Difference,
+    Maths,
+    MathsVerdict,
+    OptimizerComparison,
+    Refusal,
+)
+
+ROUNDING = 1e-9
+"""Bound on the difference of two rates, relative to the largest one."""
+
+
+def compare_schedulers(sides: Sides, files: Sequence[str]) -> list[OptimizerComparison | Refusal]:
+    """Compare the scheduler classes that these source files define on both sides."""
+    modules = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files
+    ]
+    if not modules:
+        return []
+    answers = both(sides.base, sides.head, FindSchedulers(tuple(modules)), START_S)
+    if any(isinstance(answer, Failure) for answer in answers):
+        return []
+    base, head = answers
+    assert isinstance(base, Found)
+    assert isinstance(head, Found)
+    home = dict(zip(modules, files, strict=True))
+    return [
+        _compare(sides, target, home[target.partition(":")[0]])
+        for target in base.targets
+        if target in head.targets
+    ]
+
+
+def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refusal:
+    base, head = both(sides.base, sides.head, Schedule(target))
+    files = frozenset({file})
+    if isinstance(base, Failure):
+        return Refusal(target, base.text)
+    if isinstance(head, Failure):
+        text = f"cannot be constructed any more: {head.text}"
+        return OptimizerComparison(target, Maths(MathsVerdict.BROKEN, text), files=files)
+    differing = list(disagreements(head, base, ROUNDING))
+    names = tuple(each.observable for each in differing)
+    count = len(base.observations)
+    if not differing:
+        exact = not any(disagreements(head, base, 0.0))
+        verdict = MathsVerdict.IDENTICAL if exact else MathsVerdict.ROUNDING
+        return OptimizerComparison(target, Maths(verdict, scenarios=count), files=files)
+    broken = [
+        name
+        for name in names
+        if isinstance(head.observations[name], str)
+        and isinstance(base.observations[name], np.ndarray)
+    ]
+    first = differing[0]
+    only = "in every scenario" if len(names) == count else f"only with {'; '.join(names[:3])}"
+    text = f"differs in {first}; {only}"
+    return OptimizerComparison(
+        target,
+        Maths(
+            MathsVerdict.BROKEN if broken else MathsVerdict.CHANGED,
+            text,
+            Difference(first.observable, 0, 0.0),
+            count,
+            names,
+        ),
+        files=files,
+    )
