@@ -73,7 +73,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
         if "convention" in settings:
             implemented = self.__signature__.parameters["convention"].default
             textbook.follows_paper(settings["convention"], implemented)
-        super().add_param_group(param_group)
+        super().add_param_group(dict(param_group))  # torch writes into it
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

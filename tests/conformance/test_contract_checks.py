@@ -1286,7 +1286,12 @@ BREACHES = (
     Breach(RATE, LastStepsRate, ("step 31 is still the one at 0.01",)),
     Breach(RATE, HidesTheRate, ("keeps no lr in its parameter groups",), None),
     Breach(LOADS, ForgetsItsSteps, ("loaded at step 301", "(float64 "), also(FAR, COPIES, *LOADED)),
-    Breach(LOADS, CannotBeLoaded, ("cannot be resumed at step 301", "what-is-this"), also(FAR)),
+    Breach(
+        LOADS,
+        CannotBeLoaded,
+        ("cannot be resumed at step 301", "what-is-this"),
+        also(FAR, "hooks_are_called_once_a_step"),
+    ),
     Breach(FAR, CountsTo2048, ("loaded at step 2101", "by up to")),
     Breach(COPIES, RefusesToBeCopied, ("deepcopy fails: TypeError: one of a kind",)),
     Breach(

@@ -342,7 +342,7 @@ ADVICE = """
     import optbench
     from unheeding import Drawing
 
-    @optbench.parametrize_with_checks([Drawing], only=["the_global_*", "parameters_*"])
+    @optbench.parametrize_with_checks([Drawing], only=["the_global_*", "parameters_stay_*"])
     def test_contract(optimizer, check):
         check(optimizer)
 """

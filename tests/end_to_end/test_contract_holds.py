@@ -20,6 +20,10 @@ OURS = (
 """What is written here, and a variant; that of torch's is checked as torch's."""
 
 
+ADVISED = ("half_precision_stays_near_float32", "a_differentiable_step_has_its_derivative")
+"""Checks whose advice torch and we leave: parameters of half precision need float32 copies."""
+
+
 def examined(*targets: str) -> list[CheckResult]:
     # A limit that a busy machine does not reach.
     said = examine_all(map(Question, targets), jobs=default_jobs(), limit_s=600.0)
@@ -28,6 +32,7 @@ def examined(*targets: str) -> list[CheckResult]:
 
 def bad(results: list[CheckResult]) -> list[str]:
     fine = (Status.PASSED, Status.XFAILED, Status.NOT_APPLICABLE)
+    results = [v for v in results if v.status is not Status.ADVICE or v.check not in ADVISED]
     return [f"{v.reproduce}: {v.status}: {v.text}" for v in results if v.status not in fine]
 
 
@@ -35,12 +40,16 @@ def test_every_class_of_torch_keeps_it_but_for_the_known_defects() -> None:
     results = examined("torch.optim:*")
     assert bad(results) == []
     assert {v.target for v in results} == set(members("torch.optim:*"))
-    # Of one that is mended, the version goes into its row.
-    assert {(v.target, v.check) for v in results if v.status is Status.XFAILED} == {
-        (row.optimizer, row.check)
-        for row in known_defects()
-        if row.package == "torch" and row.is_present()
+    # Of one that is mended, the version goes into its row; a row of all classes is one of most.
+    seen = {(v.target, v.check) for v in results if v.status is Status.XFAILED}
+    rows = {
+        (r.optimizer, r.check) for r in known_defects() if r.package == "torch" and r.is_present()
     }
+    of_all = {check for optimizer, check in rows if optimizer.endswith(":*")}
+    assert {row for row in seen if row[1] not in of_all} == {
+        row for row in rows if row[1] not in of_all
+    }
+    assert {check for _, check in seen} >= of_all
 
 
 def test_what_is_ours_keeps_it() -> None:
