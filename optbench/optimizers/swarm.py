@@ -82,6 +82,9 @@ class AdamSwarm(torch.optim.Optimizer):
                 "seed": seed,
             },
         )
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        if len({*map(id, parameters)}) < len(parameters):
+            raise ValueError("a parameter is given twice")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

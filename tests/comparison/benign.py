@@ -239,7 +239,8 @@ STATE = (
         "Adam: the step counter as a tensor",
         "adam",
         "Adam",
-        "identical",
+        # From a checkpoint whose counter is a tensor, the base takes powers of that.
+        "rounding",
         (
             ('state["step"] = 0', 'state["step"] = torch.zeros((), dtype=torch.float64)'),
             ('beta1 ** state["step"]', 'beta1 ** float(state["step"])'),

@@ -1200,6 +1200,7 @@ DERIVATIVE = "a_differentiable_step_has_its_derivative"
 LAYOUT = "the_layout_in_memory_does_not_matter"
 TENSORS = "a_tensor_rate_goes_as_the_number"
 ZERO = "a_rate_of_zero_is_survived"
+SHARES = "a_loaded_optimizer_shares_no_memory"
 EARLY = "saves_and_loads_before_the_first_step"
 CHANGES = "hyperparameters_may_change_on_the_way"
 LOADED = (EARLY, "saves_and_loads_in_float16", "a_loaded_optimizer_shares_no_memory")
@@ -1494,7 +1495,7 @@ BREACHES = (
         StateInFloat32,
         ("momentum_buffer of tensor 0 is torch.float32",),
         # What is loaded is widened to the parameter's type.
-        also(LOADS, FAR),
+        also(LOADS, FAR, EARLY, SHARES, "saves_and_loads_in_float16"),
         advice=True,
     ),
     Breach(
@@ -1505,7 +1506,12 @@ BREACHES = (
     ),
     Breach("bits_repeat_in_a_second_run", DriftsByInstance, ("second run", "by up to"), None),
     Breach(LANES, SharesACounter, ("route instance: ", "lane 0", "by up to"), None),
-    Breach("the_state_does_not_grow", KeepsAHistory, ("after 250 evaluations", "after 500")),
+    Breach(
+        "the_state_does_not_grow",
+        KeepsAHistory,
+        ("after 250 evaluations", "after 500"),
+        also("memory_does_not_grow"),
+    ),
     Breach(GROWS, DoesMoreEveryStep, (" operations after ", "after 100")),
     Breach(GROWS, CallsMoreEveryStep, (" calls after ", "after 100")),
     Breach(GROWS, DearerWhenLoaded, (" operations after loading and took",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -241,3 +242,12 @@ def test_a_parameter_without_a_gradient_stays_in_every_particle() -> None:
         optimizer.step(closure)
     assert torch.equal(parameters[1].detach(), torch.ones(2))
     assert torch.equal(optimizer.state[parameters[1]]["positions"], torch.ones(4, 2))
+
+
+def test_a_parameter_that_is_given_twice_is_refused() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    with warnings.catch_warnings():
+        # torch warns of it, and goes on.
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match="a parameter is given twice"):
+            AdamSwarm([parameter, parameter])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -59,3 +61,18 @@ class Clumsy(torch.optim.SGD):
 )  # fmt: skip
 def test_what_is_otherwise_is_observed(name: str, said: str) -> None:
     assert observe(introspect(Clumsy), (name,)) == {name: said}
+
+
+def test_hooks_that_torch_calls_in_the_parent_s_step_too_are_called_once() -> None:
+    class Parent(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            return super().step(closure)
+
+    class Child(Parent):
+        def step(self, closure: Any = None) -> Any:
+            return super().step(closure)
+
+    # torch wraps the step of a class when the first of its instances is built.
+    Parent([torch.nn.Parameter(torch.ones(1))])
+    name = "calls of step hooks"
+    assert observe(introspect(Child), (name,)) == {name: "3 before and 3 after 3 steps"}
