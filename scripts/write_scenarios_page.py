@@ -16,7 +16,7 @@ from optbench.scenarios.introspect import introspect
 from optbench.scenarios.perform import perform
 from optbench.scenarios.relations import RELATIONS
 from optbench.scenarios.scenario import Scenario
-from optbench.scenarios.schedulers import Schedule, observe_schedule
+from optbench.scenarios.schedulers import TriedScheduler, observe_scheduler
 
 PAGE = Path(__file__).parents[1] / "docs" / "scenarios.md"
 
@@ -112,7 +112,7 @@ def page() -> str:
     )
     observables.append(("the weights in `eval()` mode, where there is one", "up to rounding"))
     observables.append(("averages of the weights in the state", "up to rounding, by any name"))
-    schedule = observe_schedule(Schedule(torch.optim.lr_scheduler.StepLR))
+    schedule = observe_scheduler(TriedScheduler(torch.optim.lr_scheduler.StepLR))
     resumed = [name for name in schedule if "resumed" in name]
     beside = [("observable",), *((name,) for name in OBSERVATIONS)]
     rates = [("observable",), *((name,) for name in schedule if name not in resumed)]

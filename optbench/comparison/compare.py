@@ -12,7 +12,7 @@ from typing import Any
 from optbench.comparison.cost import compare_memory, compare_speed
 from optbench.comparison.maths import compare_maths
 from optbench.comparison.requests import Failure, Find, Found, Meet
-from optbench.comparison.schedules import compare_schedulers
+from optbench.comparison.schedulers import compare_schedulers
 from optbench.comparison.sides import LIMIT_S, START_S, SideProcess, Sides, both
 from optbench.engine.environment import environment
 from optbench.errors import OptbenchError

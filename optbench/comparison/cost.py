@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from optbench.comparison.requests import Failure, Memory, Prepare, Time, Weigh
 from optbench.comparison.sides import both
 from optbench.scenarios.catalogue import Description
+from optbench.scenarios.record import LEAK_BYTES
 from optbench.verdicts.comparison import (
     AtSize,
     Cost,
@@ -182,10 +183,6 @@ def _after_loading(memory: Memory) -> float:
     if not memory.operations or not memory.operations_after_loading:
         return 1.0
     return memory.operations_after_loading / memory.operations
-
-
-LEAK_BYTES = 4.0
-"""A step: less is the noise of an interpreter at work."""
 
 
 def _of_memory(base: Memory, head: Memory) -> tuple[MemoryVerdict, str]:

@@ -107,35 +107,36 @@ class Importer:
 
     def schedulers(self, modules: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
         """Return the scheduler classes that these modules define, and what did not import."""
-        found, broken = [], []
+        found: list[str] = []
+        broken: list[tuple[str, str]] = []
         with _Places(self):
             for name in modules:
-                try:
-                    __import__(name)
-                    self._require_own(name)
-                # Importing runs a stranger's code: what it raises is the answer.
-                except (Exception, SystemExit) as error:  # noqa: BLE001
-                    broken.append((name, describe(error)))
-                    continue
-                classes = scheduler_classes(sys.modules[name])
-                found += [f"{name}:{each}" for each, cls in classes if cls.__module__ == name]
+                if self._import(name, broken):
+                    classes = scheduler_classes(sys.modules[name])
+                    found += [f"{name}:{each}" for each, cls in classes if cls.__module__ == name]
         return found, broken
 
     def _modules(self, package: str, broken: list[tuple[str, str]]) -> Iterator[str]:
         """Import a package and all below it, the shallow ones first; gives those that import."""
         waiting = [package]
         for name in waiting:
-            try:
-                __import__(name)
-                self._require_own(name)
-            # Importing runs a stranger's code: what it raises is the answer.
-            except (Exception, SystemExit) as error:  # noqa: BLE001
-                broken.append((name, describe(error)))
+            if not self._import(name, broken):
                 continue
             yield name
             for info in pkgutil.iter_modules(getattr(sys.modules[name], "__path__", ())):
                 if info.name not in LEFT_OUT and not info.name.startswith(("__main__", "test_")):
                     waiting.append(f"{name}.{info.name}")
+
+    def _import(self, name: str, broken: list[tuple[str, str]]) -> bool:
+        """Import a module of the tree, or note why it does not import."""
+        try:
+            __import__(name)
+            self._require_own(name)
+        # Importing runs a stranger's code: what it raises is the answer.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            broken.append((name, describe(error)))
+            return False
+        return True
 
     def _is_own(self, module: types.ModuleType | None) -> bool:
         file = _file(module)

@@ -59,7 +59,7 @@ class FindSchedulers:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class StepScheduler:
     """Step a scheduler in each scenario: a `record.Record` without a path."""
 
     target: str
@@ -208,7 +208,7 @@ class Failure:
 Request = (
     Find
     | FindSchedulers
-    | Schedule
+    | StepScheduler
     | Meet
     | Perform
     | Observe

@@ -32,7 +32,7 @@ from optbench.comparison.requests import (
     Prepare,
     Request,
     Save,
-    Schedule,
+    StepScheduler,
     Time,
     Train,
     Weigh,
@@ -89,7 +89,7 @@ class Side:
         handlers: dict[type, Callable[[Any], Any]] = {
             Find: self._find,
             FindSchedulers: self._find_schedulers,
-            Schedule: self._schedule,
+            StepScheduler: self._step_scheduler,
             Meet: self._meet,
             Perform: self._perform,
             Observe: self._observe,
@@ -141,9 +141,9 @@ class Side:
         found, refused = self.imports.schedulers(request.modules)
         return Found(tuple(found), tuple(refused), torch.__version__)
 
-    def _schedule(self, request: Schedule) -> Record:
-        schedule = schedulers.Schedule(self.imports.attribute(request.target))
-        return Record(np.zeros((1, 1)), schedulers.observe_schedule(schedule))
+    def _step_scheduler(self, request: StepScheduler) -> Record:
+        scheduler = schedulers.TriedScheduler(self.imports.attribute(request.target))
+        return Record(np.zeros((1, 1)), schedulers.observe_scheduler(scheduler))
 
     def _meet(self, request: Meet) -> Description:
         cls = self.imports.attribute(request.target)

@@ -15,7 +15,7 @@ from optbench.scenarios.combinations import settings_over
 from optbench.scenarios.gradients import two_as_complex
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.scenarios.perform import perform
-from optbench.scenarios.record import AS_GIVEN, Record, disagreements
+from optbench.scenarios.record import AS_GIVEN, IN_EVAL_MODE, Record, disagreements
 from optbench.scenarios.relations import RELATIONS, Relation
 from optbench.scenarios.scenario import Scenario
 from optbench.scenarios.session import Session
@@ -223,15 +223,13 @@ def _held(subject: Subject, relation: Relation, settings: Any) -> float | None:
         return 0.0
     if subject.wants.evaluates_the_loss:
         # A line search makes much of a rounding, more with every step.
-        path, other, bound = path[:EVALUATED_STEPS], other[:EVALUATED_STEPS], EVALUATED
+        path, other = path[:EVALUATED_STEPS], other[:EVALUATED_STEPS]
+        bound = max(bound, EVALUATED)
     return require_agreement(
         path[1:], other[1:], start=other[0],
-        relative=max(bound, relation.bound), dtype=getattr(torch, relation.scenario.dtype),
+        relative=bound, dtype=getattr(torch, relation.scenario.dtype),
         who=relation.like.name, under=under,
     )  # fmt: skip
-
-
-READ_IN_EVAL_MODE = "the weights in eval mode"
 
 
 STATE = 1e-6
@@ -245,7 +243,7 @@ def _require_same_state(ours: Record, theirs: Record, under: str) -> None:
             each.path,
             {
                 **{f"the state, {place}": value for place, value in each.state.items()},
-                READ_IN_EVAL_MODE: each.observations.get(READ_IN_EVAL_MODE),
+                IN_EVAL_MODE: each.observations.get(IN_EVAL_MODE),
             },
         )
         for each in (ours, theirs)
@@ -281,32 +279,26 @@ def _with(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
 
 def _unmet(subject: Subject, relation: Relation) -> str:
     """Return why a relation does not apply, or an empty string."""
-    return next((WHY[need] for need in sorted(relation.needs) if not MEETS[need](subject)), "")
+    needs = (NEEDS[need] for need in sorted(relation.needs))
+    return next((reason for is_met, reason in needs if not is_met(subject)), "")
 
 
-MEETS: Mapping[str, Callable[[Subject], bool]] = {
-    "betas": lambda subject: subject.takes("betas"),
-    "complex": lambda subject: subject.takes_complex,
-    "dense": lambda subject: not subject.wants.sparse,
-    "gradients": lambda subject: not subject.wants.evaluates_the_loss,
-    "groups": lambda subject: subject.takes_groups,
-    "half": lambda subject: subject.takes_float16,
-    "lr": lambda subject: subject.lr is not None,
-    "modes": lambda subject: Session(subject, subject.sequence()).has_modes,
-    "sparse": lambda subject: subject.takes_sparse,
-    "vectors": lambda subject: not subject.wants.matrices,
+NEEDS: Mapping[str, tuple[Callable[[Subject], bool], str]] = {
+    "betas": (lambda subject: subject.takes("betas"), "it takes no betas"),
+    "complex": (lambda subject: subject.takes_complex, "complex parameters are not supported"),
+    "dense": (lambda subject: not subject.wants.sparse, "it takes sparse gradients only"),
+    "gradients": (
+        lambda subject: not subject.wants.evaluates_the_loss,
+        "it evaluates the loss itself",
+    ),
+    "groups": (lambda subject: subject.takes_groups, "it takes no parameter groups"),
+    "half": (lambda subject: subject.takes_float16, "float16 parameters are not supported"),
+    "lr": (lambda subject: subject.lr is not None, "it has no numeric lr"),
+    "modes": (
+        lambda subject: Session(subject, subject.sequence()).has_modes,
+        "it has not both train() and eval()",
+    ),
+    "sparse": (lambda subject: subject.takes_sparse, "it takes no sparse gradients"),
+    "vectors": (lambda subject: not subject.wants.matrices, "it takes matrices only"),
 }
-"""Whether an optimizer meets what a relation needs."""
-
-WHY: Mapping[str, str] = {
-    "betas": "it takes no betas",
-    "complex": "complex parameters are not supported",
-    "dense": "it takes sparse gradients only",
-    "gradients": "it evaluates the loss itself",
-    "groups": "it takes no parameter groups",
-    "half": "float16 parameters are not supported",
-    "lr": "it has no numeric lr",
-    "modes": "it has not both train() and eval()",
-    "sparse": "it takes no sparse gradients",
-    "vectors": "it takes matrices only",
-}
+"""Whether an optimizer meets what a relation needs, and the reason where it does not."""

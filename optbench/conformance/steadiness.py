@@ -15,6 +15,7 @@ from optbench.scenarios.alive import growth_of
 from optbench.scenarios.counted_work import Work, cheapest_step, temporaries
 from optbench.scenarios.gradients import sequence
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.record import LEAK_BYTES
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject, problems_for, require_determinism
 
@@ -68,10 +69,6 @@ def memory_does_not_grow(subject: Subject) -> str:
             growth,
         )
     return "500 steps"
-
-
-LEAK_BYTES = 4.0
-"""Growth in bytes a step that is no leak: a counter that becomes a larger integer."""
 
 
 def a_step_does_not_grow_dearer(subject: Subject) -> str:

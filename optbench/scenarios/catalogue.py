@@ -6,7 +6,7 @@ value: it travels to both sides, and its name is what a difference is reported u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,13 +109,13 @@ ORDINARY = (
     Scenario(
         "a checkpoint whose counters are numbers",
         "steady",
-        steps=20,
+        steps=CHECKPOINT_STEPS,
         events=(Event(CHANGED_AT, "load with numbers"),),
     ),
     Scenario(
         "a checkpoint whose counters are tensors",
         "steady",
-        steps=20,
+        steps=CHECKPOINT_STEPS,
         events=(Event(CHANGED_AT, "load with tensors"),),
     ),
     # A fifth of all steps: two small tensors take half the time of four.
@@ -137,19 +137,8 @@ DECAYING = Scenario(
 """Where decay acts only if it is added to the update before the parameter is rounded."""
 
 
-def _of_the_laws() -> Iterator[Scenario]:
-    """Yield the scenarios of the laws that `check` holds, each once."""
-    seen = set()
-    for relation in RELATIONS:
-        for scenario in filter(None, (relation.scenario, relation.like)):
-            essence = repr(replace(scenario, name="", condition=""))
-            if essence not in seen and scenario.name != "plain gradients":
-                seen.add(essence)
-                if scenario is relation.scenario:
-                    yield scenario
-
-
-OF_THE_LAWS = tuple(_of_the_laws())
+OF_THE_LAWS = tuple(relation.scenario for relation in RELATIONS)
+"""The scenarios of the laws that `check` holds."""
 
 
 def changed_defaults(base: Description, head: Description) -> dict[str, Any]:
@@ -203,7 +192,9 @@ def plan(base: Description, head: Description) -> list[Scenario]:
             title = f"a checkpoint from before {name} was an argument"
             event = Event(CHANGED_AT, "load without", {"hyperparameter": name})
             scenarios.append(
-                _named(Scenario("", "steady", events=(event,), steps=20), title, title)
+                _named(
+                    Scenario("", "steady", steps=CHECKPOINT_STEPS, events=(event,)), title, title
+                )
             )
     for offer in dict.fromkeys((*base.offers, *head.offers)):
         way = {**given, offer: True}

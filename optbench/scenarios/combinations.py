@@ -50,9 +50,7 @@ def pairwise(
     factors: list[list[Mapping[str, Any]]] = [list(ways)]
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for variant in subject.variants:
-        name = [*variant][-1]
-        if name != "maximize" or not subject.wants.evaluates_the_loss:
-            by_name.setdefault(name, [{}]).append(variant)
+        by_name.setdefault([*variant][-1], [{}]).append(variant)
     # One other value of each is enough in company: `Subject.variants` tries all of them alone.
     factors += [options[:2] for options in by_name.values()]
     choices = [(f, c) for f, options in enumerate(factors) for c in range(len(options))]

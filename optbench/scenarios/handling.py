@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from optbench.plain_text import printable
-from optbench.scenarios.record import AS_GIVEN, Observation
+from optbench.scenarios.record import AS_GIVEN, Observation, observed
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject
 
@@ -25,17 +24,9 @@ def observe(subject: Subject, names: tuple[str, ...] = ()) -> dict[str, Observat
 
     Where the optimizer raises, that is what is observed.
     """
-    found: dict[str, Observation] = {}
-    for name in names or OBSERVATIONS:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found[name] = OBSERVATIONS[name](subject)
-        # Anybody's code runs here, and what it raises is the answer.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            first = str(error).partition("\n")[0]
-            found[name] = printable(f"raises {type(error).__name__}: {first}")
-    return found
+    return observed(
+        {name: functools.partial(OBSERVATIONS[name], subject) for name in names or OBSERVATIONS}
+    )
 
 
 def _parameters(subject: Subject) -> list[torch.nn.Parameter]:
@@ -174,7 +165,7 @@ def _derivatives(subject: Subject) -> Observation:
     """Compare the graph through a differentiable step with finite differences."""
     if not subject.takes("differentiable"):
         return None
-    gradient = torch.linspace(-1.0, 1.3, 12, dtype=torch.float64).reshape(4, 3)
+    gradient = _some_gradient()
     slope = _slope(subject, gradient)
     if not slope.isfinite().all():
         return "not finite"
@@ -192,9 +183,14 @@ def _derivative_at_zero(subject: Subject) -> Observation:
     """Whether the graph through a differentiable step is finite where a gradient is zero."""
     if not subject.takes("differentiable"):
         return None
-    gradient = torch.linspace(-1.0, 1.3, 12, dtype=torch.float64).reshape(4, 3)
+    gradient = _some_gradient()
     gradient[1, 1] = 0.0
     return "finite" if _slope(subject, gradient).isfinite().all() else "not finite"
+
+
+def _some_gradient() -> Tensor:
+    """Return a gradient of both signs, no element of which is near zero."""
+    return torch.linspace(-1.0, 1.3, 12, dtype=torch.float64).reshape(4, 3)
 
 
 WIDTH = 1e-6

@@ -15,7 +15,7 @@ from torch import Tensor
 from optbench.engine.state import leaves_of
 from optbench.scenarios.actions import ACTIONS
 from optbench.scenarios.gradients import EDITS, GRADIENTS, GradientSequence
-from optbench.scenarios.record import AS_GIVEN, Checkpoint, Observation, Record
+from optbench.scenarios.record import AS_GIVEN, IN_EVAL_MODE, Checkpoint, Observation, Record
 from optbench.scenarios.scenario import OwnValue, Scenario
 from optbench.scenarios.session import Grouping, Session
 from optbench.scenarios.subject import Subject
@@ -212,7 +212,7 @@ def _readable(session: Session) -> dict[str, Observation]:
     if not session.has_modes:
         return {}
     with session.evaluating():
-        return {"the weights in eval mode": session.position().numpy()}
+        return {IN_EVAL_MODE: session.position().numpy()}
 
 
 def averages(subject: Subject, scenario: Scenario) -> dict[str, np.ndarray]:
@@ -266,7 +266,9 @@ def _resolved(
     for name, value in settings.items():
         if isinstance(value, OwnValue):
             # A scheduler's bound on the rate is a multiple of the rate.
-            own = value.value or subject.hyperparameters[name.removeprefix("max_")]
+            own = value.value
+            if own is None:
+                own = subject.hyperparameters[name.removeprefix("max_")]
             if isinstance(own, tuple | list):
                 resolved[name] = type(own)(of_number(each, value) for each in own)
             else:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from optbench.plain_text import printable
+
+LEAK_BYTES = 4.0
+"""Growth of what is alive, in bytes a step, up to which it is the noise of an interpreter."""
+
+IN_EVAL_MODE = "the weights in eval mode"
+"""Name of the observable that is what a user scores, where there are two modes."""
 
 AS_GIVEN = "as given"
 """What is observed of a value of the user's that was not written to."""
@@ -35,6 +44,21 @@ class Record:
     path: np.ndarray
     observations: Mapping[str, Observation] = field(default_factory=dict)
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def observed(observations: Mapping[str, Callable[[], Observation]]) -> dict[str, Observation]:
+    """Make each observation; where it raises, that is what is observed."""
+    found: dict[str, Observation] = {}
+    for name, observation in observations.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found[name] = observation()
+        # Anybody's code runs here, and what it raises is the answer.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            first = str(error).partition("\n")[0]
+            found[name] = printable(f"raises {type(error).__name__}: {first}")
+    return found
 
 
 @dataclass(frozen=True)

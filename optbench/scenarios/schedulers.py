@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from optbench.plain_text import printable
-from optbench.scenarios.record import Observation
+from optbench.scenarios.record import Observation, observed
 
 STEPS = 16
 """Steps of the scheduler in each scenario."""
@@ -41,11 +40,14 @@ def _halved(step: int) -> float:
 CANDIDATES: tuple[Any, ...] = (2 * STEPS, 4, 0.5, _halved, [3, 6], 0.2, [_halved, _halved])
 """What is tried for an argument without a default."""
 
+LARGEST = 1e3
+"""Learning rate below which arguments are taken to be sensible."""
+
 LENGTHS = ("total_steps", "num_training_steps")
 """Arguments that are given also where they have a default, without which nothing is built."""
 
 
-class Schedule:
+class TriedScheduler:
     """A scheduler class with arguments that were found by trying.
 
     Raises
@@ -74,7 +76,8 @@ class Schedule:
                 refusal = printable(f"{type(error).__name__}: {error}")
                 continue
             taken.append(arguments)
-            if (rates != rates[0]).any():
+            # A rate that explodes overflows on both sides, and hides what it was to show.
+            if (rates != rates[0]).any() and rates.max() < LARGEST:
                 return
         if not taken:
             raise ValueError(f"no arguments were found that it takes: {refusal}")
@@ -144,30 +147,20 @@ def _step(scheduler: Any, step: int) -> None:
         scheduler.step()
 
 
-def observe_schedule(schedule: Schedule) -> dict[str, Observation]:
+def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
     """Return the rates in each scenario; where the scheduler raises, that is what is observed."""
-    scenarios: Mapping[str, Callable[[], np.ndarray]] = {
-        "the learning rates": schedule.rates,
-        "the learning rates, which are tensors": functools.partial(schedule.rates, tensor=True),
+    scenarios: Mapping[str, Callable[[], Observation]] = {
+        "the learning rates": scheduler.rates,
+        "the learning rates, which are tensors": functools.partial(scheduler.rates, tensor=True),
         "the learning rates, constructed with last_epoch=3": functools.partial(
-            schedule.rates, last_epoch=3
+            scheduler.rates, last_epoch=3
         ),
-        "the learning rates, chained": functools.partial(schedule.rates, chained=True),
+        "the learning rates, chained": functools.partial(scheduler.rates, chained=True),
         **{
             f"the learning rates, resumed after step {step}": functools.partial(
-                schedule.rates, resumed_at=step
+                scheduler.rates, resumed_at=step
             )
             for step in range(STEPS)
         },
     }
-    found: dict[str, Observation] = {}
-    for name, rates in scenarios.items():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found[name] = rates()
-        # Anybody's code runs here, and what it raises is the answer.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            first = str(error).partition("\n")[0]
-            found[name] = printable(f"raises {type(error).__name__}: {first}")
-    return found
+    return observed(scenarios)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optbench.comparison.requests import Failure, FindSchedulers, Found, Schedule
+from optbench.comparison.requests import Failure, FindSchedulers, Found, StepScheduler
 from optbench.comparison.sides import START_S, Sides, both
 from optbench.scenarios.record import disagreements
 from optbench.verdicts.comparison import (
@@ -43,7 +43,7 @@ def compare_schedulers(sides: Sides, files: Sequence[str]) -> list[OptimizerComp
 
 
 def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refusal:
-    base, head = both(sides.base, sides.head, Schedule(target))
+    base, head = both(sides.base, sides.head, StepScheduler(target))
     files = frozenset({file})
     if isinstance(base, Failure):
         return Refusal(target, base.text)
@@ -64,8 +64,9 @@ def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refu
         and isinstance(base.observations[name], np.ndarray)
     ]
     first = differing[0]
-    only = "in every scenario" if len(names) == count else f"only with {'; '.join(names[:3])}"
-    text = f"differs in {first}; {only}"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    only = f"only with {'; '.join(names[:3])}{more}"
+    text = f"differs in {first}; {'in every scenario' if len(names) == count else only}"
     return OptimizerComparison(
         target,
         Maths(

@@ -1,0 +1,59 @@
+"""Schedulers of changed files that no optimizer imports have rows of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+pytestmark = pytest.mark.proof
+
+OPTIMIZER = """
+from torch.optim import SGD
+
+class Mine(SGD):
+    pass
+"""
+
+SCHEDULES = """
+from torch.optim.lr_scheduler import LRScheduler
+
+class {name}(LRScheduler):
+    def __init__(self, optimizer, factor, last_epoch=-1):
+        self.factor = factor
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        return [{rate} for base in self.base_lrs]
+"""
+
+POWERS = "base * self.factor ** self.last_epoch"
+
+RULES = {
+    "Same": (POWERS, POWERS),
+    "Faster": (POWERS, "base * self.factor ** (2 * self.last_epoch)"),
+    "Raises": (POWERS, "base.item() * self.factor"),
+    "Rounds": (POWERS, "self.factor ** self.last_epoch * base * 3 / 3"),
+}
+"""Rates of each class on the base and on the head."""
+
+
+def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) -> None:
+    for side in (0, 1):
+        package = tmp_path / str(side) / "theirs"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(OPTIMIZER, "utf-8")
+        text = "".join(SCHEDULES.format(name=n, rate=rule[side]) for n, rule in RULES.items())
+        (package / "sched.py").write_text(f"{text}\nSIDE = {side}\n", "utf-8")
+        (package / "notes.py").write_text(f"SIDE = {side}\n", "utf-8")
+    said = optbench("compare", "dir:0", "dir:1", "--rung", "maths", folder=tmp_path)
+    assert said.verdicts == {
+        "Mine": "identical", "Same": "identical", "Faster": "changed", "Raises": "broken",
+        "Rounds": "rounding",
+    }  # fmt: skip
+    assert "in every scenario" in said.of("Faster")["maths_text"]
+    # What was looked at is not said to be left out.
+    (note,) = said.content["notes"]
+    assert "theirs/notes.py" in note
+    assert "sched.py" not in note
