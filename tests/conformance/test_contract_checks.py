@@ -1069,6 +1069,14 @@ class SharesACounter(Momentum):
         return group["lr"] * (1 - 0.999**self.steps)
 
 
+class LoadsWithoutHooks(Momentum):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        hooks = self._optimizer_load_state_dict_pre_hooks
+        self._optimizer_load_state_dict_pre_hooks = type(hooks)()
+        super().load_state_dict(state_dict)
+        self._optimizer_load_state_dict_pre_hooks = hooks
+
+
 class KeepsAHistory(Momentum):
     def update(self, p: Tensor, group: dict[str, Any]) -> None:
         super().update(p, group)
@@ -1414,6 +1422,12 @@ BREACHES = (
     Breach(CLEARS, NeverClearsToNone, ("zero_grad(set_to_none=True): zero in every group",)),
     Breach(CLEARS, AlwaysClearsToNone, ("zero_grad(set_to_none=False): None in every group",)),
     Breach("hooks_are_called_once_a_step", CallsNoHooks, ("3 before and 0 after 3 steps",)),
+    Breach(
+        "hooks_are_called_once_a_step",
+        LoadsWithoutHooks,
+        ("calls of state_dict hooks: state_dict_pre, state_dict_post, load_state_dict_post",),
+        advice=True,
+    ),
     Breach(DERIVATIVE, LosesPartOfTheDerivative, ("of a differentiable step: off by",)),
     Breach(
         DERIVATIVE,
