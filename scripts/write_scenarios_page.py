@@ -30,7 +30,7 @@ made from the code by `scripts/write_scenarios_page.py`.
 """
 
 BESIDE = """\
-## Beside the steps
+## Outside of the steps
 
 Observed once an optimizer, by both judges. Where it raises, that is what is observed.
 """

@@ -53,7 +53,7 @@ PATIENCE = 3
 """Scenarios of one optimizer that may hang or crash on a side; the rest is then not tried."""
 
 
-BESIDE_THE_STEPS = "what is done beside the steps"
+OUTSIDE_OF_STEPS = "construction, zero_grad, hooks and derivatives"
 
 AVERAGES = "averages of the weights in the state"
 
@@ -91,9 +91,9 @@ class Outcome:
         return self.scenario.name in CHECKS
 
     @property
-    def is_beside(self) -> bool:
+    def is_outside_of_steps(self) -> bool:
         """Whether it is about something else than steps of one side along a scenario."""
-        return self.is_a_check or self.scenario.name in (BESIDE_THE_STEPS, AVERAGES)
+        return self.is_a_check or self.scenario.name in (OUTSIDE_OF_STEPS, AVERAGES)
 
 
 def compare_maths(
@@ -140,7 +140,7 @@ def compare_maths(
             seen.append(asked(Hold(target, check), functools.partial(look_at_check, check)))
             suspect = True
         given = changed_defaults(of_base, of_head)
-        beside = functools.partial(look, Scenario(BESIDE_THE_STEPS))
+        beside = functools.partial(look, Scenario(OUTSIDE_OF_STEPS))
         seen.append(asked(Observe(target, given), beside))
         alone = replace(DEFAULTS, settings=given, is_plain=False)
         seen.append(asked(Averages(target, alone), look_at_averages))
@@ -378,18 +378,18 @@ def judge(
         verdict = MathsVerdict.BROKEN
         difference = Difference(first.scenario.name, first.step, np.inf)
         text = f"raises with {first.scenario.when}: {first.text}"
-        if len(broken) < len(compared) and not first.is_beside:
+        if len(broken) < len(compared) and not first.is_outside_of_steps:
             text += f"; {_where(broken, compared)}"
         if changed:
             text += f"; besides, it {_how(changed[0])}"
-            if not changed[0].is_beside:
+            if not changed[0].is_outside_of_steps:
                 text += f", {_where(changed, compared)}"
     elif changed:
         first = changed[0]
         verdict = MathsVerdict.CHANGED
         difference = Difference(first.scenario.name, first.step, first.relative)
         text = _how(first)
-        if not first.is_beside:
+        if not first.is_outside_of_steps:
             text += f"; {_where(changed, compared)}"
         if differing == ("defaults",):
             text += "; with the base's defaults the trajectories agree"
@@ -465,8 +465,8 @@ def _how(seen: Outcome) -> str:
 
 def _where(hit: Sequence[Outcome], compared: Sequence[Outcome]) -> str:
     """Under what they differ: everywhere, only with some hyperparameter, only in some way."""
-    scenarios = [each for each in compared if not each.is_beside]
-    hit = [each for each in hit if not each.is_beside]
+    scenarios = [each for each in compared if not each.is_outside_of_steps]
+    hit = [each for each in hit if not each.is_outside_of_steps]
     names = list(dict.fromkeys(each.scenario.name for each in hit))
     spared = list(dict.fromkeys(each.scenario.name for each in scenarios if each not in hit))
     if not spared:

@@ -45,7 +45,7 @@ class Perform:
 
 @dataclass(frozen=True)
 class Observe:
-    """What is observed beside the steps: a `record.Record` of `handling.OBSERVATIONS`."""
+    """What is observed outside of the steps: a `record.Record` of `handling.OBSERVATIONS`."""
 
     target: str
     settings: Mapping[str, Any]

@@ -245,7 +245,7 @@ def own_values(scenario: Scenario) -> set[str]:
 def with_settings(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
     """Return the scenario under settings, which also stand for the optimizer's own values."""
 
-    def told(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def resolved(values: Mapping[str, Any]) -> Mapping[str, Any]:
         return {
             name: replace(value, value=settings.get(name.removeprefix("max_")))
             if isinstance(value, OwnValue)
@@ -255,9 +255,9 @@ def with_settings(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
 
     return replace(
         scenario,
-        settings={**settings, **told(scenario.settings)},
-        second=None if scenario.second is None else told(scenario.second),
-        events=tuple(replace(event, values=told(event.values)) for event in scenario.events),
+        settings={**settings, **resolved(scenario.settings)},
+        second=None if scenario.second is None else resolved(scenario.second),
+        events=tuple(replace(event, values=resolved(event.values)) for event in scenario.events),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a user observes of an optimizer beside its steps: construction, clearing, hooks, text."""
+"""What a user observes of an optimizer outside of its steps: construction, clearing, hooks."""
 
 from __future__ import annotations
 

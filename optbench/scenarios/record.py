@@ -19,7 +19,7 @@ IN_EVAL_MODE = "the weights in eval mode"
 """Name of the observable that is what a user scores, where there are two modes."""
 
 AS_GIVEN = "as given"
-"""What is observed of a value of the user's that was not written to."""
+"""Observation of a value of the caller's that the optimizer did not write to."""
 
 Observation = np.ndarray | str | int | float | bool | None | tuple[Any, ...]
 
@@ -117,7 +117,7 @@ IDEAL: Mapping[str, Any] = {
     "add_param_group() of no dictionary": "refused",
     "repr()": "works",
 }
-"""What is right, whatever was observed before: a version that comes to it is not told apart."""
+"""The right value of an observable: `check` requires it, and `compare` reports no change to it."""
 
 
 def disagreements(ours: Record, theirs: Record, relative: float) -> Iterator[Disagreement]:

@@ -1,4 +1,4 @@
-"""What is observed beside the steps."""
+"""What is observed outside of the steps."""
 
 from __future__ import annotations
 
