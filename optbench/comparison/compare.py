@@ -166,6 +166,9 @@ def compare(
                 else:
                     rows.append(scheduler)
                     done(scheduler)
+            # One that was named is no optimizer, and was compared nevertheless.
+            names = {row.name for row in rows}
+            refusals = [each for each in refusals if each.name not in names]
         except KeyboardInterrupt:
             complete = False
         if complete and not rows:

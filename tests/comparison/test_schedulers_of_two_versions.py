@@ -39,14 +39,19 @@ RULES = {
 """Rates of each class on the base and on the head."""
 
 
-def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) -> None:
+def write(folder: Path) -> None:
+    """Write both versions of a package with schedulers."""
     for side in (0, 1):
-        package = tmp_path / str(side) / "theirs"
+        package = folder / str(side) / "theirs"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(OPTIMIZER, "utf-8")
         text = "".join(SCHEDULES.format(name=n, rate=rule[side]) for n, rule in RULES.items())
         (package / "sched.py").write_text(f"{text}\nSIDE = {side}\n", "utf-8")
         (package / "notes.py").write_text(f"SIDE = {side}\n", "utf-8")
+
+
+def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) -> None:
+    write(tmp_path)
     said = optbench("compare", "dir:0", "dir:1", "--rung", "maths", folder=tmp_path)
     assert said.verdicts == {
         "Mine": "identical", "Same": "identical", "Faster": "changed", "Raises": "broken",
@@ -57,3 +62,11 @@ def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) 
     (note,) = said.content["notes"]
     assert "theirs/notes.py" in note
     assert "sched.py" not in note
+
+
+def test_one_that_is_named_is_compared_and_not_refused(optbench: Command, tmp_path: Path) -> None:
+    write(tmp_path)
+    given = ("dir:0", "dir:1", "--rung", "maths", "-o", "theirs.sched:Faster")
+    said = optbench("compare", *given, folder=tmp_path)
+    assert said.verdicts["Faster"] == "changed"
+    assert "theirs.sched:Faster" not in [row["name"] for row in said.content["not_constructible"]]
