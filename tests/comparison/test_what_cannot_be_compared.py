@@ -133,7 +133,7 @@ def test_a_changed_file_that_no_optimizer_imports_is_named(
     (tmp_path / "other" / "mine" / "sched.py").write_text("STEPS = 2\n")
     said = optbench("compare", *asked, folder=tmp_path)
     assert (said.code, said.verdicts) == (0, {"Mine": "identical"})
-    assert "changed, and not looked at, for no optimizer that was compared imports it: " in said.out
+    assert "changed, and not looked at, for nothing that was compared imports it: " in said.out
     assert said.content["notes"][0].endswith(": mine/sched.py")
 
 
