@@ -62,6 +62,7 @@ CONTRACT = (
     Check(laws.eval_and_back_changes_nothing),
     Check(laws.saves_and_loads_before_the_first_step),
     Check(laws.saves_and_loads_in_float16),
+    Check(laws.float16_goes_on_after_70000_steps),
     Check(laws.a_loaded_optimizer_shares_no_memory),
     Check(persistence.saves_and_loads_at_step_301),
     Check(persistence.saves_and_loads_beyond_2100_steps),

@@ -23,18 +23,22 @@ FAR = 2101
 """Past 2,048, where float16 stops counting."""
 
 AFTER = 50
+"""Steps by which a resumed run is followed."""
+
+AFTER_WITH_CLOSURE = 10
+"""The same of a method that takes a closure: each step may be twenty evaluations."""
 
 
 def saves_and_loads_at_step_301(subject: Subject) -> str:
-    """A fresh instance that loads the state at step 301 goes on to 350 with the same bits."""
+    """A fresh instance that loads the state at step 301 goes on with the same bits."""
     tried = _resumes(subject, ODD, (torch.float64, torch.float32, torch.bfloat16))
-    return f"{AFTER} steps with the same bits in {tried}"
+    return f"{_followed(subject)} steps with the same bits in {tried}"
 
 
 def saves_and_loads_beyond_2100_steps(subject: Subject) -> str:
     """A fresh instance that loads the state at step 2,101 goes on with the same bits."""
     tried = _resumes(subject, FAR, (torch.float16, torch.float64))
-    return f"{AFTER} steps with the same bits in {tried}"
+    return f"{_followed(subject)} steps with the same bits in {tried}"
 
 
 def deepcopies_and_pickles(subject: Subject) -> str:
@@ -78,6 +82,7 @@ def _why(error: Exception) -> str:
 
 def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
     tried, refused = [], ""
+    after = _followed(subject)
     for dtype in dtypes:
         # Gradients of a steady scale keep half precision in its range.
         session = Session(subject, subject.sequence(), dtype=dtype)
@@ -91,13 +96,13 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
         try:
             fresh = session.resumed()
             lost = _lost(session.optimizer, fresh.optimizer)
-            ours = fresh.trace(AFTER)
+            ours = fresh.trace(after)
         except Exception as error:
             said = _why(error)
             raise CheckFailed(
                 f"cannot be resumed at step {at} with {dtype_name(dtype)} parameters: {said}"
             ) from error
-        expected = session.trace(AFTER)
+        expected = session.trace(after)
         if not expected.isfinite().all() and dtype in (torch.float64, torch.float32):
             raise NotApplicable(
                 "it diverges on this check's prescribed gradients, which do not depend on its "
@@ -112,6 +117,10 @@ def _resumes(subject: Subject, at: int, dtypes: tuple[torch.dtype, ...]) -> str:
     if not tried:
         raise NotApplicable(refused)
     return ", ".join(tried)
+
+
+def _followed(subject: Subject) -> int:
+    return AFTER_WITH_CLOSURE if subject.wants.closure else AFTER
 
 
 def _lost(original: torch.optim.Optimizer, loaded: torch.optim.Optimizer) -> str:

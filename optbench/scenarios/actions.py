@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -52,6 +52,35 @@ def _load_tensors(session: Session, _: Mapping[str, Any]) -> Session:
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     # float64: a version that computes with the tensor rounds as with the number.
                     entry[name] = torch.tensor(float(value), dtype=torch.float64)
+
+    return session.resumed(edit=edit)
+
+
+def _load_later(session: Session, values: Mapping[str, Any]) -> Session:
+    """Go on with a fresh instance whose checkpoint counts more steps than were taken.
+
+    A counter is a whole number that is, but for one, the number of steps taken.
+    """
+
+    def counts(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return value.numel() == 1 and counts(value.item())
+        return type(value) in (int, float) and value in range(session.step - 1, session.step + 2)
+
+    def advance(entries: dict[str, Any], names: Iterable[str]) -> None:
+        for name in names:
+            if counts(value := entries[name]):
+                many = values["steps"]
+                is_tensor = isinstance(value, torch.Tensor)
+                entries[name] = torch.full_like(value, many) if is_tensor else type(value)(many)
+
+    def edit(state: Any) -> None:
+        for entry in state["state"].values():
+            if isinstance(entry, dict):
+                advance(entry, [*entry])
+        for group in state["param_groups"]:
+            # Some keep their counter in the group, where hyperparameters are, too.
+            advance(group, {*group} - {"params", *session.optimizer.defaults})
 
     return session.resumed(edit=edit)
 
@@ -118,6 +147,7 @@ ACTIONS: Mapping[str, Action] = {
     "load without": _load_without,
     "load with numbers": _load_numbers,
     "load with tensors": _load_tensors,
+    "load later": _load_later,
     "load in process": _load_in_process,
     "set": _set,
     "scale the rate": _scale_the_rate,

@@ -203,6 +203,11 @@ def _one_zero(gradient: np.ndarray) -> None:
     gradient.reshape(len(gradient), -1)[:, :1] = 0.0
 
 
+def _none_small(gradient: np.ndarray) -> None:
+    """Keep each number half or more away from zero, where float16 holds its square."""
+    np.copysign(np.maximum(np.abs(gradient), 0.5), gradient, out=gradient)
+
+
 def _a_nan(gradient: np.ndarray) -> None:
     """Make one number of each gradient NaN at one step."""
     gradient.reshape(len(gradient), -1)[7, -1] = np.nan
@@ -256,6 +261,7 @@ EDITS: Mapping[str, Callable[[GradientSequence], GradientSequence]] = {
     "zeros first": _every(_zeros_first),
     "holes": _every(_with_holes),
     "one zero": _every(_one_zero),
+    "none small": _every(_none_small),
     "row means": _every(_row_means),
     "a NaN": _every(_a_nan),
     "second missing": _second_missing,

@@ -7,6 +7,7 @@ both versions through the first and compares the records.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,10 @@ FEW = 24
 
 LATE = 11
 """Step at which most events happen; odd, so that a lost parity shows."""
+
+
+MANY = 70_000
+"""Steps that a checkpoint counts: more than float16 can hold, which ends at 65,504."""
 
 
 class Over(enum.Enum):
@@ -47,7 +52,7 @@ class Relation:
     over : Over
         Under which settings it is held.
     bound : float
-        Relative to the distance travelled.
+        Relative to the distance travelled; infinite: it stays finite where its partner does.
     mirrored : bool
         The path is the partner's, mirrored at zero.
     unchanged : tuple of str
@@ -212,6 +217,17 @@ def _relations() -> Iterable[Relation]:
                 events=(Event(LATE, "save and load"),)),
         replace(single, name="one that was not saved"),
         bound=0.0, needs=frozenset({"gradients", "half"}),
+    )  # fmt: skip
+
+    young = Scenario(
+        # Whether an eps of 1e-8 is zero in float16 is another law's matter.
+        f"one of {LATE} steps", gradients="steady", edits=("none small",), dtype="float16", steps=30
+    )  # fmt: skip
+    yield Relation(
+        "float16_goes_on_after_70000_steps",
+        replace(young, name=f"a checkpoint of {MANY:,} steps in float16",
+                events=(Event(LATE, "load later", {"steps": MANY}),)),
+        young, over=Over.IMPLEMENTATIONS, bound=math.inf, needs=frozenset({"gradients", "half"}),
     )  # fmt: skip
 
     scaling = "a_gradient_scaler_does_not_matter"

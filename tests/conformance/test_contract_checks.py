@@ -979,6 +979,14 @@ class KeepsFloat32OfFloat16(Momentum):
         super().update(p, group)
 
 
+class WarmsUpInTheirType(Momentum):
+    """From 65,505 on, a count of steps is infinite in float16."""
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        count = torch.tensor(float(self.state[p].get("step", 0) + 1), dtype=p.real.dtype)
+        super().update(p, {**group, "lr": group["lr"] * float(count / (count + 1))})
+
+
 class ComesBackTwice(Averaging):
     def train(self) -> None:
         self.swap()
@@ -1488,6 +1496,11 @@ BREACHES = (
         KeepsFloat32OfFloat16,
         ("in a save and load in float16, moments small",),
         also(FAR),
+    ),
+    Breach(
+        "float16_goes_on_after_70000_steps",
+        WarmsUpInTheirType,
+        ("in a checkpoint of 70,000 steps in float16", "not finite after step 12"),
     ),
     Breach(
         "eval_and_back_changes_nothing",

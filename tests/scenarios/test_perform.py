@@ -152,6 +152,9 @@ EDITED: dict[str, Callable[[np.ndarray, np.ndarray, GradientSequence], bool]] = 
         for step, row in enumerate(g)
     ),
     "one zero": lambda p, g, _: not g[:, [0, 15, 36, 42]].any() and (p == g).sum() == 53 * STEPS,
+    "none small": lambda p, g, _: np.abs(g).min() == 0.5
+    and np.array_equal(np.sign(p), np.sign(g))
+    and np.array_equal(p[np.abs(p) > 0.5], g[np.abs(p) > 0.5]),
     "row means": lambda _, g, __: _rows_alike(g),
     "a NaN": lambda p, g, _: np.isnan(g).sum() == 4
     and [*np.isnan(g).any(1).nonzero()[0]] == [7]
@@ -426,18 +429,23 @@ def _loads_without(one: Subject, record: Record, plain: Record) -> None:
 
 
 class Counting(Descent):
-    """Counts the steps of each parameter, in a number or in a tensor, and notes in which."""
+    """Counts the steps of each parameter and group, in numbers and a tensor, and notes in which."""
 
     counters: ClassVar[list[Any]] = []
+    counts: ClassVar[list[tuple[float, ...]]] = []
 
     def update(self, p: Tensor, group: dict[str, Any]) -> None:
         super().update(p, group)
         state = self.state[p]
         if not state:
-            state.update(a_tensor=torch.zeros(()), a_number=0)
+            state.update(a_tensor=torch.zeros(()), a_number=0, not_a_counter=5.5)
+        group.setdefault("count", 0)
+        self.counts.append((float(state["a_tensor"]), state["a_number"], group["count"]))
+        assert state["not_a_counter"] == 5.5
         self.counters.append((type(state["a_tensor"]), type(state["a_number"])))
         state["a_tensor"] = state["a_tensor"] + 1
         state["a_number"] = state["a_number"] + 1
+        group["count"] += p is group["params"][-1]
 
 
 def _loads_numbers(one: Subject, record: Record, plain: Record) -> None:
@@ -448,6 +456,13 @@ def _loads_numbers(one: Subject, record: Record, plain: Record) -> None:
 def _loads_tensors(one: Subject, record: Record, plain: Record) -> None:
     _saves(one, record, plain)
     assert {*Counting.counters} == {(Tensor, int), (Tensor, Tensor)}
+
+
+def _loads_later(one: Subject, record: Record, plain: Record) -> None:
+    _saves(one, record, plain)
+    assert Counting.counts[:: len(one.shapes)] == [
+        (step, step, step) for step in [*range(5), *range(70, 77)]
+    ]
 
 
 def _sets(_: Subject, record: Record, plain: Record) -> None:
@@ -503,6 +518,7 @@ HAPPENS: dict[str, tuple[Mapping[str, Any], Callable[[Subject, Record, Record], 
     "load with numbers": ({}, _loads_numbers),
     "load with tensors": ({}, _loads_tensors),
     "load without": ({"hyperparameter": "unused"}, _loads_without),
+    "load later": ({"steps": 70}, _loads_later),
     "load in process": ({}, _loads_in_process),
     "set": ({"lr": OwnValue(3.0), "momentum": 0.9}, _sets),
     "scale the rate": ({"by": 0.25}, _scales),
@@ -517,11 +533,12 @@ def test_an_event_does_what_its_name_says(action: str) -> None:
     values, holds = HAPPENS[action]
     kinds = {
         "eval and back": Modes, "load with numbers": Counting, "load with tensors": Counting,
+        "load later": Counting,
     }  # fmt: skip
     factory = kinds.get(action, Descent)
     Modes.switched = []
     plain = perform(noting(factory), PLAIN)
-    Modes.switched, Counting.counters = [], []
+    Modes.switched, Counting.counters, Counting.counts = [], [], []
     subject = noting(factory)
     holds(subject, perform(subject, with_event(action, values)), plain)
 
