@@ -198,8 +198,13 @@ def _acts_on(subject: Subject, name: str, options: list[Any]) -> str:
         if not subject.accepts(pair[1]):
             continue
         one, other = (_averages(subject, settings) for settings in pair)
-        # Decay in a buffer of gradients that nothing reads would look like one.
-        moved = [key for key in one if key in other and not same_bits(one[key], other[key])]
+        # Decay in a buffer of gradients that nothing reads would look like one. At the default
+        # there may be no average at all.
+        moved = [
+            key
+            for key in {**one, **other}
+            if key not in one or key not in other or not same_bits(one[key], other[key])
+        ]
         if moved and name != "weight_decay":
             return f"an average of the weights in its state, {moved[0]}"
         if len({_lines_said(subject, settings) for settings in pair}) > 1:

@@ -48,6 +48,17 @@ class AveragesTheWeights(Descent):
         average.lerp_(p, 1 - group["decay"])
 
 
+class MayAverageTheWeights(AveragesTheWeights):
+    """At its default it keeps no average."""
+
+    def __init__(self, params: Any, lr: float = 0.1, decay: float = 0.0) -> None:
+        super().__init__(params, lr, decay)
+
+    def after(self, p: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        if group["decay"]:
+            super().after(p, group, state)
+
+
 class AveragesGradientsForNothing(Descent):
     """A buffer of gradients that no step reads."""
 
@@ -141,6 +152,7 @@ def examined(
     ("optimizer", "said"),
     [
         (AveragesTheWeights, "decay only to an average of the weights in its state, average of"),
+        (MayAverageTheWeights, "decay only to an average of the weights in its state, average of"),
         (Logs, "log_every only to what is printed or logged"),
         (ScalesLargeOnesByBlocks, "block_size only to tensors of 4,096 elements and more"),
     ],
