@@ -111,7 +111,8 @@ def page() -> str:
         ("every plain value of `optimizer.param_groups`", "up to rounding, or equal")
     )
     observables.append(("the weights in `eval()` mode, where there is one", "up to rounding"))
-    observables.append(("averages of the weights in the state", "up to rounding, by any name"))
+    averages = "averages of the weights in the state, at the defaults and with what is off there"
+    observables.append((averages, "up to rounding, by any name"))
     schedule = observe_scheduler(TriedScheduler(torch.optim.lr_scheduler.StepLR))
     resumed = [name for name in schedule if "resumed" in name]
     beside = [("observable",), *((name,) for name in OBSERVATIONS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from optbench.scenarios.catalogue import (
     Description,
     changed_defaults,
     plan,
+    switched_on,
     with_settings,
 )
 from optbench.scenarios.record import Checkpoint, Record, disagreements
@@ -143,7 +144,10 @@ def compare_maths(
         beside = functools.partial(look, Scenario(OUTSIDE_OF_STEPS))
         seen.append(asked(Observe(target, given), beside))
         alone = replace(DEFAULTS, settings=given, is_plain=False)
-        seen.append(asked(Averages(target, alone), look_at_averages))
+        for own in ({}, *switched_on(of_base, of_head)):
+            under = replace(alone, settings={**given, **own})
+            look_under = functools.partial(look_at_averages, own)
+            seen.append(asked(Averages(target, under), look_under))
         scenario = replace(
             alone, name="a checkpoint of the base", condition="a checkpoint that the base saved",
             steps=CHECKPOINT_STEPS,
@@ -260,7 +264,7 @@ def look_at_check(check: str, base: Kept | Failure, head: Kept | Failure) -> Out
     return Outcome(scenario, "same" if base.kept is not None else "both fail", text=base.text)
 
 
-def look_at_averages(base: Any, head: Any) -> Outcome:
+def look_at_averages(settings: Mapping[str, Any], base: Any, head: Any) -> Outcome:
     """Compare the averages of the weights in the state, whatever they are called there."""
     scenario = Scenario(AVERAGES)
     if isinstance(base, Failure) or isinstance(head, Failure):
@@ -270,7 +274,8 @@ def look_at_averages(base: Any, head: Any) -> Outcome:
         candidates = [found for name, found in head.items() if name.rpartition(" of ")[2] == tensor]
         distance = max(1e-300, float(np.abs(values).max()))
         if not any(np.abs(found - values).max() <= ROUNDING * distance for found in candidates):
-            text = f"the average of the weights in the state, {place}, has no equal"
+            under = "".join(f" with {name}={value!r}" for name, value in settings.items())
+            text = f"the average of the weights in the state, {place}, has no equal{under}"
             return Outcome(scenario, "changed", DEFAULTS.steps, 0.0, text)
     return Outcome(scenario, "same" if base else "both fail")
 

@@ -150,6 +150,20 @@ def changed_defaults(base: Description, head: Description) -> dict[str, Any]:
     }
 
 
+def switched_on(base: Description, head: Description) -> list[Mapping[str, Any]]:
+    """Return a setting of each hyperparameter that is off at the base's defaults.
+
+    An average of the weights may be kept only with one. Weight decay is none: what it adds to a
+    buffer of gradients goes along with the weights.
+    """
+    off = {name for name, value in base.hyperparameters.items() if value is not None and not value}
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in (*base.accepted, *head.accepted):
+        if len(each) == 1 and {*each} <= off - {"weight_decay"}:
+            found.setdefault(next(iter(each)), each)
+    return list(found.values())
+
+
 def plan(base: Description, head: Description) -> list[Scenario]:
     """Return the scenarios for two versions of an optimizer, the most ordinary first.
 

@@ -205,13 +205,15 @@ def test_an_average_of_the_weights_is_looked_for_under_any_name() -> None:
     weights = np.linspace(1.0, 2.0, 6)
     base = {"shadow of tensor 0": weights, "shadow of tensor 1": 2 * weights}
     renamed = {"ema of tensor 0": weights * (1 + 1e-12), "ema of tensor 1": 2 * weights}
-    assert look_at_averages(base, renamed).kind == "same"
-    assert look_at_averages({}, renamed).kind == "both fail"
+    assert look_at_averages({}, base, renamed).kind == "same"
+    assert look_at_averages({}, {}, renamed).kind == "both fail"
     swapped = {"ema of tensor 1": weights, "ema of tensor 0": 2 * weights}
     for other in (swapped, {}, {"ema of tensor 0": weights * 1.001}):
-        seen = look_at_averages(base, other)
+        seen = look_at_averages({}, base, other)
         assert seen.kind == "changed"
         assert "shadow of tensor 0, has no equal" in seen.text or other.keys() < renamed.keys()
+    seen = look_at_averages({"ema": 0.5}, base, {})
+    assert seen.text.endswith("shadow of tensor 0, has no equal with ema=0.5")
 
 
 def test_a_checkpoint_of_the_base_counts_where_the_state_is_the_same() -> None:

@@ -58,6 +58,13 @@ class FirstGroup(Plain):
         return (self.param_groups[0] if HEAD else group)["momentum"]
 
 
+class MayAverage(Plain):
+    def rule(self, p, group):
+        super().rule(p, group)
+        if group["noise"]:
+            self.state[p].setdefault("shadow", p.clone()).lerp_(p, WEIGHT)
+
+
 class Noisy(Plain):
     def rule(self, p, group):
         super().rule(p, group)
@@ -109,6 +116,12 @@ def test_what_one_optimizer_patches_in_torch_does_not_reach_the_next(said: Said)
 def test_a_group_that_goes_by_the_first_one_s_value_is_seen(said: Said) -> None:
     text = said.of("FirstGroup")["maths_text"]
     assert text.endswith("only with two groups, the second with another momentum")
+
+
+def test_an_average_that_is_off_by_default_is_compared(said: Said) -> None:
+    text = said.of("MayAverage")["maths_text"]
+    assert text.startswith("differs in the average of the weights in the state, shadow of tensor 0")
+    assert text.endswith("with noise=0.1")
 
 
 def test_a_package_whose_root_exports_nothing_is_looked_into_all_the_same(said: Said) -> None:

@@ -20,6 +20,7 @@ from optbench.scenarios.catalogue import (
     ORDINARY,
     Description,
     plan,
+    switched_on,
 )
 from optbench.scenarios.feeds import FEEDS
 from optbench.scenarios.gradients import EDITS, GRADIENTS
@@ -178,6 +179,14 @@ def test_an_offer_of_either_side_is_tried_alone_and_with_switches_and_decay() ->
         assert tried[f"{offer}=True, sparse gradients"].feed == "sparse"
         assert tried[f"{offer}=True, GradScaler"].feed == "GradScaler"
     assert not any({"foreach", "fused"} <= set(each.settings) for each in tried.values())
+
+
+def test_averages_are_looked_for_with_one_value_of_each_argument_that_is_off() -> None:
+    off = {"ema": 0.0, "foreach": None, "weight_decay": 0.0, "amsgrad": False, "lr": 1e-3}
+    tried = ({"lr": 2e-3}, {"ema": 0.1}, {"ema": 0.5}, {"weight_decay": 0.1}, {"amsgrad": True},
+             {"weight_decay": 0.1, "amsgrad": True})  # fmt: skip
+    base, head = description(off, tried), description(off, (*tried, {"ema": 0.9}))
+    assert switched_on(base, head) == [{"ema": 0.1}, {"amsgrad": True}]
 
 
 def test_what_takes_matrices_alone_is_given_no_other_shapes() -> None:
