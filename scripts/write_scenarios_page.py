@@ -91,11 +91,7 @@ def page() -> str:
         scenarios.append((each.name, how(each), law))
     scenarios += [
         ("each hyperparameter", "another value or the other switch, alone, and all at once", ""),
-        (
-            "each implementation",
-            "`foreach`, `fused`; with each switch, decay, sparse gradients",
-            "",
-        ),
+        ("each implementation", "`foreach`, `fused`; with each of these, sparse gradients", ""),
         ("two groups", "each hyperparameter with another value in the second", ""),
         ("on the way", "each hyperparameter with another value from step 5 on", ""),
         ("a checkpoint of an older version", "each hyperparameter missing from it", ""),

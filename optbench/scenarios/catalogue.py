@@ -217,10 +217,8 @@ def plan(base: Description, head: Description) -> list[Scenario]:
             if other.feed.startswith("GradScaler") or other.name in IN_EVERY_IMPLEMENTATION:
                 scenarios.append(_named(with_settings(other, way), f"{offer}=True, {other.name}"))
         for each in settings:
-            switches = [v for v in each.values() if isinstance(v, bool)]
-            if switches or set(each) == {"weight_decay"}:
-                title = f"{offer}=True, {_title(each)}"
-                scenarios.append(_named(with_settings(plain, {**way, **each}), title))
+            title = f"{offer}=True, {_title(each)}"
+            scenarios.append(_named(with_settings(plain, {**way, **each}), title))
     return scenarios
 
 
