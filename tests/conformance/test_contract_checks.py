@@ -374,6 +374,25 @@ class IgnoresAddedGroups(Momentum):
             super().add_param_group(param_group)
 
 
+class CountsForAll(Momentum):
+    """Anneals its rate by one count of steps for all groups."""
+
+    def update_all(self) -> None:
+        self.state["all"] = {"step": self.state["all"].get("step", 0) + 1}
+        super().update_all()
+
+    def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
+        return group["lr"] / self.state["all"]["step"] ** 0.5
+
+
+class StopsForAll(CountsForAll):
+    """What is added after the tenth step never moves."""
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        if self.state[p] or self.state["all"]["step"] <= 10:
+            super().update(p, group)
+
+
 class DividesByTheirNumber(Momentum):
     def rate(self, p: Tensor, group: dict[str, Any]) -> Any:
         return group["lr"] / len(group["params"])
@@ -1286,6 +1305,8 @@ BREACHES = (
         ("when the group is added after 20 steps", "from step 1 "),
         also(WRONG),
     ),
+    Breach(ADDED, CountsForAll, ("added after 20 steps", "one count of steps"), advice=True),
+    Breach(ADDED, StopsForAll, ("when the group is added after 20 steps",), None),
     Breach(
         NEIGHBOURS,
         DividesByTheirNumber,
