@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from optbench.conformance.direction import MOVES_BY, rests_as_asked
 from optbench.engine.error_text import describe
-from optbench.engine.state import leaves_of
 from optbench.scenarios.agreement import dtype_name, require_agreement, shown
 from optbench.scenarios.catalogue import DECAYING
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
@@ -126,17 +124,7 @@ def _require_decay(subject: Subject) -> None:
 
 def float64_parameters_have_float64_state(subject: Subject) -> str:
     """No state of a float64 parameter that holds a fraction is of lower precision."""
-    session = Session(subject, subject.sequence()).advance(7)
-    seen, narrow = 0, []
-    for index in range(len(session.params)):
-        for path, value in leaves_of(session.state_of(index)):
-            if not (isinstance(value, Tensor) and value.is_floating_point()):
-                continue
-            seen += 1
-            # A counter is exact in float32 until 16 million.
-            whole = bool((value == value.round()).all()) and value.numel() == 1
-            if value.dtype != torch.float64 and not whole:
-                narrow.append(f"{path} of tensor {index} is {value.dtype}")
+    seen, narrow = subject.state_of_float64
     if narrow:
         raise Advice("; ".join(narrow), len(narrow))
     if not seen:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from optbench.engine.state import leaves_of
 from optbench.optimizers import Optimizer, builders
 from optbench.optimizers.recipe import Factory
 from optbench.problems import PROBLEMS
@@ -204,6 +205,22 @@ class Subject:
                 return f"it takes a {name}"
         drawn = Session(self, self.sequence()).drawn(6)
         return f"it draws from {drawn}" if drawn else ""
+
+    @functools.cached_property
+    def state_of_float64(self) -> tuple[int, list[str]]:
+        """Count floating-point tensors of state, and describe those of lower precision."""
+        session = Session(self, self.sequence()).advance(7)
+        seen, narrow = 0, []
+        for index in range(len(session.params)):
+            for path, value in leaves_of(session.state_of(index)):
+                if not (isinstance(value, torch.Tensor) and value.is_floating_point()):
+                    continue
+                seen += 1
+                # A counter is exact in float32 until 16 million.
+                whole = bool((value == value.round()).all()) and value.numel() == 1
+                if value.dtype != torch.float64 and not whole:
+                    narrow.append(f"{path} of tensor {index} is {value.dtype}")
+        return seen, narrow
 
     @functools.cached_property
     def couples_tensors(self) -> bool:

@@ -1679,6 +1679,22 @@ def test_a_correct_optimizer_keeps_the_promise(check: str) -> None:
         assert result.text
 
 
+class RoundsByTheLayout(Momentum):
+    """Rounds in float32, otherwise in another order of memory, as a sum does."""
+
+    def update(self, p: Tensor, group: dict[str, Any]) -> None:
+        buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p).float())
+        gradient = self.direction(p, group).float()
+        # One rounding of float32 more in some orders of memory.
+        rounded = gradient if gradient.is_contiguous() else gradient * (1 + 2**-23)
+        buffer.mul_(group["momentum"]).add_(rounded)
+        p.sub_(self.rate(p, group) * buffer)
+
+
+def test_a_rounding_of_float32_is_no_other_way() -> None:
+    assert examine(introspect(RoundsByTheLayout), CHECKS[LAYOUT]).status is Status.PASSED
+
+
 def test_what_does_not_apply_says_why() -> None:
     subject = introspect(Momentum)
     for check, reason in REASONS.items():
