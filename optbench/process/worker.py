@@ -175,7 +175,10 @@ class WorkerProcess:
                 ),
             )  # fmt: skip
             with interrupts_held():
-                process.start()
+                try:
+                    process.start()
+                except (EOFError, ConnectionError) as error:
+                    raise CannotBegin("the process that workers are forked from ended") from error
         theirs.close()
         return cls(process, ours, trail)
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from optbench.process import fork_servers
-from optbench.process.worker import WorkerProcess, in_a_worker
+from optbench.process.worker import CannotBegin, WorkerProcess, in_a_worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are spawned here")
 
@@ -107,6 +107,17 @@ def test_a_server_that_was_killed_has_a_successor(tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
     assert answer(trail, "os.getppid()") != first
+
+
+def test_no_worker_can_begin_where_the_server_is_killed_as_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kills_the_server.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "false")  # a server of its own
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CannotBegin, match="forked from ended"):
+        answer(tmp_path / "trail", "1", preload=("kills_the_server",))
 
 
 def coordinator(trail: Path, temporary: Path, then: str) -> subprocess.CompletedProcess[str]:
