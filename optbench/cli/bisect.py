@@ -16,8 +16,10 @@ from optbench.cli.compare import (
     RepoOption,
     SeedsOption,
     TargetOption,
+    write_json,
 )
 from optbench.cli.console import tell
+from optbench.cli.options import compare_option, output_option, require_writable
 from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -32,11 +34,8 @@ def bisect(
     optimizer: TargetOption = None,
     on: Annotated[
         str,
-        typer.Option(
-            "--on",
-            metavar="RUNG",
-            help="Question: maths, convergence, speed or memory.",
-            rich_help_panel="What to compare",
+        compare_option(
+            "--on", metavar="RUNG", help="Question: maths, convergence, speed or memory."
         ),
     ] = "maths",
     repo: RepoOption = None,
@@ -47,11 +46,10 @@ def bisect(
     problem: ProblemOption = None,
     json_file: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             "--json",
             metavar="FILE",
             help="Write every tried commit as JSON; - for standard output.",
-            rich_help_panel="Output",
         ),
     ] = None,
 ) -> None:
@@ -61,8 +59,6 @@ def bisect(
     could not be tried stand in the way, 2 wrong use, or there is no such change.
     """
     from optbench.api.compare import bisect as search
-    from optbench.cli.compare import write_json
-    from optbench.cli.options import require_writable
 
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
