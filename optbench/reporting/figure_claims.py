@@ -46,10 +46,8 @@ def claims(table: pd.DataFrame) -> Figure:
     height = HEAD + max(inches, LINE) + FOOT
     ends = pd.concat([table["effect"], table["low"], table["high"]]).astype(float)
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, height))
+        figure, ax = style.framed(WIDTH, height, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         width = WIDTH - LEFT - RIGHT
-        box = (LEFT / WIDTH, FOOT / height, width / WIDTH, (height - HEAD - FOOT) / height)
-        ax = figure.add_axes(box)
         ratio_axis(ax, *limits(ends))
         # Downwards, in inches.
         ax.set_ylim(max(inches, LINE), 0)
