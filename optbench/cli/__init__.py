@@ -26,6 +26,7 @@ from optbench.cli import (
     store,
     sync_issues,
 )
+from optbench.cli.console import wrong_use
 from optbench.cli.grouped_help import GroupedCommand
 
 app = typer.Typer(
@@ -88,8 +89,6 @@ def main() -> None:
 
 
 def _explain(error: Exception, debug: bool) -> int:
-    from optbench.cli.mistakes import wrong_use
-
     message = wrong_use(error)
     if message is not None:
         say(f"error: {message}")

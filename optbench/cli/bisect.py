@@ -18,9 +18,8 @@ from optbench.cli.compare import (
     TargetOption,
     write_json,
 )
-from optbench.cli.console import tell
+from optbench.cli.console import INTERRUPTED, tell
 from optbench.cli.options import compare_option, output_option, require_writable
-from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from optbench.comparison.bisection import Tried

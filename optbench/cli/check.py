@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.api.console import say
-from optbench.cli.console import tell
+from optbench.cli.console import INTERRUPTED, tell
 from optbench.cli.options import (
     JobsOption,
     JsonOption,
@@ -22,7 +22,6 @@ from optbench.cli.options import (
     place_option,
     require_writable,
 )
-from optbench.cli.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from optbench.api.check import CheckConfig

@@ -10,7 +10,7 @@ import typer
 
 from optbench.api.compare import WORDS
 from optbench.api.console import say
-from optbench.cli.console import tell
+from optbench.cli.console import INTERRUPTED, end_politely, tell
 from optbench.cli.options import (
     JsonOption,
     compare_option,
@@ -19,8 +19,6 @@ from optbench.cli.options import (
     place_option,
     require_writable,
 )
-from optbench.cli.run import INTERRUPTED
-from optbench.cli.termination import end_politely
 from optbench.errors import WrongUse
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import typer
 
 from optbench.api.console import say
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
-from optbench.cli.console import tell
+from optbench.cli.console import INTERRUPTED, end_politely, tell
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -24,8 +24,6 @@ from optbench.cli.options import (
     run_option,
     use_data,
 )
-from optbench.cli.run import INTERRUPTED
-from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE, NIGHTLY_REPORT
 
 EXIT = {"passed": 0, "regressed": 1, "not measured": 2}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.api.console import say
+from optbench.cli.console import INTERRUPTED, end_politely
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -22,16 +23,12 @@ from optbench.cli.options import (
     run_option,
     use_data,
 )
-from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.api.run import RunConfig
     from optbench.engine.plan import Plan
     from optbench.runner import Progress
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 class Dtype(enum.StrEnum):
