@@ -78,7 +78,8 @@ def attainment(
             curves = one.curves[one.curves["optimizer"].isin(names)]
             colored = [name for name in material.colored if name in names]
             return _shown(draw_attainment(curves, colored, material.looks, ax))
-    raise NothingToDraw(f"no run{_of(tuned)} can be scored: run(..., seeds=4) makes some")
+    which = {None: "", True: " with tuned hyperparameters", False: " at the defaults"}[tuned]
+    raise NothingToDraw(f"no run{which} can be scored: run(..., seeds=4) makes some")
 
 
 def ratios(results: Results, *, baseline: str | None = None, tuned: bool | None = None) -> Figure:
@@ -194,10 +195,6 @@ def _protocol(section: str, tuned: bool | None) -> Callable[[str], bool]:
     """Return whether a figure's name says that its hyperparameters were, or were not, tuned."""
     name = {None: "", True: "tuned", False: "default"}[tuned]
     return lambda found: found.startswith(f"{section}-{name}")
-
-
-def _of(tuned: bool | None) -> str:
-    return {None: "", True: " with tuned hyperparameters", False: " at the defaults"}[tuned]
 
 
 def _shown(figure: Figure) -> Figure:

@@ -62,6 +62,11 @@ def bisect(
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
     quiet = str(json_file) == "-"
+
+    def done(tried: Tried) -> None:
+        if not quiet:
+            tell(f"{tried.judgement:<5} {tried.commit[:10]} {tried.subject}: {tried.text}")
+
     try:
         found = search(
             good,
@@ -74,7 +79,7 @@ def bisect(
             problems=problem or (),
             seeds=seeds,
             timeout=limit,
-            done=lambda tried: None if quiet else tell(_line(tried)),
+            done=done,
         )
     except KeyboardInterrupt as interrupt:
         say("interrupted: nothing was found")
@@ -98,7 +103,3 @@ def bisect(
         assert found.evidence is not None
         tell(f"    {found.evidence.rows[0].name}: {found.evidence.text}")
     say(f"{counted}, in {found.seconds:.0f} s")
-
-
-def _line(tried: Tried) -> str:
-    return f"{tried.judgement:<5} {tried.commit[:10]} {tried.subject}: {tried.text}"

@@ -41,7 +41,10 @@ def claims(table: pd.DataFrame) -> Figure:
         inconclusive). A new group begins where ``group`` changes.
     """
     groups = table["group"].ne(table["group"].shift()).cumsum() if len(table) else table["group"]
-    wrapped = [_wrapped(str(name)) for name in table["name"]]
+    wrapped = [
+        textwrap.wrap(style.plain(name), ACROSS, max_lines=2, placeholder=" …")
+        for name in table["name"]
+    ]
     inches = sum(_height(words) for words in wrapped) + groups.nunique() * GAP
     height = HEAD + max(inches, LINE) + FOOT
     ends = pd.concat([table["effect"], table["low"], table["high"]]).astype(float)
@@ -65,10 +68,6 @@ def claims(table: pd.DataFrame) -> Figure:
             _line(ax, at, row, words, width)
             at += _height(words)
     return figure
-
-
-def _wrapped(words: str) -> list[str]:
-    return textwrap.wrap(style.plain(words), ACROSS, max_lines=2, placeholder=" …")
 
 
 def _height(words: list[str]) -> float:

@@ -247,11 +247,12 @@ def log_axis(axes: Axes, which: str, low: float, high: float, most: int = 6) -> 
         axes.set_yscale("log")
         axes.set_ylim(low, high)
         axis = axes.yaxis
-    ticks, words = decades(low, high, most), power_of_ten
     if len(decades(low, high, 99)) < 3:
-        ticks, words = _between(low, high, most), _plain_number
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(words))
+        axis.set_major_locator(FixedLocator(_between(low, high, most)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axis.set_major_locator(FixedLocator(decades(low, high, most)))
+        axis.set_major_formatter(FuncFormatter(power_of_ten))
     axis.set_minor_locator(NullLocator())
 
 
@@ -264,10 +265,6 @@ def _between(low: float, high: float, most: int) -> list[float]:
         if len(inside) <= most:
             break
     return inside
-
-
-def _plain_number(value: float, _position: object = None) -> str:
-    return f"{value:g}"
 
 
 def legend(figure: Figure, entries: Iterable[tuple[str, Look]], rest: str, y: float) -> None:

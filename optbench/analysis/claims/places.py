@@ -122,8 +122,9 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
         len(ahead) > len(asked) / 2 and not behind and factor <= 1,
         len(behind) + len(same) > len(asked) / 2 and not ahead and factor >= 1,
     )
+    ratio = table.set_index("problem")["ratio"]
     parts = [
-        f"{what} on {', '.join(f'{p} ({_shown(table, p)})' for p in names)}"
+        f"{what} on {', '.join(f'{p} ({number(float(ratio[p]))})' for p in names)}"
         for what, names in (("faster", ahead), ("slower", behind), ("as fast", same))
         if names
     ]
@@ -141,10 +142,6 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
         )
     unit = "steps to target, adam / sgd, on noisy and sparse gradients"
     return Finding.of_ratio(verdict, text, overall, unit, table, len(runs))
-
-
-def _shown(table: pd.DataFrame, problem: str) -> str:
-    return number(float(table.set_index("problem").loc[problem, "ratio"]))
 
 
 def signs_win(evidence: Evidence) -> Finding:
