@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from optbench.cli.mistakes import wrong_use
+from optbench.cli.console import wrong_use
 
 TIMES = int(os.environ.get("OPTBENCH_FUZZ", "1"))
 """How many times the examples of CI, and then other ones at each start."""

@@ -72,11 +72,11 @@ def configure(
     UnknownName
         A check or reference that there is none of.
     """
-    from optbench.api.run import names_of
+    from optbench.api.run import listed, names_of
     from optbench.conformance.contract import choose
 
     names = names_of(targets)
-    checks = choose(_listed(only), _listed(skip))
+    checks = choose(listed(only), listed(skip))
     if not names:
         raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
     if not checks:
@@ -214,7 +214,3 @@ def carry_out(
             show(f"{len(ended)} of {known} optimizers, {count:,} checks; now {each.target}")
     ordered = [name for target in config.targets for name in names.get(target, (target,))]
     return [row for name in dict.fromkeys(ordered) for row in by_target.get(name, ())]
-
-
-def _listed(names: str | Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else [*names]

@@ -31,9 +31,7 @@ def configure(
     base: str | Path,
     head: str | Path | None = None,
     *,
-    optimizers: str
-    | type[torch.optim.Optimizer]
-    | Iterable[str | type[torch.optim.Optimizer]] = (),
+    optimizers: Named | Iterable[Named] = (),
     repository: str | Path | None = None,
     path: str | None = None,
     install: bool | None = None,
@@ -87,9 +85,7 @@ def compare(
     base: str | Path,
     head: str | Path | None = None,
     *,
-    optimizers: str
-    | type[torch.optim.Optimizer]
-    | Iterable[str | type[torch.optim.Optimizer]] = (),
+    optimizers: Named | Iterable[Named] = (),
     repository: str | Path | None = None,
     path: str | None = None,
     install: bool | None = None,
@@ -167,9 +163,7 @@ def bisect(
     good: str,
     bad: str = "HEAD",
     *,
-    optimizers: str
-    | type[torch.optim.Optimizer]
-    | Iterable[str | type[torch.optim.Optimizer]] = (),
+    optimizers: Named | Iterable[Named] = (),
     on: str = "maths",
     repository: str | Path | None = None,
     path: str | None = None,

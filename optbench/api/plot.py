@@ -8,7 +8,7 @@ chosen on one half of the seeds and scored on the other; ``tuned=False`` shows t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -20,7 +20,8 @@ from optbench.errors import OptbenchError
 from optbench.reporting.figure_attainment import draw_attainment
 from optbench.reporting.material import Material, ReportInputs
 from optbench.reporting.page import gather
-from optbench.reporting.section import Fold, Part, Plot, Section
+from optbench.reporting.render import plots
+from optbench.reporting.section import Section
 from optbench.reporting.sections.against import against as against_section
 from optbench.reporting.sections.convergence import convergence as convergence_section
 from optbench.reporting.sections.noise import noise as noise_section
@@ -77,7 +78,8 @@ def attainment(
             curves = one.curves[one.curves["optimizer"].isin(names)]
             colored = [name for name in material.colored if name in names]
             return _shown(draw_attainment(curves, colored, material.looks, ax))
-    raise NothingToDraw(f"no run{_of(tuned)} can be scored: run(..., seeds=4) makes some")
+    which = {None: "", True: " with tuned hyperparameters", False: " at the defaults"}[tuned]
+    raise NothingToDraw(f"no run{which} can be scored: run(..., seeds=4) makes some")
 
 
 def ratios(results: Results, *, baseline: str | None = None, tuned: bool | None = None) -> Figure:
@@ -163,15 +165,7 @@ def noise(results: Results, *, baseline: str | None = None) -> Figure:
 def _material(
     results: Results, baseline: str | None, inputs: ReportInputs | None = None
 ) -> Material:
-    from optbench.reporting.errors import NothingToReport, UnknownBaseline
-
-    if not len(results.runs):
-        raise NothingToReport
-    chosen = baseline or baseline_of(results)
-    present = set(results.runs["optimizer"])
-    if chosen not in present:
-        raise UnknownBaseline(chosen, present)
-    return gather(results, chosen, inputs or ReportInputs())
+    return gather(results, baseline or baseline_of(results), inputs or ReportInputs())
 
 
 def _figure(
@@ -186,7 +180,7 @@ def _figure(
     material = _material(results, baseline, inputs)
     made = section(material) if material.standings else None
     names = []
-    for plot in _plots(made.parts if made is not None else ()):
+    for plot in plots([made] if made is not None else []):
         if wanted(plot.name):
             if word in plot.name:
                 return _shown(plot.figure)
@@ -197,22 +191,10 @@ def _figure(
     raise NothingToDraw(f"these results hold nothing that the figure {what!r} shows")
 
 
-def _plots(parts: tuple[Part, ...]) -> Iterator[Plot]:
-    for part in parts:
-        if isinstance(part, Plot):
-            yield part
-        elif isinstance(part, Fold):
-            yield from _plots(part.parts)
-
-
 def _protocol(section: str, tuned: bool | None) -> Callable[[str], bool]:
     """Return whether a figure's name says that its hyperparameters were, or were not, tuned."""
     name = {None: "", True: "tuned", False: "default"}[tuned]
     return lambda found: found.startswith(f"{section}-{name}")
-
-
-def _of(tuned: bool | None) -> str:
-    return {None: "", True: " with tuned hyperparameters", False: " at the defaults"}[tuned]
 
 
 def _shown(figure: Figure) -> Figure:

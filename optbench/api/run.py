@@ -131,8 +131,8 @@ def configure(
     return RunConfig(
         tuple(
             _selections(
-                names, _listed(problems), suite=suite, lr=lr, tune=tune, settings=settings or {},
-                schedules=_listed(schedules), seeds=seeds, budget=budget, ddp=ddp,
+                names, listed(problems), suite=suite, lr=lr, tune=tune, settings=settings or {},
+                schedules=listed(schedules), seeds=seeds, budget=budget, ddp=ddp,
             )
         ),
         store,
@@ -239,7 +239,7 @@ def run(
     from optbench.store import Store
 
     # Once: they may be iterators.
-    names, places = names_of(optimizers), _listed(problems)
+    names, places = names_of(optimizers), listed(problems)
     config = configure(
         names, places, suite=suite, lr=lr, tune=tune, settings=settings,
         schedules=schedules, seeds=seeds, budget=budget, ddp=ddp, dtype=dtype, device=device,
@@ -290,7 +290,8 @@ def _require_importable(names: Iterable[str]) -> None:
             )
 
 
-def _listed(names: str | Iterable[str]) -> list[str]:
+def listed(names: str | Iterable[str]) -> list[str]:
+    """Return several names as a list, and one as a list of it."""
     return [names] if isinstance(names, str) else [*names]
 
 
@@ -314,29 +315,23 @@ def _selections(
     rates = () if lr is None else tuple(lr) if isinstance(lr, Iterable) else (lr,)
     if rates and tune:
         raise WrongUse("lr and tune exclude each other: rates are given, or searched")
-    for name, given in (("lr", bool(rates)), ("ddp", ddp is not None)):
-        if name in settings and given:
+    for name, named in (("lr", bool(rates)), ("ddp", ddp is not None)):
+        if name in settings and named:
             raise WrongUse(
                 f"{name} is given twice, by itself and among the settings: leave out one of both"
             )
-    changes: dict[str, Any] = {}
-    if rates:
-        changes["rates"] = rates
-    elif tune:
-        changes["rates"] = "tuned"
-    if ddp is not None:
-        changes["ddp"] = ddp
-    if settings:
-        changes["settings"] = dict(settings)
-    if schedules:
-        changes["schedules"] = tuple(schedules)
-    if seeds is not None:
-        changes["seeds"] = _seeds(seeds)
-    if budget is not None:
-        changes["budget"] = budget
+    given = {
+        "rates": rates or ("tuned" if tune else None),
+        "ddp": ddp,
+        "settings": dict(settings) or None,
+        "schedules": tuple(schedules) or None,
+        "seeds": None if seeds is None else _seeds(seeds),
+        "budget": budget,
+    }
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if suite is None and (optimizers or problems):
-        named = {"optimizers": tuple(optimizers) or ("*",), "problems": tuple(problems) or ("*",)}
-        return [Selection.model_validate({**named, **changes})]
+        names = {"optimizers": tuple(optimizers) or ("*",), "problems": tuple(problems) or ("*",)}
+        return [Selection.model_validate({**names, **changes})]
     if optimizers or problems:
         raise WrongUse("a suite names its optimizers and problems: leave out those, or the suite")
     return [

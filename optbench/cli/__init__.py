@@ -26,6 +26,7 @@ from optbench.cli import (
     store,
     sync_issues,
 )
+from optbench.cli.console import wrong_use
 from optbench.cli.grouped_help import GroupedCommand
 
 app = typer.Typer(
@@ -36,21 +37,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(list_command.app, name="list")
-app.command(name="run", cls=GroupedCommand)(run.run)
-app.command(name="report", cls=GroupedCommand)(report.report)
-app.command(name="export", cls=GroupedCommand)(export.export)
-app.command(name="check", cls=GroupedCommand)(check.check)
-app.command(name="compare", cls=GroupedCommand)(compare.compare)
-app.command(name="bisect", cls=GroupedCommand)(bisect.bisect)
-app.command(name="history", cls=GroupedCommand)(history.history)
-app.command(name="accept", cls=GroupedCommand)(accept.accept)
-app.command(name="nightly", cls=GroupedCommand)(nightly.nightly)
-app.command(name="init", cls=GroupedCommand)(init.init)
-app.add_typer(data.app, name="data")
-app.add_typer(data_branch.app, name="data-branch")
-app.add_typer(store.app, name="store")
-app.command(name="sync-issues", cls=GroupedCommand)(sync_issues.sync_issues)
+for group, name in (
+    (list_command.app, "list"),
+    (data.app, "data"),
+    (data_branch.app, "data-branch"),
+    (store.app, "store"),
+):
+    app.add_typer(group, name=name)
+for command in (
+    *(run.run, report.report, export.export, check.check, compare.compare, bisect.bisect),
+    *(history.history, accept.accept, nightly.nightly, init.init, sync_issues.sync_issues),
+):
+    app.command(cls=GroupedCommand)(command)
 
 
 def _say_version(asked: bool) -> None:
@@ -91,8 +89,6 @@ def main() -> None:
 
 
 def _explain(error: Exception, debug: bool) -> int:
-    from optbench.cli.mistakes import wrong_use
-
     message = wrong_use(error)
     if message is not None:
         say(f"error: {message}")

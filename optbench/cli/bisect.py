@@ -16,9 +16,10 @@ from optbench.cli.compare import (
     RepoOption,
     SeedsOption,
     TargetOption,
+    write_json,
 )
-from optbench.cli.console import tell
-from optbench.cli.run import INTERRUPTED
+from optbench.cli.console import INTERRUPTED, tell
+from optbench.cli.options import compare_option, output_option, require_writable
 
 if TYPE_CHECKING:
     from optbench.comparison.bisection import Tried
@@ -32,11 +33,8 @@ def bisect(
     optimizer: TargetOption = None,
     on: Annotated[
         str,
-        typer.Option(
-            "--on",
-            metavar="RUNG",
-            help="Question: maths, convergence, speed or memory.",
-            rich_help_panel="What to compare",
+        compare_option(
+            "--on", metavar="RUNG", help="Question: maths, convergence, speed or memory."
         ),
     ] = "maths",
     repo: RepoOption = None,
@@ -47,11 +45,10 @@ def bisect(
     problem: ProblemOption = None,
     json_file: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             "--json",
             metavar="FILE",
             help="Write every tried commit as JSON; - for standard output.",
-            rich_help_panel="Output",
         ),
     ] = None,
 ) -> None:
@@ -61,12 +58,15 @@ def bisect(
     could not be tried stand in the way, 2 wrong use, or there is no such change.
     """
     from optbench.api.compare import bisect as search
-    from optbench.cli.compare import write_json
-    from optbench.cli.options import require_writable
 
     if json_file is not None and str(json_file) != "-":
         require_writable(json_file, "--json")
     quiet = str(json_file) == "-"
+
+    def done(tried: Tried) -> None:
+        if not quiet:
+            tell(f"{tried.judgement:<5} {tried.commit[:10]} {tried.subject}: {tried.text}")
+
     try:
         found = search(
             good,
@@ -79,7 +79,7 @@ def bisect(
             problems=problem or (),
             seeds=seeds,
             timeout=limit,
-            done=lambda tried: None if quiet else tell(_line(tried)),
+            done=done,
         )
     except KeyboardInterrupt as interrupt:
         say("interrupted: nothing was found")
@@ -103,7 +103,3 @@ def bisect(
         assert found.evidence is not None
         tell(f"    {found.evidence.rows[0].name}: {found.evidence.text}")
     say(f"{counted}, in {found.seconds:.0f} s")
-
-
-def _line(tried: Tried) -> str:
-    return f"{tried.judgement:<5} {tried.commit[:10]} {tried.subject}: {tried.text}"

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.api.console import say
-from optbench.cli.console import tell
-from optbench.cli.options import JobsOption, parse_settings, require_writable
-from optbench.cli.run import INTERRUPTED
+from optbench.cli.console import INTERRUPTED, tell
+from optbench.cli.options import (
+    JobsOption,
+    JsonOption,
+    check_option,
+    output_option,
+    parse_settings,
+    place_option,
+    require_writable,
+)
 
 if TYPE_CHECKING:
     from optbench.api.check import CheckConfig
@@ -46,80 +53,43 @@ def check(
     ] = None,
     reference: Annotated[
         str,
-        typer.Option(
+        check_option(
             "--reference",
             metavar="NAME",
             help="Demand the same steps as this optimizer, such as textbook-adam.",
-            rich_help_panel="What to check",
         ),
     ] = "",
     setting: Annotated[
         list[str] | None,
-        typer.Option(
+        check_option(
             "--set",
             metavar="KEY=VALUE",
             help="Argument of the constructor, such as rho=0.05. Repeatable.",
-            rich_help_panel="What to check",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="CHECK",
-            help="Name or glob of checks to run. Repeatable.",
-            rich_help_panel="What to check",
-        ),
+        check_option("--only", metavar="CHECK", help="Name or glob of checks to run. Repeatable."),
     ] = None,
     skip: Annotated[
         list[str] | None,
-        typer.Option(
-            "--skip",
-            metavar="CHECK",
-            help="Name or glob of checks to leave out. Repeatable.",
-            rich_help_panel="What to check",
+        check_option(
+            "--skip", metavar="CHECK", help="Name or glob of checks to leave out. Repeatable."
         ),
     ] = None,
     list_checks: Annotated[
-        bool,
-        typer.Option(
-            "--list", help="List the checks and what each demands.", rich_help_panel="Output"
-        ),
+        bool, output_option("--list", help="List the checks and what each demands.")
     ] = False,
-    json_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write all results as JSON; - for standard output.",
-            rich_help_panel="Output",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Count advice as failure.", rich_help_panel="Output")
-    ] = False,
-    compiled: Annotated[
-        bool,
-        typer.Option("--compile", help="Leave torch.compile on.", rich_help_panel="What to check"),
-    ] = False,
+    json_file: JsonOption = None,
+    strict: Annotated[bool, output_option("--strict", help="Count advice as failure.")] = False,
+    compiled: Annotated[bool, check_option("--compile", help="Leave torch.compile on.")] = False,
     verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            "-v",
-            help="Also what passed, and what does not apply.",
-            rich_help_panel="Output",
-        ),
+        bool, output_option("--verbose", "-v", help="Also what passed, and what does not apply.")
     ] = False,
     limit: Annotated[
         float,
-        typer.Option(
-            "--timeout",
-            min=0.1,
-            max=86_400,
-            metavar="SECONDS",
-            help="Time limit of a check.",
-            rich_help_panel="Where and how",
+        place_option(
+            "--timeout", min=0.1, max=86_400, metavar="SECONDS", help="Time limit of a check."
         ),
     ] = 60.0,
     jobs: JobsOption = None,

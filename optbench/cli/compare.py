@@ -10,10 +10,15 @@ import typer
 
 from optbench.api.compare import WORDS
 from optbench.api.console import say
-from optbench.cli.console import tell
-from optbench.cli.options import parse_settings, require_writable
-from optbench.cli.run import INTERRUPTED
-from optbench.cli.termination import end_politely
+from optbench.cli.console import INTERRUPTED, end_politely, tell
+from optbench.cli.options import (
+    JsonOption,
+    compare_option,
+    output_option,
+    parse_settings,
+    place_option,
+    require_writable,
+)
 from optbench.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -21,78 +26,57 @@ if TYPE_CHECKING:
 
 TargetOption = Annotated[
     list[str] | None,
-    typer.Option(
+    compare_option(
         "-o",
         "--optimizer",
         metavar="TARGET",
         help="package.module:Class, package.module:* or a bare class name. Repeatable.",
         show_default="[tool.optbench], or all exported",
-        rich_help_panel="What to compare",
     ),
 ]
 RepoOption = Annotated[
     Path | None,
-    typer.Option(
-        "--repo",
-        metavar="DIR",
-        help="Repository of the revisions.",
-        show_default="here",
-        rich_help_panel="Where and how",
-    ),
+    place_option("--repo", metavar="DIR", help="Repository of the revisions.", show_default="here"),
 ]
 PathOption = Annotated[
     str | None,
-    typer.Option(
+    place_option(
         "--path",
         metavar="DIR",
         help="Folder of a checkout that holds its packages.",
         show_default="src, or as pyproject.toml says",
-        rich_help_panel="Where and how",
     ),
 ]
 InstallOption = Annotated[
     bool | None,
-    typer.Option(
-        "--install/--no-install",
-        help="Build and install checkouts, for compiled packages.",
-        rich_help_panel="Where and how",
+    place_option(
+        "--install/--no-install", help="Build and install checkouts, for compiled packages."
     ),
 ]
 
 
 LimitOption = Annotated[
     float,
-    typer.Option(
-        "--timeout",
-        metavar="SECONDS",
-        min=0.1,
-        max=86_400,
-        help="Time limit of a scenario.",
-        rich_help_panel="Where and how",
+    place_option(
+        "--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Time limit of a scenario."
     ),
 ]
 
 ProblemOption = Annotated[
     list[str] | None,
-    typer.Option(
+    compare_option(
         "--problem",
         "-p",
         metavar="NAME",
         help="Train on these problems only; a name or glob. Repeatable.",
         show_default="all that suit the optimizer",
-        rich_help_panel="What to compare",
     ),
 ]
 
 SeedsOption = Annotated[
     int,
-    typer.Option(
-        "--seeds",
-        metavar="N",
-        min=2,
-        max=1000,
-        help="Maximum pairs of runs per problem.",
-        rich_help_panel="What to compare",
+    compare_option(
+        "--seeds", metavar="N", min=2, max=1000, help="Maximum pairs of runs per problem."
     ),
 ]
 
@@ -105,8 +89,7 @@ def compare(
         ),
     ],
     head: Annotated[
-        str | None,
-        typer.Argument(metavar="HEAD", help="As BASE.", show_default="the working tree"),
+        str | None, typer.Argument(metavar="HEAD", help="As BASE.", show_default="the working tree")
     ] = None,
     optimizer: TargetOption = None,
     repo: RepoOption = None,
@@ -114,75 +97,45 @@ def compare(
     install: InstallOption = None,
     rung: Annotated[
         list[str] | None,
-        typer.Option(
+        compare_option(
             "--rung",
             metavar="RUNG",
             help="maths, convergence, speed or memory. Repeatable. Convergence is compared where "
             "the maths changed.",
             show_default="all",
-            rich_help_panel="What to compare",
         ),
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Argument of every constructor. Repeatable.",
-            rich_help_panel="What to compare",
+        compare_option(
+            "--set", metavar="KEY=VALUE", help="Argument of every constructor. Repeatable."
         ),
     ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(
+        output_option(
             "--fail-on",
             metavar="WORD",
             help=f"Verdicts that fail: {', '.join(WORDS)}. Repeatable, or with commas.",
             show_default="regressed,broken",
-            rich_help_panel="Output",
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write all results as JSON; - for standard output.",
-            rich_help_panel="Output",
-        ),
-    ] = None,
+    json_file: JsonOption = None,
     markdown_file: Annotated[
         Path | None,
-        typer.Option(
-            "--markdown",
-            metavar="FILE",
-            help="Write Markdown, for a pull request or job summary.",
-            rich_help_panel="Output",
+        output_option(
+            "--markdown", metavar="FILE", help="Write Markdown, for a pull request or job summary."
         ),
     ] = None,
     html_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--html", metavar="FILE", help="Write a self-contained page.", rich_help_panel="Output"
-        ),
+        Path | None, output_option("--html", metavar="FILE", help="Write a self-contained page.")
     ] = None,
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
     problem: ProblemOption = None,
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile", help="Leave torch.compile on.", rich_help_panel="What to compare"
-        ),
-    ] = False,
+    compiled: Annotated[bool, compare_option("--compile", help="Leave torch.compile on.")] = False,
     verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            "-v",
-            help="Details of identical optimizers, too.",
-            rich_help_panel="Output",
-        ),
+        bool, output_option("--verbose", "-v", help="Details of identical optimizers, too.")
     ] = False,
 ) -> None:
     """Compare two versions of optimizers.

@@ -24,15 +24,12 @@ class GroupedCommand(TyperCommand):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                is_argument = parameter.param_type_name == "argument"
-                title = "Arguments" if is_argument else _group_of(parameter)
+                title = getattr(parameter, "rich_help_panel", None) or GENERAL
+                if parameter.param_type_name == "argument":
+                    title = "Arguments"
                 groups.setdefault(title, []).append(record)
         if GENERAL in groups:
             groups[GENERAL] = groups.pop(GENERAL)
         for title, records in groups.items():
             with formatter.section(title):
                 formatter.write_dl(records)
-
-
-def _group_of(parameter: click.core.Parameter) -> str:
-    return getattr(parameter, "rich_help_panel", None) or GENERAL

@@ -10,83 +10,56 @@ import typer
 from optbench.api.console import say
 from optbench.cli.compare import RepoOption
 from optbench.cli.console import tell
-from optbench.cli.options import require_writable
+from optbench.cli.options import output_option, place_option, require_writable, show_option
 from optbench.defaults import ASV_RESULTS, DEFAULT_STORE
 
 
 def history(
     store: Annotated[
         str | None,
-        typer.Option(
+        place_option(
             "--store",
             envvar="OPTBENCH_STORE",
             metavar="URL",
             help="Store of optbench run or nightly.",
             show_default=f"{DEFAULT_STORE}, where it is",
-            rich_help_panel="Where and how",
         ),
     ] = None,
     asv: Annotated[
         Path | None,
-        typer.Option(
+        place_option(
             "--asv",
             metavar="DIR",
             help="Folder of asv's results.",
             show_default=f"{ASV_RESULTS}, where it is",
-            rich_help_panel="Where and how",
         ),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
-        typer.Option(
-            "--optimizer",
-            "-o",
-            metavar="NAME",
-            help="Name or glob. Repeatable.",
-            rich_help_panel="What to show",
-        ),
+        show_option("--optimizer", "-o", metavar="NAME", help="Name or glob. Repeatable."),
     ] = None,
     problem: Annotated[
         list[str] | None,
-        typer.Option(
-            "--problem",
-            "-p",
-            metavar="NAME",
-            help="Name or glob. Repeatable.",
-            rich_help_panel="What to show",
-        ),
+        show_option("--problem", "-p", metavar="NAME", help="Name or glob. Repeatable."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metric",
-            "-m",
-            metavar="NAME",
-            help="Name or glob. Repeatable.",
-            rich_help_panel="What to show",
-        ),
+        show_option("--metric", "-m", metavar="NAME", help="Name or glob. Repeatable."),
     ] = None,
     repo: RepoOption = None,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            "--csv",
-            metavar="FILE",
-            help="Write all values, a row per metric and commit.",
-            rich_help_panel="Output",
+        output_option(
+            "--csv", metavar="FILE", help="Write all values, a row per metric and commit."
         ),
     ] = None,
     fail_on_new: Annotated[
         bool,
-        typer.Option(
-            "--fail-on-new",
-            help="Exit with 1 for an open regression that is not accepted.",
-            rich_help_panel="Output",
+        output_option(
+            "--fail-on-new", help="Exit with 1 for an open regression that is not accepted."
         ),
     ] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="Print every change.", rich_help_panel="What to show")
-    ] = False,
+    every: Annotated[bool, show_option("--all", help="Print every change.")] = False,
 ) -> None:
     """Show which commit changed which metric.
 

@@ -10,7 +10,7 @@ import typer
 
 from optbench.api.console import say
 from optbench.cli.compare import InstallOption, PathOption, RepoOption, TargetOption
-from optbench.cli.console import tell
+from optbench.cli.console import INTERRUPTED, end_politely, tell
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -18,11 +18,12 @@ from optbench.cli.options import (
     RunJobsOption,
     StoreOption,
     TimeoutOption,
+    output_option,
+    place_option,
     read_size,
+    run_option,
     use_data,
 )
-from optbench.cli.run import INTERRUPTED
-from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE, NIGHTLY_REPORT
 
 EXIT = {"passed": 0, "regressed": 1, "not measured": 2}
@@ -30,90 +31,60 @@ EXIT = {"passed": 0, "regressed": 1, "not measured": 2}
 
 def nightly(
     suite: Annotated[
-        str,
-        typer.Option(
-            "--suite",
-            "-s",
-            help="Named set of runs (optbench list suites).",
-            rich_help_panel="What to run",
-        ),
+        str, run_option("--suite", "-s", help="Named set of runs (optbench list suites).")
     ] = "nightly",
     store: StoreOption = DEFAULT_STORE,
     base: Annotated[
         str | None,
-        typer.Option(
+        run_option(
             "--base",
             metavar="REV",
             help="Revision to compare with.",
             show_default="that of the last passing nightly run",
-            rich_help_panel="What to run",
         ),
     ] = None,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Folder for summary, report and comparison.",
-            rich_help_panel="Where and how",
-        ),
+        place_option("--out", metavar="DIR", help="Folder for summary, report and comparison."),
     ] = Path(NIGHTLY_REPORT),
     optimizer: TargetOption = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
+        run_option(
             metavar="SEEDS",
             help="Count (8), list (3,5,8) or range (10-19).",
             show_default="the suite's",
-            rich_help_panel="What to run",
         ),
     ] = None,
     jobs: RunJobsOption = None,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     dask: DaskOption = None,
-    asv: Annotated[
-        bool,
-        typer.Option("--asv/--no-asv", help="Run asv's benchmarks.", rich_help_panel="What to run"),
-    ] = True,
+    asv: Annotated[bool, run_option("--asv/--no-asv", help="Run asv's benchmarks.")] = True,
     machine: Annotated[
         str | None,
-        typer.Option(
+        place_option(
             "--machine",
             envvar="OPTBENCH_MACHINE",
             metavar="NAME",
             help="Machine name for asv's results; hosted CI has another every time.",
             show_default="this machine's",
-            rich_help_panel="Where and how",
         ),
     ] = None,
     commits: Annotated[
-        int,
-        typer.Option(
-            "--commits",
-            min=1,
-            metavar="N",
-            help="Maximum commits that asv runs.",
-            rich_help_panel="What to run",
-        ),
+        int, run_option("--commits", min=1, metavar="N", help="Maximum commits that asv runs.")
     ] = 5,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(
+        output_option(
             "--fail-on",
             metavar="WORD",
             help="Verdicts of the comparison that fail; as for optbench compare.",
             show_default="broken,regressed,slower,more,leak",
-            rich_help_panel="Output",
         ),
     ] = None,
     again: Annotated[
-        bool,
-        typer.Option(
-            "--again",
-            help="Repeat the comparison, also where it is stored.",
-            rich_help_panel="What to run",
-        ),
+        bool, run_option("--again", help="Repeat the comparison, also where it is stored.")
     ] = False,
     repo: RepoOption = None,
     path: PathOption = None,

@@ -6,6 +6,8 @@ import ast
 import math
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,86 +16,91 @@ import typer
 from optbench.defaults import DEFAULT_STORE
 from optbench.plain_text import shown
 
+Option = Callable[..., Any]
+
+place_option: Option = partial(typer.Option, rich_help_panel="Where and how")
+output_option: Option = partial(typer.Option, rich_help_panel="Output")
+run_option: Option = partial(typer.Option, rich_help_panel="What to run")
+check_option: Option = partial(typer.Option, rich_help_panel="What to check")
+compare_option: Option = partial(typer.Option, rich_help_panel="What to compare")
+show_option: Option = partial(typer.Option, rich_help_panel="What to show")
+
 StoreOption = Annotated[
     str,
-    typer.Option(
+    place_option(
         "--store",
         envvar="OPTBENCH_STORE",
         metavar="URL",
         help="SQLite file or SQLAlchemy URL that holds the results.",
         show_default=DEFAULT_STORE,
-        rich_help_panel="Where and how",
     ),
 ]
 
 DataOption = Annotated[
     Path | None,
-    typer.Option(
+    place_option(
         "--data",
         envvar="OPTBENCH_DATA",
         metavar="DIR",
         help="Folder with the full MNIST files (optbench data mnist).",
         show_default="the 10,000 digits that ship",
-        rich_help_panel="Where and how",
     ),
 ]
 
 JobsOption = Annotated[
     int | None,
-    typer.Option(
-        "--jobs",
-        "-j",
-        min=1,
-        metavar="N",
-        help="Worker processes.",
-        show_default="one per CPU",
-        rich_help_panel="Where and how",
+    place_option(
+        "--jobs", "-j", min=1, metavar="N", help="Worker processes.", show_default="one per CPU"
     ),
 ]
 
 RunJobsOption = Annotated[
     int | None,
-    typer.Option(
+    place_option(
         "--jobs",
         "-j",
         min=0,
         metavar="N",
         help="Worker processes; 0 runs in this process, for debugging.",
         show_default="one per CPU",
-        rich_help_panel="Where and how",
     ),
 ]
 
 TimeoutOption = Annotated[
     float | None,
-    typer.Option(
+    place_option(
         "--timeout",
         metavar="SECONDS",
         help="Time limit of a batch of runs; 0 for none.",
         show_default="300 s without a step",
-        rich_help_panel="Where and how",
     ),
 ]
 
 MemoryOption = Annotated[
     str | None,
-    typer.Option(
+    place_option(
         "--memory",
         metavar="SIZE",
         help="Memory limit of a worker process, such as 4G.",
         show_default="no limit",
-        rich_help_panel="Where and how",
     ),
 ]
 
 DaskOption = Annotated[
     str | None,
-    typer.Option(
+    place_option(
         "--dask",
         envvar="OPTBENCH_DASK",
         metavar="WHERE",
         help="Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a scheduler file, or local:N.",
-        rich_help_panel="Where and how",
+    ),
+]
+
+
+JsonOption = Annotated[
+    Path | None,
+    output_option(
+        "--json", metavar="FILE", help="Write all results as JSON; - for standard output."
     ),
 ]
 

@@ -41,11 +41,7 @@ def report(
         ),
     ] = None,
     data: Annotated[
-        bool,
-        typer.Option(
-            "--data/--no-data",
-            help="Write tables as CSV and figures as SVG, too.",
-        ),
+        bool, typer.Option("--data/--no-data", help="Write tables as CSV and figures as SVG, too.")
     ] = True,
     compare_stores: Annotated[
         tuple[str, str] | None,

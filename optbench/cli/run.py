@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optbench.api.console import say
+from optbench.cli.console import INTERRUPTED, end_politely
 from optbench.cli.options import (
     DaskOption,
     DataOption,
@@ -17,19 +18,17 @@ from optbench.cli.options import (
     StoreOption,
     TimeoutOption,
     parse_settings,
+    place_option,
     read_size,
+    run_option,
     use_data,
 )
-from optbench.cli.termination import end_politely
 from optbench.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from optbench.api.run import RunConfig
     from optbench.engine.plan import Plan
     from optbench.runner import Progress
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 class Dtype(enum.StrEnum):
@@ -42,85 +41,58 @@ class Dtype(enum.StrEnum):
 
 def run(
     suite: Annotated[
-        str | None,
-        typer.Option(
-            "--suite",
-            "-s",
-            help="Named set of runs (optbench list suites).",
-            rich_help_panel="What to run",
-        ),
+        str | None, run_option("--suite", "-s", help="Named set of runs (optbench list suites).")
     ] = None,
     optimizer: Annotated[
         list[str] | None,
-        typer.Option(
+        run_option(
             "--optimizer",
             "-o",
             metavar="NAME",
             help="Name, glob or package.module:Class. Repeatable.",
-            rich_help_panel="What to run",
         ),
     ] = None,
     problem: Annotated[
         list[str] | None,
-        typer.Option(
-            "--problem",
-            "-p",
-            metavar="NAME",
-            help="Name, glob or package.module:name. Repeatable.",
-            rich_help_panel="What to run",
+        run_option(
+            "--problem", "-p", metavar="NAME", help="Name, glob or package.module:name. Repeatable."
         ),
     ] = None,
     lr: Annotated[
         list[float] | None,
-        typer.Option(
-            "--lr",
-            metavar="RATE",
-            help="Learning rate in place of the default. Repeatable.",
-            rich_help_panel="What to run",
+        run_option(
+            "--lr", metavar="RATE", help="Learning rate in place of the default. Repeatable."
         ),
     ] = None,
     tune: Annotated[
-        bool,
-        typer.Option(
-            "--tune",
-            help="Run the default and the whole search space.",
-            rich_help_panel="What to run",
-        ),
+        bool, run_option("--tune", help="Run the default and the whole search space.")
     ] = False,
     setting: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Hyperparameter, such as betas=0.9,0.99. Repeatable.",
-            rich_help_panel="What to run",
+        run_option(
+            "--set", metavar="KEY=VALUE", help="Hyperparameter, such as betas=0.9,0.99. Repeatable."
         ),
     ] = None,
     schedule: Annotated[
         list[str] | None,
-        typer.Option(
+        run_option(
             metavar="NAME",
             help="Also run each setting with this learning-rate schedule "
             "(optbench list schedules). Repeatable.",
-            rich_help_panel="What to run",
         ),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="SEEDS",
-            help="Count (8), list (3,5,8) or range (10-19).",
-            show_default="4",
-            rich_help_panel="What to run",
+        run_option(
+            metavar="SEEDS", help="Count (8), list (3,5,8) or range (10-19).", show_default="4"
         ),
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option(
+        run_option(
             metavar="N",
             help="Gradient evaluations per run.",
             show_default="that of the problem or suite",
-            rich_help_panel="What to run",
         ),
     ] = None,
     jobs: RunJobsOption = None,
@@ -130,24 +102,12 @@ def run(
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     dtype: Annotated[
-        Dtype,
-        typer.Option(
-            help="Floating-point type of parameters and data.", rich_help_panel="What to run"
-        ),
+        Dtype, run_option(help="Floating-point type of parameters and data.")
     ] = Dtype.float32,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="DEVICE", help="cpu, cuda or cuda:1.", rich_help_panel="Where and how"
-        ),
-    ] = "cpu",
+    device: Annotated[str, place_option(metavar="DEVICE", help="cpu, cuda or cuda:1.")] = "cpu",
     ddp: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Data-parallel: divide each gradient among N processes.",
-            rich_help_panel="Where and how",
-        ),
+        place_option(metavar="N", help="Data-parallel: divide each gradient among N processes."),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Rerun what the store already holds, and replace it.")

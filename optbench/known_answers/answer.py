@@ -60,23 +60,10 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement of a known answer: what was set, what theory says, what came out."""
-
-    setting: str
-    expected: float
-    measured: float
-    tolerance: Tolerance
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A known answer after it was measured: one row of a table.
+    """One measurement of a known answer: what was set, what theory says, what came out.
 
     Attributes
     ----------
-    name, statement, cite, optimizer : str
-        Of the `KnownAnswer`; ``optimizer`` is what was measured, by its registered name or by
-        the text that the caller gave.
     setting : str
         Of this measurement, where a known answer has several.
     expected, measured : float
@@ -85,11 +72,7 @@ class Answer:
         How far they may lie apart.
     """
 
-    name: str
     setting: str
-    optimizer: str
-    statement: str
-    cite: str
     expected: float
     measured: float
     tolerance: Tolerance
@@ -114,6 +97,23 @@ class Answer:
     def holds(self) -> bool:
         """Whether the measurement agrees with the theory (never, where it is not a number)."""
         return self.used <= 1
+
+
+@dataclass(frozen=True)
+class Answer(Case):
+    """A known answer after it was measured: one row of a table.
+
+    Attributes
+    ----------
+    name, statement, cite, optimizer : str
+        Of the `KnownAnswer`; ``optimizer`` is what was measured, by its registered name or by
+        the text that the caller gave.
+    """
+
+    name: str
+    optimizer: str
+    statement: str
+    cite: str
 
 
 @dataclass(frozen=True)
@@ -151,19 +151,11 @@ class KnownAnswer:
         label : str
             What to call it in the answers.
         """
-        make = make or registered(self.optimizer)
+        about = (self.name, label or self.optimizer, self.statement, self.cite)
+        cases = self.cases(make or registered(self.optimizer))
         return tuple(
-            Answer(
-                self.name,
-                case.setting,
-                label or self.optimizer,
-                self.statement,
-                self.cite,
-                case.expected,
-                case.measured,
-                case.tolerance,
-            )
-            for case in self.cases(make)
+            Answer(case.setting, case.expected, case.measured, case.tolerance, *about)
+            for case in cases
         )
 
 

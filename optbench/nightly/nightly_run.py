@@ -64,7 +64,10 @@ def run_nightly(
             # Of an earlier run: if this one is killed, nobody is to take them for its own.
             (wanted.out / name).unlink(missing_ok=True)
         places = {each: place for place, each in enumerate(commits["commit"])}
-        base = _base(wanted, folder, places)
+        if wanted.base is not None:
+            base: str | None = git.resolve(wanted.repository, wanted.base)
+        else:
+            base = last_passed(folder, places)
         subjects = dict(commits.itertuples(index=False))
         work = stages.Work(wanted, folder, commit, base, places, subjects)
         ended_stages = []
@@ -118,12 +121,6 @@ def alone(folder: Path) -> Iterator[None]:
         file.flush()
         # The lock is the open file's: whatever ends this process lets go of it.
         yield
-
-
-def _base(wanted: NightlyConfig, folder: Path, places: dict[str, int]) -> str | None:
-    if wanted.base is not None:
-        return git.resolve(wanted.repository, wanted.base)
-    return last_passed(folder, places)
 
 
 def _verdict(stages: list[Stage], regressions: list[Regression]) -> Verdict:

@@ -70,15 +70,12 @@ def end_session(session: int) -> None:
             os.killpg(session, signal.SIGKILL)
         return
     # The leader, which is told of no other, goes last: its end would hide that the others go on.
-    members = [pid for pid in _processes(proc) if pid != session and _session(pid) == session]
+    processes = [int(each.name) for each in proc.iterdir() if each.name.isdigit()]
+    members = [pid for pid in processes if pid != session and _session(pid) == session]
     for pid in (*members, session):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if _session(pid) == session:
                 os.kill(pid, signal.SIGKILL)
-
-
-def _processes(proc: Path) -> list[int]:
-    return [int(each.name) for each in proc.iterdir() if each.name.isdigit()]
 
 
 def _session(pid: int) -> int:

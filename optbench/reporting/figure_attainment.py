@@ -36,12 +36,7 @@ def draw_attainment(
     """
     with style.drawing():
         if ax is None:
-            ax = Figure(figsize=(WIDTH, HEIGHT)).add_axes(
-                (
-                    *(LEFT / WIDTH, FOOT / HEIGHT),
-                    *((WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - HEAD - FOOT) / HEIGHT),
-                )
-            )
+            _, ax = style.framed(WIDTH, HEIGHT, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         figure = ax.get_figure(root=True)
         if figure is None:
             raise ValueError("the axes is in no figure")
@@ -53,21 +48,20 @@ def draw_attainment(
 
 def _curves(ax: Axes, curves: pd.DataFrame, highlight: Sequence[str], looks: Looks) -> None:
     by_optimizer = by(curves, "optimizer")
-    known = {name: looks[name] for name in highlight if name in by_optimizer}
+    known = {name: looks[name] for name in highlight}
     top = max([0.1, *curves["value"], *curves.loc[curves["optimizer"].isin(known), "high"]])
     ends: list[End] = []
-    for name in [*(n for n in by_optimizer if n not in known), *reversed(known)]:
+    for name in style.below_first(by_optimizer, known):
         one = by_optimizer[name].sort_values("share")
         last = one.iloc[-1]
-        color, dash, width = style.REST, style.SOLID, 0.8
+        pen = style.pen(known.get(name), 1.6)
         if name in known:
-            color, dash, width = known[name].color, known[name].dash, 1.6
-            style.mark(style.band(ax, one["share"], one["low"], one["high"], color), name)
-        (line,) = ax.plot(one["share"], one["value"], color=color, linestyle=dash, linewidth=width)
+            style.mark(style.band(ax, one["share"], one["low"], one["high"], pen["color"]), name)
+        (line,) = ax.plot(one["share"], one["value"], **pen)
         (cross,) = ax.plot(
-            [last["share"]], [last["value"]], color=color, marker="x", linestyle="", clip_on=False,
-            markersize=5 if name in known else 3.5, markeredgewidth=1.4 if name in known else 0.8,
-            zorder=5,
+            [last["share"]], [last["value"]], color=pen["color"], marker="x", linestyle="",
+            clip_on=False, zorder=5, markersize=5 if name in known else 3.5,
+            markeredgewidth=1.4 if name in known else 0.8,
         )  # fmt: skip
         style.mark(line, name)
         style.mark(cross, name)

@@ -41,15 +41,16 @@ def claims(table: pd.DataFrame) -> Figure:
         inconclusive). A new group begins where ``group`` changes.
     """
     groups = table["group"].ne(table["group"].shift()).cumsum() if len(table) else table["group"]
-    wrapped = [_wrapped(str(name)) for name in table["name"]]
+    wrapped = [
+        textwrap.wrap(style.plain(name), ACROSS, max_lines=2, placeholder=" …")
+        for name in table["name"]
+    ]
     inches = sum(_height(words) for words in wrapped) + groups.nunique() * GAP
     height = HEAD + max(inches, LINE) + FOOT
     ends = pd.concat([table["effect"], table["low"], table["high"]]).astype(float)
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, height))
+        figure, ax = style.framed(WIDTH, height, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         width = WIDTH - LEFT - RIGHT
-        box = (LEFT / WIDTH, FOOT / height, width / WIDTH, (height - HEAD - FOOT) / height)
-        ax = figure.add_axes(box)
         ratio_axis(ax, *limits(ends))
         # Downwards, in inches.
         ax.set_ylim(max(inches, LINE), 0)
@@ -67,10 +68,6 @@ def claims(table: pd.DataFrame) -> Figure:
             _line(ax, at, row, words, width)
             at += _height(words)
     return figure
-
-
-def _wrapped(words: str) -> list[str]:
-    return textwrap.wrap(style.plain(words), ACROSS, max_lines=2, placeholder=" …")
 
 
 def _height(words: list[str]) -> float:

@@ -30,10 +30,7 @@ def cost(costs: pd.DataFrame, bound: pd.DataFrame, looks: Looks) -> Figure:
     """
     timed = costs[np.isfinite(costs["seconds"]) & (costs["seconds"] > 0)]
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        width, height = WIDTH - LEFT - RIGHT, HEIGHT - HEAD - FOOT
-        box = (LEFT / WIDTH, FOOT / HEIGHT, width / WIDTH, height / HEIGHT)
-        ax = figure.add_axes(box)
+        figure, ax = style.framed(WIDTH, HEIGHT, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         ax.set_xlabel("parameters")
         ax.set_ylabel("seconds a step")
         if timed.empty:
@@ -50,11 +47,8 @@ def cost(costs: pd.DataFrame, bound: pd.DataFrame, looks: Looks) -> Figure:
         ends = []
         for name, one in by(timed, "optimizer").items():
             one = one.sort_values("parameters")
-            color, dash, thick = style.REST, style.SOLID, 0.8
-            if name in looks:
-                color, dash, thick = looks[name].color, looks[name].dash, 1.3
-            (line,) = ax.plot(one["parameters"], one["seconds"], color=color, linestyle=dash,
-                              linewidth=thick, marker="o", markersize=2.2)  # fmt: skip
+            (line,) = ax.plot(one["parameters"], one["seconds"], **style.pen(looks.get(name), 1.3),
+                              marker="o", markersize=2.2)  # fmt: skip
             style.mark(line, name)
             last = one.iloc[-1]
             across = place(float(last["parameters"]), left, right)

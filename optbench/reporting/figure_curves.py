@@ -90,9 +90,9 @@ def _panel(ax: Axes, band: pd.DataFrame, highlight: Sequence[str], looks: Looks)
     by_optimizer = by(band, "optimizer")
     finite = band["median"].replace(np.inf, np.nan)
     low, high = _range(finite, finite[band["step"] == band["step"].min()])
-    known = {name: looks[name] for name in highlight if name in by_optimizer}
+    known = {name: looks[name] for name in highlight}
     ends: list[End] = []
-    for name in [*(n for n in by_optimizer if n not in known), *reversed(known)]:
+    for name in style.below_first(by_optimizer, known):
         one = by_optimizer[name]
         median = one["median"].replace(np.inf, np.nan)
         if name in known:

@@ -33,10 +33,7 @@ def noise(measured: pd.DataFrame, theory: pd.DataFrame, looks: Looks) -> Figure:
     lines = theory[np.isfinite(theory["gap"]) & (theory["gap"] > 0)]
     lines = lines.sort_values(["optimizer", "lr"])
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        width, height = WIDTH - LEFT - RIGHT, HEIGHT - HEAD - FOOT
-        box = (LEFT / WIDTH, FOOT / HEIGHT, width / WIDTH, height / HEIGHT)
-        ax = figure.add_axes(box)
+        figure, ax = style.framed(WIDTH, HEIGHT, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         ax.set_xlabel("learning rate")
         ax.set_ylabel("mean gap, last quarter of the budget")
         if known.empty:

@@ -77,10 +77,10 @@ def _steps(
 ) -> None:
     """Curves that are constant up to their next row, over an interval of a log axis."""
     by_optimizer = by(table, "optimizer")
-    known = {name: looks[name] for name in highlight if name in by_optimizer}
+    known = {name: looks[name] for name in highlight}
     top = 1.03 * max([0.1, *table["value"]])
     ends: list[End] = []
-    for name in [*(n for n in by_optimizer if n not in known), *reversed(known)]:
+    for name in style.below_first(by_optimizer, known):
         one = by_optimizer[name].sort_values("at")
         # What is reached before the axis begins stands at its left edge.
         at = one["at"].clip(*shown)
@@ -88,12 +88,9 @@ def _steps(
         inside = one[one["at"] < shown[1]] if (by_optimizer[name]["at"] > shown[1]).any() else one
         ended = float(inside["value"].iloc[-1])
         few = thinned(inside, "at", 96)
-        color, dash, width = style.REST, style.SOLID, 0.8
-        if name in known:
-            color, dash, width = known[name].color, known[name].dash, 1.5
         (line,) = ax.plot(
-            [*few["at"], shown[1]], [*few["value"], ended], color=color, linestyle=dash,
-            linewidth=width, drawstyle="steps-post",
+            [*few["at"], shown[1]], [*few["value"], ended], drawstyle="steps-post",
+            **style.pen(known.get(name), 1.5),
         )  # fmt: skip
         style.mark(line, name)
         ends.append(End(name, ended / top))

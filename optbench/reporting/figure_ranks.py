@@ -51,10 +51,7 @@ def heatmap(
     lines = [name for name in order if name in ranks.columns]
     height = HEAD + max(1, len(lines)) * CELL + FOOT
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, height))
-        width = WIDTH - LEFT - RIGHT
-        box = (LEFT / WIDTH, FOOT / height, width / WIDTH, (height - HEAD - FOOT) / height)
-        ax = figure.add_axes(box)
+        figure, ax = style.framed(WIDTH, height, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         _bare(ax, len(columns), len(lines))
         steps = scores.pivot_table(index="problem", columns="optimizer", values="median_steps")
         steps = steps.reindex(index=columns, columns=ranks.columns).clip(lower=1)

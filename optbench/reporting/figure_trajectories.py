@@ -81,7 +81,8 @@ def _crossed(grid: pd.DataFrame, paths: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     The contours keep their levels over it; a path that leaves the grid is cut off at its edge.
     """
-    points = pd.concat([*(path[["x0", "x1"]] for path in paths), _least(grid)])
+    least = grid.loc[[grid["value"].idxmin()]]
+    points = pd.concat([frame[["x0", "x1"]] for frame in (*paths, least)])
     kept = grid
     for name in ("x0", "x1"):
         low, high = float(grid[name].min()), float(grid[name].max())
@@ -90,10 +91,6 @@ def _crossed(grid: pd.DataFrame, paths: Sequence[pd.DataFrame]) -> pd.DataFrame:
         near = grid[name].between(inside.min() - margin, inside.max() + margin)
         kept = kept[near.reindex(kept.index)]
     return kept
-
-
-def _least(grid: pd.DataFrame) -> pd.DataFrame:
-    return grid.loc[[grid["value"].idxmin()], ["x0", "x1"]]
 
 
 def _paths(ax: Axes, path: pd.DataFrame, looks: Looks) -> None:

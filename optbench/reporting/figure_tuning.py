@@ -39,10 +39,7 @@ def tuning(
         Of the highlighted.
     """
     with style.drawing():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        width, height = WIDTH - LEFT - RIGHT, HEIGHT - HEAD - FOOT
-        box = (LEFT / WIDTH, FOOT / HEIGHT, width / WIDTH, height / HEIGHT)
-        ax = figure.add_axes(box)
+        figure, ax = style.framed(WIDTH, HEIGHT, left=LEFT, right=RIGHT, head=HEAD, foot=FOOT)
         ax.set_xlabel("k, the number tried")
         ax.set_ylabel("expected area of the best")
         values = pd.concat([best_of_k["value"], best_of_defaults["value"]])
@@ -68,15 +65,12 @@ def _lines(ax: Axes, table: pd.DataFrame, highlight: Sequence[str], looks: Looks
     low, high = ax.get_ylim()
     last = ax.get_xlim()[1]
     by_optimizer = by(table, "optimizer")
-    known = {name: looks[name] for name in highlight if name in by_optimizer}
+    known = {name: looks[name] for name in highlight}
     ends: list[End] = []
-    for name in [*(n for n in by_optimizer if n not in known), *reversed(known)]:
+    for name in style.below_first(by_optimizer, known):
         one = by_optimizer[name].sort_values("k")
-        color, dash, width = style.REST, style.SOLID, 0.8
-        if name in known:
-            color, dash, width = known[name].color, known[name].dash, 1.5
         # A grid of one setting is a point.
-        (line,) = ax.plot(one["k"], one["value"], color=color, linestyle=dash, linewidth=width,
+        (line,) = ax.plot(one["k"], one["value"], **style.pen(known.get(name), 1.5),
                           marker="o" if len(one) == 1 else "None", markersize=3)  # fmt: skip
         style.mark(line, name)
         ended = one.iloc[-1]

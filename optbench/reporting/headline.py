@@ -30,7 +30,8 @@ def _which(one: Standing, baseline: str) -> str:
         return f"In the {one.name} league no optimizer reaches a target within the budget."
     said = (
         f"In the {one.name} league {first['optimizer']} reaches targets soonest, by an area of "
-        f"{first['area']:.2f} {interval(first['low'], first['high'])} over {_problems(most)}"
+        f"{first['area']:.2f} {interval(first['low'], first['high'])} over {most} "
+        f"problem{'s' * (most != 1)}"
     )
     if len(whole) == 1:
         return f"{said}; no other optimizer ran on all of them."
@@ -147,10 +148,6 @@ def _tuning(material: Material) -> str:
         own = both.loc[material.baseline]
         text += f", that of {material.baseline} from {own['default']:.2f} to {own['tuned']:.2f}"
     return text
-
-
-def _problems(count: int) -> str:
-    return f"{count} problem{'s' * (count != 1)}"
 
 
 def _listed(names: list[str], most: int = 4) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from optbench.reporting.errors import NothingToReport, UnknownBaseline
 from optbench.reporting.files import Folder
 from optbench.reporting.headline import verdict
 from optbench.reporting.material import Material, ReportInputs
-from optbench.reporting.section import Fold, Part, Section
+from optbench.reporting.section import Section, unfolded
 from optbench.reporting.sections import SECTIONS, WITHOUT_A_LEAGUE
 from optbench.reporting.standings import leagues, looks_of
 from optbench.reporting.style import Look
@@ -61,11 +61,6 @@ def write_report(
         Where the baseline has no runs.
     """
     say = progress or (lambda _: None)
-    if not len(results.runs):
-        raise NothingToReport
-    present = {str(name) for name in results.runs["optimizer"]}
-    if baseline not in present:
-        raise UnknownBaseline(baseline, present)
     say("comparing runs")
     material = gather(results, baseline, inputs or ReportInputs())
     left = {str(name) for name in material.results.runs["optimizer"]}
@@ -93,7 +88,17 @@ def write_report(
 
 
 def gather(results: Results, baseline: str, inputs: ReportInputs) -> Material:
-    """Keep what can be compared, and score it."""
+    """Keep what can be compared, and score it.
+
+    Raises
+    ------
+    NothingToReport, UnknownBaseline
+    """
+    if not len(results.runs):
+        raise NothingToReport
+    present = {str(name) for name in results.runs["optimizer"]}
+    if baseline not in present:
+        raise UnknownBaseline(baseline, present)
     chosen = comparable(results, baseline)
     standings, empty = leagues(chosen.results, baseline)
     looks = looks_of(chosen.results.runs)
@@ -134,9 +139,9 @@ def write_pages(folder: Folder, page: Page, say: Progress, *, data: bool = True)
             folder.write(plot.svg, drawings[plot.name])
             folder.write(plot.csv, tables.csv_text(plot.data))
     say("writing tables and pages")
-    for table in _tables(part for section in page.sections for part in section.parts):
-        if data and table.data is not None:
-            folder.write(table.csv, tables.csv_text(table.data))
+    for part in unfolded(part for section in page.sections for part in section.parts):
+        if data and isinstance(part, Table) and part.data is not None:
+            folder.write(part.csv, tables.csv_text(part.data))
     date = _date()
     words = (page.title, page.lead, page.sections)
     folder.write("report.md", render.markdown(*words, date=date, data=data))
@@ -149,14 +154,6 @@ def write_pages(folder: Folder, page: Page, say: Progress, *, data: bool = True)
         data=data,
     )
     return folder.write("index.html", text)
-
-
-def _tables(parts: Iterable[Part]) -> Iterator[Table]:
-    for part in parts:
-        if isinstance(part, Table):
-            yield part
-        elif isinstance(part, Fold):
-            yield from _tables(part.parts)
 
 
 def _date() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from optbench.reporting import style
 from optbench.reporting.dark import DARK
-from optbench.reporting.section import Fold, Part, Plot, Section
+from optbench.reporting.section import Plot, Section, unfolded
 from optbench.reporting.style import Look
 from optbench.reporting.svg import inline
 from optbench.reporting.tables import Cell
@@ -17,7 +17,8 @@ from optbench.reporting.templating import templates
 
 def plots(sections: Sequence[Section]) -> list[Plot]:
     """Every plot of a report, those within folds too, in the order of the page."""
-    return [plot for section in sections for plot in _plots(section.parts)]
+    parts = (part for section in sections for part in unfolded(section.parts))
+    return [part for part in parts if isinstance(part, Plot)]
 
 
 def html(
@@ -90,14 +91,6 @@ def markdown(
     """
     text = templates(autoescape=False).get_template("report.md.j2")
     return text.render(title=title, lead=lead, sections=sections, date=date, data=data)
-
-
-def _plots(parts: Sequence[Part]) -> Iterator[Plot]:
-    for part in parts:
-        if isinstance(part, Plot):
-            yield part
-        elif isinstance(part, Fold):
-            yield from _plots(part.parts)
 
 
 def _about(row: Sequence[Cell]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ All text in them is plain: names in it may come from anybody, and the drawing es
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -110,6 +111,15 @@ class Fold:
 
 
 Part = Text | Code | Heading | Terms | Points | Link | Plot | Table | Fold
+
+
+def unfolded(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield parts in the order of the page, those within folds in the place of the fold."""
+    for part in parts:
+        if isinstance(part, Fold):
+            yield from unfolded(part.parts)
+        else:
+            yield part
 
 
 @dataclass(frozen=True)

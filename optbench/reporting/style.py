@@ -143,6 +143,18 @@ def drawing() -> AbstractContextManager[None]:
     return mpl.rc_context(RC)
 
 
+def framed(
+    width: float, height: float, *, left: float, right: float, head: float, foot: float
+) -> tuple[Figure, Axes]:
+    """Return a figure with one axes, placed by hand; all sizes are inches."""
+    figure = Figure(figsize=(width, height))
+    box = (
+        *(left / width, foot / height),
+        *((width - left - right) / width, (height - head - foot) / height),
+    )
+    return figure, figure.add_axes(box)
+
+
 def mark(artist: Artist, optimizer: str) -> None:
     """Tag an artist with its optimizer.
 
@@ -172,6 +184,20 @@ def band(
     area = Polygon(edge, facecolor=color, alpha=0.16, linewidth=0)
     axes.add_artist(area)
     return area
+
+
+def pen(look: Look | None, width: float) -> dict[str, Any]:
+    """Return how a line is drawn: as an optimizer looks, or thin and grey."""
+    if look is None:
+        return {"color": REST, "linestyle": SOLID, "linewidth": 0.8}
+    return {"color": look.color, "linestyle": look.dash, "linewidth": width}
+
+
+def below_first(names: Iterable[str], shown: dict[str, Look]) -> list[str]:
+    """Order names for drawing: grey ones, then those in colour, the first of these on top."""
+    there = list(names)
+    colored = [name for name in reversed(shown) if name in there]
+    return [*(name for name in there if name not in shown), *colored]
 
 
 def plain(text: object) -> str:
@@ -221,11 +247,12 @@ def log_axis(axes: Axes, which: str, low: float, high: float, most: int = 6) -> 
         axes.set_yscale("log")
         axes.set_ylim(low, high)
         axis = axes.yaxis
-    ticks, words = decades(low, high, most), power_of_ten
     if len(decades(low, high, 99)) < 3:
-        ticks, words = _between(low, high, most), _plain_number
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(words))
+        axis.set_major_locator(FixedLocator(_between(low, high, most)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axis.set_major_locator(FixedLocator(decades(low, high, most)))
+        axis.set_major_formatter(FuncFormatter(power_of_ten))
     axis.set_minor_locator(NullLocator())
 
 
@@ -238,10 +265,6 @@ def _between(low: float, high: float, most: int) -> list[float]:
         if len(inside) <= most:
             break
     return inside
-
-
-def _plain_number(value: float, _position: object = None) -> str:
-    return f"{value:g}"
 
 
 def legend(figure: Figure, entries: Iterable[tuple[str, Look]], rest: str, y: float) -> None:

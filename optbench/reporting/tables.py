@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -80,8 +80,10 @@ def name(text: str, mark: str = "", *, optimizer: str = "", problem: str = "") -
     return Cell(text, text, mark=mark, optimizer=optimizer, problem=problem)
 
 
-def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
-    """Return a frame as it is: text by name, numbers by value."""
+def plain_table(
+    frame: pd.DataFrame, caption: str, file: str, data: pd.DataFrame | None = None
+) -> Table:
+    """Return a frame as it is: text by name, numbers by value; ``data`` where its file has more."""
     numeric = [
         pd.api.types.is_numeric_dtype(frame[column]) and frame[column].dtype != bool
         for column in frame.columns
@@ -104,7 +106,7 @@ def plain_table(frame: pd.DataFrame, caption: str, file: str) -> Table:
                 about = {column: cut} if column in ("optimizer", "problem") else {}
                 row.append(name(cut, **about))
         lines.append(row)
-    return Table(caption, columns, lines, file, frame, text=True)
+    return Table(caption, columns, lines, file, frame if data is None else data, text=True)
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -143,8 +145,3 @@ def _harmless(value: object) -> object:
     # Half a character cannot be written, and a return by itself ends a row for some readers.
     text = value.encode("utf-8", "replace").decode("utf-8").replace("\r", "\\r")
     return f"'{text}" if text.startswith(FORMULA) and not NUMBERS.fullmatch(text) else text
-
-
-def with_data(table: Table, frame: pd.DataFrame) -> Table:
-    """Return a table whose file holds more than it shows."""
-    return replace(table, data=frame)

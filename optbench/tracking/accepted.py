@@ -15,7 +15,7 @@ from optbench.errors import OptbenchError
 from optbench.plain_text import first_mistake, shown, words
 from optbench.registry import fits
 from optbench.sources import git
-from optbench.tracking.history import WORSE, Change, History
+from optbench.tracking.history import WORSE, History
 from optbench.whole_files import read_whole, write_whole
 
 FILE = "accepted.toml"
@@ -174,15 +174,11 @@ def with_accepted(
                 accepted, change.metric, change.optimizer, change.problem, change.first, places
             )
         if row is not None and places[row.commit] < places[change.commit]:
-            covers = not _is_exact(change) or row not in known_at(change.commit)
-            row = row if covers else None
+            # Without an interval the place of the change is known as well as commits were measured.
+            exact = not change.low < change.high
+            row = None if exact and row in known_at(change.commit) else row
         changes.append(replace(change, accepted=row.why) if row is not None else change)
     return replace(found, changes=tuple(changes))
-
-
-def _is_exact(change: Change) -> bool:
-    """Whether the place of a change is known as well as the commits were measured."""
-    return not change.low < change.high
 
 
 def covering(

@@ -266,7 +266,8 @@ class _Series:
             ratio = _geometric(pair[1] / pair[0])
             if np.allclose(*pair, rtol=SAME, atol=0):
                 seen = now
-            if _is_same(before, now):
+            since = _paired(before, now)
+            if since is None or np.allclose(*since, rtol=SAME, atol=0):
                 continue
             kind = Kind.CHANGED
             if ratio > 1 + self._least:
@@ -330,11 +331,6 @@ def _paired(before: Any, now: Any) -> tuple[np.ndarray, np.ndarray] | None:
     if not old:
         return None
     return np.asarray(old, dtype=float), np.asarray(new, dtype=float)
-
-
-def _is_same(before: Any, now: Any) -> bool:
-    pair = _paired(before, now)
-    return pair is None or bool(np.allclose(*pair, rtol=SAME, atol=0))
 
 
 def _geometric(ratios: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from refusals import refusal
 
 from optbench.api.compare import FAIL_ON, WORDS, configure
 from optbench.cli.options import parse_settings
@@ -156,21 +157,6 @@ def test_a_wrong_word_of_the_table_is_refused_as_one_of_the_user_s(
 # How wrong ones are refused.
 
 
-def refusal(optbench: Optbench, *arguments: object) -> str:
-    """The message of a comparison that is refused before anything is imported."""
-    code, out, err = optbench("compare", *arguments)
-    assert code == 2, err
-    assert out == ""
-    assert "Traceback" not in err
-    assert "internal error" not in err
-    message = err.removesuffix("\n")
-    if message.startswith("Usage:"):
-        message = message.partition("\n\n")[2]
-    assert message.lower().startswith("error: ")
-    assert len(message.splitlines()) <= 2
-    return message
-
-
 CASES: dict[str, tuple[tuple[object, ...], str]] = {
     "no base": ((), "Missing argument 'BASE'"),
     "three sources": (("a", "b", "c"), "unexpected extra argument"),
@@ -206,13 +192,13 @@ def test_a_wrong_comparison_is_refused_with_the_reason(
     optbench: Optbench, repository: Path, case: str
 ) -> None:
     arguments, expected = CASES[case]
-    assert expected in refusal(optbench, *arguments)
+    assert expected in refusal(optbench, "compare", *arguments)
     # Nothing is left behind, and no file is made that would be taken for a result.
     assert [each.name for each in repository.iterdir()] == [".git"]
 
 
 def test_outside_of_a_repository_the_other_ways_are_named(optbench: Optbench) -> None:
-    message = refusal(optbench, "main")
+    message = refusal(optbench, "compare", "main")
     assert "is in no git repository" in message
     assert "dir:PATH, pip:REQUIREMENT" in message
 
@@ -232,16 +218,16 @@ def test_a_wrong_table_is_refused_with_the_place(
     optbench: Optbench, repository: Path, table: str, expected: str
 ) -> None:
     set_table(repository, table)
-    assert expected in refusal(optbench, "main")
+    assert expected in refusal(optbench, "compare", "main")
 
 
 def test_a_file_that_was_there_is_not_touched_by_a_refusal(
     optbench: Optbench, repository: Path
 ) -> None:
     (repository / "old.json").write_text("mine")
-    refusal(optbench, "nosuch", "--json", "old.json")
+    refusal(optbench, "compare", "nosuch", "--json", "old.json")
     assert (repository / "old.json").read_text() == "mine"
-    assert "no such" in refusal(optbench, "dir:nowhere", "dir:nowhere").lower()
+    assert "no such" in refusal(optbench, "compare", "dir:nowhere", "dir:nowhere").lower()
 
 
 def test_the_help_names_every_rung_and_word(optbench: Optbench) -> None:

@@ -212,25 +212,16 @@ def test_the_option_has_the_last_word_on_the_store(
     assert not Path("theirs.sqlite").exists()
 
 
-def test_float64_runs_are_runs_of_their_own(optbench: Optbench) -> None:
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_runs_of_another_dtype_are_runs_of_their_own(optbench: Optbench, dtype: str) -> None:
     command = ("run", "-o", "sgd", "-p", "beale", "--seeds", 1, *QUICK)
     optbench(*command)
-    code, _, err = optbench(*command, "--dtype", "float64")
+    code, _, err = optbench(*command, "--dtype", dtype)
     assert code == 0
     assert "1 runs: 0 were in the store, 1 done" in err
     frame = runs().set_index("dtype")
-    assert set(frame.index) == {"float32", "float64"}
-    assert frame.loc["float32", "final_gap"] != frame.loc["float64", "final_gap"]
-
-
-def test_bfloat16_runs_are_runs_of_their_own(optbench: Optbench) -> None:
-    command = ("run", "-o", "sgd", "-p", "beale", "--seeds", 1, *QUICK)
-    optbench(*command)
-    code, _, err = optbench(*command, "--dtype", "bfloat16")
-    assert code == 0
-    assert "1 runs: 0 were in the store, 1 done" in err
-    frame = runs().set_index("dtype")
-    assert frame.loc["float32", "final_gap"] != frame.loc["bfloat16", "final_gap"]
+    assert set(frame.index) == {"float32", dtype}
+    assert frame.loc["float32", "final_gap"] != frame.loc[dtype, "final_gap"]
 
 
 def test_a_data_parallel_run_is_a_variant_of_a_run(optbench: Optbench) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from refusals import refusal
 
-from optbench.cli import mistakes
+from optbench.cli.console import wrong_use
 from optbench.problems.mnist import IDX_FILES
 from optbench.registry import UnknownName
 from optbench.store import Store
@@ -19,24 +20,6 @@ if TYPE_CHECKING:
 
 BEALE = ("-p", "beale")
 SGD = ("-o", "sgd", "-p", "beale", "--budget", 3, "--jobs", 1)
-
-
-def refusal(optbench: Optbench, *arguments: object) -> str:
-    """The message of a command that is refused; that it is one is checked here."""
-    code, out, err = optbench(*arguments)
-    assert code == 2, err
-    assert out == ""
-    assert "Traceback" not in err
-    assert "internal error" not in err
-    message = err.removesuffix("\n")
-    if message.startswith("Usage:"):
-        # What Typer itself refuses has its own three lines of usage above.
-        message = message.partition("\n\n")[2]
-        assert message.startswith("Error: ")
-    else:
-        assert message.startswith("error: ")
-    assert 1 <= len(message.splitlines()) <= 2
-    return message
 
 
 CASES = {
@@ -365,9 +348,9 @@ def test_a_defect_of_ours_is_called_one_with_status_3(
 
 
 def test_only_known_mistakes_are_the_user_s() -> None:
-    assert mistakes.wrong_use(ValueError("of ours")) is None
-    assert mistakes.wrong_use(KeyError("of ours")) is None
-    assert mistakes.wrong_use(UnknownName("say 'it'")) == "say 'it'"
+    assert wrong_use(ValueError("of ours")) is None
+    assert wrong_use(KeyError("of ours")) is None
+    assert wrong_use(UnknownName("say 'it'")) == "say 'it'"
 
 
 def test_no_message_depends_on_the_width_of_a_terminal(

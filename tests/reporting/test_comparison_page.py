@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
-from markdown_it import MarkdownIt
+from parsed_html import Html, rendered
 from test_comparison_text import (
     RUNGS,
     broken,
@@ -73,54 +72,6 @@ def nasty() -> Comparison:
     )
 
 
-class Page(HTMLParser):
-    """Tags and their attributes, texts, and the cells of each table's rows."""
-
-    VOID = ("meta", "br", "link", "img", "hr", "input")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.texts.append(data)
-        if "td" in self.open or "th" in self.open:
-            self.tables[-1][-1][-1] += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-
-def rendered(markdown: str) -> Page:
-    """As GitHub shows it: tables, and the HTML that a comment may hold."""
-    return Page(MarkdownIt("commonmark").enable("table").render(markdown))
-
-
 def squeezed(text: str) -> str:
     return " ".join(text.split())
 
@@ -132,8 +83,8 @@ EVERY = (identical(), rounding(), improved(), broken(), regressed())
 
 
 def test_in_the_page_names_are_text_and_never_markup() -> None:
-    shown = Page(page(nasty()))
-    allowed = {tag for tag, _ in Page(page(comparison(*EVERY))).tags} | {"ul", "li"}
+    shown = Html(page(nasty()))
+    allowed = {tag for tag, _ in Html(page(comparison(*EVERY))).tags} | {"ul", "li"}
     assert not allowed & {"script", "img", "svg"}
     assert {tag for tag, _ in shown.tags} <= allowed
     assert not any(name.startswith("on") for _, attributes in shown.tags for name in attributes)
@@ -143,7 +94,7 @@ def test_in_the_page_names_are_text_and_never_markup() -> None:
 
 
 def test_in_the_page_every_row_of_a_table_has_the_columns_of_its_head() -> None:
-    tables = Page(page(nasty())).tables
+    tables = Html(page(nasty())).tables
     assert len(tables) > len(NASTY)
     for table in tables:
         assert len({len(row) for row in table}) == 1
@@ -189,7 +140,7 @@ def test_in_the_comment_the_last_line_is_text_as_well(where: str) -> None:
 @pytest.mark.parametrize("made", [comparison(*EVERY), nasty()], ids=["ordinary", "nasty"])
 def test_the_page_is_one_file_that_asks_for_nothing(made: Comparison) -> None:
     text = page(made)
-    shown = Page(text)
+    shown = Html(text)
     for tag, attributes in shown.tags:
         assert tag not in ("link", "script", "img", "iframe", "object", "base", "form")
         assert "src" not in attributes
@@ -205,7 +156,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(made: Comparison) -> None:
 
 def test_in_the_page_links_lead_to_the_section_of_their_own() -> None:
     text = page(comparison(*EVERY))
-    ids = [attributes["id"] for attributes in Page(text).of("section") if "id" in attributes]
+    ids = [attributes["id"] for attributes in Html(text).of("section") if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = re.findall(r'<a href="#(\w+)">([^<]+)</a>', text)
     assert len(links) == len(ids) == 4
@@ -222,7 +173,7 @@ def test_what_asks_for_attention_comes_first() -> None:
     ]  # fmt: skip
     for rows in (EVERY, EVERY[::-1]):
         made = comparison(*rows)
-        assert [row[0] for row in Page(page(made)).tables[0][1:]] == expected
+        assert [row[0] for row in Html(page(made)).tables[0][1:]] == expected
         (table,) = rendered(as_markdown(made)).tables
         assert [row[0] for row in table[1:]] == expected
 
@@ -247,7 +198,7 @@ def test_what_is_bad_is_marked() -> None:
 
 def test_the_largest_effect_is_named_whichever_way_it_goes() -> None:
     def effect(*questions) -> str:
-        return Page(page(comparison(replace(regressed(), problems=questions)))).tables[0][1][-1]
+        return Html(page(comparison(replace(regressed(), problems=questions)))).tables[0][1][-1]
 
     assert effect(problem("regressed", 1.2), problem("improved", 0.5, "p")) == (
         "faster: 0.50 times the steps, p, default"
@@ -263,14 +214,14 @@ def test_the_largest_effect_is_named_whichever_way_it_goes() -> None:
 
 def test_a_head_that_arrives_where_the_base_does_not_is_the_largest_effect() -> None:
     row = replace(improved(), problems=(problem("improved", 0.9), problem("improved", 0.0, "p")))
-    assert Page(page(comparison(row))).tables[0][1][-1].endswith(", p, default")
+    assert Html(page(comparison(row))).tables[0][1][-1].endswith(", p, default")
 
 
 # What is in it.
 
 
 def test_the_page_says_all_that_was_found() -> None:
-    shown = squeezed(Page(page(comparison(*EVERY))).text)
+    shown = squeezed(Html(page(comparison(*EVERY))).text)
     for text in (
         "What changed from main to working tree",
         "5 optimizers: maths",
@@ -285,11 +236,11 @@ def test_the_page_says_all_that_was_found() -> None:
     ):
         assert text in shown, text
     assert "(interrupted)" not in shown
-    questions = Page(page(comparison(regressed()))).tables[1]
+    questions = Html(page(comparison(regressed()))).tables[1]
     assert questions[1] == [
         "beale", "default", "regressed", "1.31", "1.18", "1.44", "1e-6", "0 of 16", "0.001, 0.01",
     ]  # fmt: skip
-    sizes = Page(page(comparison(regressed()))).tables[2]
+    sizes = Html(page(comparison(regressed()))).tables[2]
     assert sizes[1] == ["10,000", "slower", "1.30", "1.25", "1.35", "1", "1.3", "32"]
 
 
@@ -318,13 +269,13 @@ def test_the_comment_s_details_open_and_close() -> None:
 
 def test_rungs_that_were_not_asked_for_have_no_column() -> None:
     made = comparison(identical(), broken(), rungs=("maths",))
-    assert Page(page(made)).tables[0][0] == ["optimizer", "maths", "largest effect"]
+    assert Html(page(made)).tables[0][0] == ["optimizer", "maths", "largest effect"]
     assert rendered(as_markdown(made)).tables[0][0] == ["optimizer", "maths"]
 
 
 def test_a_broken_one_alone() -> None:
     made = comparison(broken())
-    for shown in (Page(page(made)), rendered(as_markdown(made))):
+    for shown in (Html(page(made)), rendered(as_markdown(made))):
         assert shown.tables[0][1][:5] == ["tinyopt:Muon", "broken", "—", "—", "—"]
         assert len(shown.tables) == 1
         assert "raises with two groups" in shown.text
@@ -333,7 +284,7 @@ def test_a_broken_one_alone() -> None:
 def test_one_that_answers_no_question() -> None:
     silent = problem("inconclusive", None, text="neither side reaches a target in the budget")
     made = comparison(replace(regressed(), problems=(silent,), cost=Cost()))
-    row = Page(page(made)).tables[1][1]
+    row = Html(page(made)).tables[1][1]
     assert row[2] == "inconclusive: neither side reaches a target in the budget"
     assert row[3:7] == ["—"] * 4
     assert "neither side reaches a target" in rendered(as_markdown(made)).text
@@ -342,7 +293,7 @@ def test_one_that_answers_no_question() -> None:
 def test_nothing_but_refusals() -> None:
     refusals = tuple(Refusal(f"tinyopt:O{i}", "on both sides: takes no lr") for i in range(3))
     made = comparison(not_constructible=refusals, complete=False)
-    for shown in (Page(page(made)), rendered(as_markdown(made))):
+    for shown in (Html(page(made)), rendered(as_markdown(made))):
         (table,) = shown.tables
         assert len(table) == 1
         assert "Not compared" in shown.text
@@ -350,7 +301,7 @@ def test_nothing_but_refusals() -> None:
 
 
 def test_an_interrupted_one_is_said_to_be_by_the_page() -> None:
-    assert "(interrupted)" in Page(page(comparison(identical(), complete=False))).text
+    assert "(interrupted)" in Html(page(comparison(identical(), complete=False))).text
 
 
 def test_an_interrupted_one_is_said_to_be_by_the_comment() -> None:
@@ -365,7 +316,7 @@ def test_a_comparison_of_which_no_environment_is_known(render) -> None:
 
 def test_what_is_only_on_one_side_is_named() -> None:
     made = comparison(identical(), only_in_base=("a:Old", "a:Older"), only_in_head=("a:New",))
-    for shown in (Page(page(made)), rendered(as_markdown(made))):
+    for shown in (Html(page(made)), rendered(as_markdown(made))):
         text = squeezed(shown.text)
         assert "Only in the base: a:Old, a:Older" in text
         assert "Only in the head: a:New" in text
@@ -388,5 +339,5 @@ def test_the_same_comparison_gives_the_same_bytes() -> None:
 
 def test_a_note_on_identical_maths_is_told() -> None:
     row = replace(identical(), maths=Maths(MathsVerdict.IDENTICAL, "now takes caution"))
-    for shown in (Page(page(comparison(row))), rendered(as_markdown(comparison(row)))):
+    for shown in (Html(page(comparison(row))), rendered(as_markdown(comparison(row)))):
         assert "now takes caution" in shown.text

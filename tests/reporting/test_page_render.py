@@ -3,14 +3,13 @@
 import re
 from collections.abc import Sequence
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
+from parsed_html import Html, rendered
 
 from optbench.reporting import render, style
 from optbench.reporting.files import slug
@@ -41,31 +40,6 @@ NASTY = [
 ]
 
 TEMPLATES = Path(render.__file__).parent / "templates"
-
-
-class Tags(HTMLParser):
-    """Every tag with its attributes, and the text outside of script and style."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.inside = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.text += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 def plot(called: str = "one", text: str = "A title") -> Plot:
@@ -122,7 +96,7 @@ def test_a_plot_without_a_drawing_is_an_error() -> None:
 
 
 def test_each_part_is_drawn_as_what_it_is() -> None:
-    page = Tags(html(section(*parts("words"))))
+    page = Html(html(section(*parts("words"))))
     tags = [tag for tag, _ in page.tags]
     counts = {"pre": 1, "dl": 1, "dt": 1, "dd": 1, "figure": 2, "table": 2, "figcaption": 2}
     assert {tag: tags.count(tag) for tag in counts} == counts
@@ -143,7 +117,7 @@ def test_the_menu_names_the_sections() -> None:
 
 
 def test_a_table_says_whose_its_rows_and_columns_are() -> None:
-    page = Tags(html(section(table("adam[fused]"))))
+    page = Html(html(section(table("adam[fused]"))))
     rows = [(a.get("data-o"), a.get("data-p")) for a in page.of("tr")]
     mine = slug("adam[fused]")
     assert rows == [(None, None), (mine, None), ("sgd", "quadratic"), (None, None)]
@@ -157,14 +131,14 @@ def test_the_bar_offers_what_it_is_given_and_waits_for_the_script() -> None:
     optimizers = {
         one: style.look(one, one.split("[")[0]) for one in ("adam", "adam[fused]", "mine")
     }
-    page = Tags(html(section(plot()), optimizers=optimizers, problems=["quadratic", "a b"]))
+    page = Html(html(section(plot()), optimizers=optimizers, problems=["quadratic", "a b"]))
     boxes = [a for a in page.of("input") if a.get("type") == "checkbox"]
     assert [a["value"] for a in boxes] == [slug(one) for one in optimizers]
     assert [a["aria-label"] for a in boxes] == [f"Show {one}" for one in optimizers]
     assert [a["value"] for a in page.of("option")] == ["", "quadratic", slug("a b")]
     bars = [a for a in page.of("div") if a.get("class") == "controls"]
     assert ["hidden" in a for a in bars] == [True]
-    without = Tags(html(section(plot())))
+    without = Html(html(section(plot())))
     assert not without.of("input")
     assert not without.of("select")
 
@@ -175,11 +149,11 @@ def test_a_date_is_shown_where_there_is_one() -> None:
     assert "2026" not in html([])
 
 
-def full(text: str) -> Tags:
+def full(text: str) -> Html:
     """A page in which everything that can be said is one text."""
     sections = [Section("first", text, parts(text), menu=text)]
     drawings = {one.name: svg(one.figure, one.name) for one in render.plots(sections)}
-    return Tags(
+    return Html(
         render.html(
             *(text, [text], sections, drawings),
             date=text,
@@ -193,9 +167,7 @@ def full(text: str) -> Tags:
 def test_names_are_text_and_never_markup(text: str) -> None:
     page = full(text)
     # The very tags and attributes that plain words give: no name opened, closed or added one.
-    assert [(tag, sorted(a)) for tag, a in page.tags] == [
-        (tag, sorted(a)) for tag, a in full("words").tags
-    ]
+    assert page.elements == full("words").elements
     assert not [a for _, a in page.tags if (a.get("href") or "").startswith("javascript:")]
     assert page.text.count(text) >= 20
 
@@ -232,18 +204,16 @@ def test_markdown_cannot_be_broken_out_of(text: str) -> None:
         assert widths == {3}
 
 
-def seen_by_a_reader(text: str) -> Tags:
+def seen_by_a_reader(text: str) -> Html:
     """What a Markdown in which everything that can be said is one text is rendered to."""
     found = render.markdown(text, [text], [Section("first", text, parts(text))], date="")
-    return Tags(MarkdownIt("commonmark").enable("table").render(found))
+    return rendered(found)
 
 
 @pytest.mark.parametrize("text", NASTY)
 def test_rendered_markdown_has_the_tags_that_plain_words_give(text: str) -> None:
     page = seen_by_a_reader(text)
-    assert [(tag, sorted(a)) for tag, a in page.tags] == [
-        (tag, sorted(a)) for tag, a in seen_by_a_reader("words").tags
-    ]
+    assert page.elements == seen_by_a_reader("words").elements
     assert " ".join(page.text.split()).count(" ".join(text.split())) >= 14
 
 

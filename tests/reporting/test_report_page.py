@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from parsed_html import Html
 from synthetic import grid, synthetic_results
 
 from optbench.analysis import Results
@@ -29,32 +29,6 @@ NASTY = [
     "url(#clip) href=\"#a\" id='b' </style>{{ 7*7 }}",
     "new\nline\x00null",
 ]
-
-
-class Tags(HTMLParser):
-    """Every tag with its attributes, and the text outside of script and style."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.open:
-            while self.open.pop() != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def report(results: Results, out: Path, *, command: str = "", **options: Any) -> str:
@@ -98,8 +72,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shown_page(written: Path) -> Tags:
-    return Tags((written / "index.html").read_text("utf-8"))
+def shown_page(written: Path) -> Html:
+    return Html((written / "index.html").read_text("utf-8"))
 
 
 def test_all_figures_and_tables_are_written(written: Path) -> None:
@@ -117,7 +91,7 @@ def test_all_figures_and_tables_are_written(written: Path) -> None:
         assert f"tables/{name}.csv" in names
 
 
-def test_the_page_asks_the_network_for_nothing(shown_page: Tags) -> None:
+def test_the_page_asks_the_network_for_nothing(shown_page: Html) -> None:
     for tag, attributes in shown_page.tags:
         assert tag not in {"link", "img", "iframe", "object", "base"}
         assert not attributes.get("src")
@@ -125,7 +99,7 @@ def test_the_page_asks_the_network_for_nothing(shown_page: Tags) -> None:
             assert not re.match(r"[a-z]+:|//", attributes.get(name) or "")
 
 
-def test_every_link_leads_somewhere(written: Path, shown_page: Tags) -> None:
+def test_every_link_leads_somewhere(written: Path, shown_page: Html) -> None:
     ids = {attributes.get("id") for _, attributes in shown_page.tags}
     links = [a["href"] for a in shown_page.of("a")]
     assert len(links) > 10
@@ -134,7 +108,7 @@ def test_every_link_leads_somewhere(written: Path, shown_page: Tags) -> None:
         assert link[1:] in ids if link.startswith("#") else (written / link).is_file()
 
 
-def test_ids_are_unique_and_references_resolve(written: Path, shown_page: Tags) -> None:
+def test_ids_are_unique_and_references_resolve(written: Path, shown_page: Html) -> None:
     ids = [attributes["id"] for _, attributes in shown_page.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))
     text = (written / "index.html").read_text("utf-8")
@@ -143,7 +117,7 @@ def test_ids_are_unique_and_references_resolve(written: Path, shown_page: Tags) 
     assert {a or b for a, b in references} <= set(ids)
 
 
-def test_each_figure_has_a_name_and_a_caption(shown_page: Tags) -> None:
+def test_each_figure_has_a_name_and_a_caption(shown_page: Html) -> None:
     images = [a for _, a in shown_page.tags if a.get("role") == "img"]
     assert len(images) == len(shown_page.of("figure")) == len(shown_page.of("figcaption")) > 15
     assert all(len(image["aria-label"] or "") > 20 for image in images)
@@ -234,12 +208,12 @@ def nasty_results() -> Results:
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     out = tmp_path / "inner" / "out"
     text = report(nasty_results(), out, command="<script>x</script> && echo $HOME")
-    page = Tags(text)
+    page = Html(text)
     assert len(page.of("script")) == 1
     assert not page.of("img")
     assert not page.of("u")
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    shown = "".join(page.text)
+    shown = page.text
     for name in NASTY[:-1]:
         assert name in shown
     assert '<img src=x onerror="alert(1)"> | `pipe` $y$' in shown
@@ -298,8 +272,8 @@ def test_an_unknown_baseline_names_the_nearest(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_only_failures_give_a_page_that_lists_them(tmp_path: Path) -> None:
-    page = Tags(report(failed_only(synthetic_results()), tmp_path))
-    shown = "".join(page.text)
+    page = Html(report(failed_only(synthetic_results()), tmp_path))
+    shown = page.text
     assert "RuntimeError: no <b>luck</b>" in shown
     assert "0 of 3" in shown
     assert "no optimizer reaches a target" in shown

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TINYOPT = Path(__file__).parents[1] / "comparison" / "tinyopt_repository"
+from repositories import TINYOPT, Repository
 
 INIT = '"""Two optimizers."""\n\nfrom {name}.adam import Adam\nfrom {name}.sgd import SGD\n'
 
@@ -32,10 +32,9 @@ SHORTENED = ('value=-group["lr"] / correction1', 'value=-group["lr"] / correctio
 
 
 @dataclass(frozen=True)
-class Library:
+class Library(Repository):
     """A git repository with a package in ``src/`` or at its top."""
 
-    root: Path
     package: Path
 
     @classmethod
@@ -56,34 +55,6 @@ class Library:
     def file(self, module: str) -> Path:
         """A module of the package."""
         return self.package / f"{module}.py"
-
-    def change(self, module: str, old: str, new: str) -> None:
-        """Replace a text that is in a module once."""
-        text = self.file(module).read_text("utf-8")
-        assert text.count(old) == 1, (module, old)
-        self.file(module).write_text(text.replace(old, new), "utf-8")
-
-    def git(self, *arguments: str) -> str:
-        """What git answers."""
-        given = (
-            "-c",
-            "user.name=T",
-            "-c",
-            "user.email=t@example.org",
-            "-c",
-            "commit.gpgsign=false",
-        )
-        answer = subprocess.run(
-            ["git", *given, "-C", str(self.root), *arguments],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return answer.stdout.strip()
-
-    def commit(self, subject: str) -> str:
-        """Commit everything; gives the hash."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "-m", subject)
-        return self.git("rev-parse", "HEAD")
 
     def clone(self, place: Path) -> Library:
         """A fresh clone of this one, which is its origin."""

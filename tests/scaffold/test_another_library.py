@@ -61,7 +61,7 @@ def test_a_second_run_has_nothing_to_do_and_a_change_is_seen(library: Library) -
     again = call(*OPTBENCH, "init", folder=library.package)
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing to do" in again.stderr
-    library.change("adam", *PLANTED)
+    library.change("adam", PLANTED)
     library.commit("planted, for compare")
     said = call(*OPTBENCH, "compare", "HEAD~1", "--rung", "maths", folder=library.root)
     assert re.search(r"tinyopt:Adam +maths changed", said.stdout), said.stderr
@@ -73,9 +73,9 @@ def test_a_second_run_has_nothing_to_do_and_a_change_is_seen(library: Library) -
 def test_asv_and_history_name_the_commit_that_broke_it(library: Library, tmp_path: Path) -> None:
     library.git("checkout", "--quiet", "-b", "history")
     commits = [library.git("rev-parse", "HEAD")]
-    library.change("adam", *SHORTENED)
+    library.change("adam", SHORTENED)
     commits.append(library.commit("a faster step"))
-    library.change("sgd", "import torch\n", "import torch  # the usual\n")
+    library.change("sgd", ("import torch\n", "import torch  # the usual\n"))
     commits.append(library.commit("a comment"))
     variables = {**let_asv_see(library.root / "asv.conf.json", tmp_path), "HOME": str(tmp_path)}
     # One problem at the default rate: the whole of it takes a minute a commit.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,12 @@ import pytest
 from fuzzing import HOSTILE, damaged, fuzzed, texts, works_or_is_refused
 from hypothesis import example, given
 from hypothesis import strategies as st
+from parsed_html import Html
 
 from optbench.api.report_inputs import read_comparisons
 from optbench.reporting.comparison_page import as_markdown, page
 from optbench.reporting.comparison_text import Teller, sides, summary, told_apart
 from optbench.verdicts.comparison_json import read_comparison
-
-
-class Elements(HTMLParser):
-    """The elements of a page and the names of their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: set[tuple[str, tuple[str, ...]]] = set()
-        self.links: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.add((tag, tuple(sorted(name for name, _ in attrs))))
-        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
 
 def made(text: str) -> dict[str, Any]:
@@ -86,8 +72,8 @@ def test_any_file(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> N
 def test_a_hostile_comparison_makes_no_element(text: str) -> None:
     html, markdown = all_of(read_comparison(made(text)))
     plain, _ = all_of(read_comparison(made("words")))
-    assert Elements(html).found <= Elements(plain).found
-    assert all(link.startswith("#o") for link in Elements(html).links)
+    assert set(Html(html).elements) <= set(Html(plain).elements)
+    assert all(link.startswith("#o") for link in Html(html).links)
     assert "\x1b" not in html + markdown
     assert "<img" not in markdown.replace("\\<img", "")
 

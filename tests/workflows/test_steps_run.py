@@ -27,7 +27,7 @@ pytestmark = pytest.mark.proof
 def test_a_pull_request_is_compared_and_its_number_kept(tmp_path: Path) -> None:
     origin = Library.make(tmp_path / "origin", "flat")
     origin.git("checkout", "--quiet", "-b", "topic")
-    origin.change("adam", *PLANTED)
+    origin.change("adam", PLANTED)
     origin.commit("without the correction")
     origin.git("checkout", "--quiet", "main")
     origin.commit("meanwhile")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from optbench.analysis.leagues import League
+from optbench.analysis.paired import MedianRatio
 from optbench.analysis.results import Results
 
 
@@ -19,6 +20,13 @@ class Verdict(enum.StrEnum):
     SUPPORTED = "supported"
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
+
+    @classmethod
+    def of(cls, supported: object, refuted: object) -> Verdict:
+        """Return the verdict of a rule that supports a claim and, where it does not, of another."""
+        if supported:
+            return cls.SUPPORTED
+        return cls.REFUTED if refuted else cls.INCONCLUSIVE
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,16 @@ class Finding:
     unit: str = ""
     detail: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: int = 0
+
+    @classmethod
+    def of_ratio(
+        cls, verdict: Verdict, text: str, found: MedianRatio, unit: str, detail: pd.DataFrame,
+        runs: int,
+    ) -> Finding:  # fmt: skip
+        """Return a finding whose effect is a ratio; none where in no pair either side arrives."""
+        if not found.pairs:
+            return cls(verdict, text, unit=unit, detail=detail, runs=runs)
+        return cls(verdict, text, found.ratio, found.low, found.high, unit, detail, runs)
 
 
 class Undecided(LookupError):

@@ -62,11 +62,7 @@ def _trains(
         runs = tuned_league(at_common_rates(every)).runs
     everywhere = over_problems(runs, optimizer, baseline)
     found = everywhere.of(TRAINED)
-    verdict = Verdict.INCONCLUSIVE
-    if found.word == claimed:
-        verdict = Verdict.SUPPORTED
-    elif found.word != "inconclusive":
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(found.word == claimed, found.word != "inconclusive")
     rates = "at the best of the rates that both were run at" if same_rates else "each tuned"
     text = (
         f"Steps to the target, {optimizer} / {baseline}, {rates}: {told(found.found)} over "
@@ -75,7 +71,10 @@ def _trains(
         f"(fewer on {everywhere.ahead(-1)}, more on {everywhere.ahead(1)})."
     )
     text += _at_defaults(evidence.default.runs, optimizer, baseline)
-    return _finding(verdict, text + _too_few(found), found, f"{optimizer} / {baseline}")
+    unit = f"steps to target, {optimizer} / {baseline}"
+    return Finding.of_ratio(
+        verdict, text + _too_few(found), found.found, unit, found.rows, found.runs
+    )
 
 
 def _at_defaults(runs: pd.DataFrame, optimizer: str, baseline: str) -> str:
@@ -96,21 +95,6 @@ def _too_few(found: OverProblems) -> str:
     if found.found.low > 0 or math.isfinite(found.found.high):
         return ""
     return f" That is too few problems for an interval: {command((), GENERAL)}"
-
-
-def _finding(verdict: Verdict, text: str, found: OverProblems, pair: str) -> Finding:
-    middle = found.found
-    known = middle.pairs > 0
-    return Finding(
-        verdict,
-        text,
-        middle.ratio if known else None,
-        middle.low if known else None,
-        middle.high if known else None,
-        f"steps to target, {pair}",
-        found.rows,
-        found.runs,
-    )
 
 
 def at_common_rates(runs: pd.DataFrame) -> pd.DataFrame:
@@ -137,11 +121,10 @@ def hardly_matters(optimizer: str, baseline: str) -> Decide:
         strict = by_problem(runs, optimizer, baseline, ALPHA / max(asked, 1))
         differ = strict["counts"] & strict["word"].isin(["faster", "slower"])
         differs = int(differ.sum())
-        verdict = Verdict.INCONCLUSIVE
-        if found.word == "equivalent" and differs < HARDLY * asked:
-            verdict = Verdict.SUPPORTED
-        elif found.word in ("faster", "slower") or (asked and differs >= asked / 2):
-            verdict = Verdict.REFUTED
+        verdict = Verdict.of(
+            found.word == "equivalent" and differs < HARDLY * asked,
+            found.word in ("faster", "slower") or (asked and differs >= asked / 2),
+        )
         same = int((found.rows["counts"] & (found.rows["word"] == "equivalent")).sum())
         pair = f"{optimizer} / {baseline}"
         text = (
@@ -150,7 +133,10 @@ def hardly_matters(optimizer: str, baseline: str) -> Decide:
             f"On {same} of them the whole interval is within 5 %, on {differs} the two differ "
             "decisively (5 % over all of them together)."
         )
-        return _finding(verdict, text + _too_few(found), found, pair)
+        return Finding.of_ratio(
+            verdict, text + _too_few(found), found.found, f"steps to target, {pair}", found.rows,
+            found.runs,
+        )  # fmt: skip
 
     return decide
 
@@ -183,11 +169,8 @@ def never_worse(optimizer: str, baseline: str, tuned_too: str) -> Decide:
         worse = rows[rows["counts"] & (rows["word"] == "slower")]
         fair = worse[worse["problem"].isin(varied)]
         no_worse = loose["counts"] & (loose["high"] <= 1 + MARGIN)
-        verdict = Verdict.INCONCLUSIVE
-        if len(fair):
-            verdict = Verdict.REFUTED
-        elif asked and bool(no_worse[loose["counts"]].all()):
-            verdict = Verdict.SUPPORTED
+        everywhere = asked and bool(no_worse[loose["counts"]].all())
+        verdict = Verdict.of(everywhere and not len(fair), len(fair))
         pair = f"{optimizer} / {baseline}"
         text = (
             f"Of {counted(asked)} {optimizer} is decisively worse on {len(worse)} (5 % over all of "
@@ -207,17 +190,7 @@ def never_worse(optimizer: str, baseline: str, tuned_too: str) -> Decide:
                 f"takes runs at {VALUES} values of it or more, such as: "
                 f"{command((optimizer,), [str(most['problem'])], f'--set {tuned_too}=0.01')}"
             )
-        known = asked > 0
-        return Finding(
-            verdict,
-            text + _too_few(found),
-            effect.ratio if known else None,
-            effect.low if known else None,
-            effect.high if known else None,
-            unit,
-            rows,
-            found.runs,
-        )
+        return Finding.of_ratio(verdict, text + _too_few(found), effect, unit, rows, found.runs)
 
     return decide
 

@@ -33,11 +33,7 @@ def advantage_grows(evidence: Evidence) -> Finding:
         raise undecided(("adam", "sgd"), SIZES)
     factor = trend([float(np.log10(dimension[s])) for s in SIZES], [r.to_numpy() for r in ratios])
     said = word(factor)
-    verdict = {
-        "faster": Verdict.SUPPORTED,
-        "slower": Verdict.REFUTED,
-        "equivalent": Verdict.REFUTED,
-    }.get(said, Verdict.INCONCLUSIVE)
+    verdict = Verdict.of(said == "faster", said in ("slower", "equivalent"))
     rows = by_problem(runs, "adam", "sgd").set_index("problem").loc[list(SIZES)].reset_index()
     rows = rows.assign(dimension=[int(dimension[size]) for size in SIZES])
     at = ", ".join(
@@ -49,14 +45,8 @@ def advantage_grows(evidence: Evidence) -> Finding:
     )
     if (rows["ratio"] == 0).any():
         text += " Where the ratio is 0, sgd does not arrive."
-    return Finding(
-        verdict,
-        text,
-        *(factor.ratio, factor.low, factor.high),
-        "adam / sgd, at ten times the size / at one",
-        rows,
-        len(runs),
-    )
+    unit = "adam / sgd, at ten times the size / at one"
+    return Finding.of_ratio(verdict, text, factor, unit, rows, len(runs))
 
 
 def trend(

@@ -10,12 +10,7 @@ import pandas as pd
 from optbench.analysis.against import word
 from optbench.analysis.claims.claim import Evidence, Finding, Verdict
 from optbench.analysis.claims.needed import needed, undecided
-from optbench.analysis.claims.ratios import (
-    ALPHA,
-    number,
-    pair_ratios,
-    told,
-)
+from optbench.analysis.claims.ratios import ALPHA, number, pair_ratios, told
 from optbench.analysis.paired import MedianRatio, median_ratio
 
 DEEP, SHALLOW = "deep-tanh", "shallow-tanh"
@@ -56,11 +51,6 @@ def _median(row: dict[Any, Any]) -> MedianRatio:
     return MedianRatio(row["ratio"], row["low"], row["high"], row["pairs"])
 
 
-def _effect(found: MedianRatio) -> tuple[float | None, float | None, float | None]:
-    """Return the ratio with its ends; nothing where in no pair either arrives."""
-    return (found.ratio, found.low, found.high) if found.pairs else (None, None, None)
-
-
 def _reached(runs: pd.DataFrame, optimizer: str, problem: str) -> str:
     here = runs[((runs["optimizer"] == optimizer) & (runs["problem"] == problem)).to_numpy()]
     return f"{int(here['steps_to_target'].notna().sum())} of {len(here)}"
@@ -77,11 +67,7 @@ def depth_cures(evidence: Evidence) -> Finding:
     runs = needed(evidence.tuned.runs, ("adam", "sgd"), (DEEP, SHALLOW), each=True)
     found = {o: _ratio(runs, (o, DEEP), (o, SHALLOW)) for o in ("sgd", "adam")}
     words = {word(each) for each in found.values()}
-    verdict = Verdict.INCONCLUSIVE
-    if words == {"faster"}:
-        verdict = Verdict.SUPPORTED
-    elif words <= {"slower", "equivalent"}:
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(words == {"faster"}, words <= {"slower", "equivalent"})
     text = "; ".join(
         f"{o} reaches the target in {_reached(runs, o, DEEP)} runs with ten hidden layers and in "
         f"{_reached(runs, o, SHALLOW)} with one, in {told(each)} times the gradient evaluations"
@@ -89,14 +75,9 @@ def depth_cures(evidence: Evidence) -> Finding:
     )
     mild = min(found.values(), key=lambda each: abs(math.log(min(max(each.ratio, 1e-9), 1e9))))
     name = next(o for o, each in found.items() if each is mild)
-    return Finding(
-        verdict,
-        f"Each tuned, {text}.",
-        *_effect(mild),
-        f"steps to target, ten hidden layers / one ({name})",
-        pd.DataFrame([_row(each, optimizer=o) for o, each in found.items()]),
-        len(runs),
-    )
+    unit = f"steps to target, ten hidden layers / one ({name})"
+    table = pd.DataFrame([_row(each, optimizer=o) for o, each in found.items()])
+    return Finding.of_ratio(verdict, f"Each tuned, {text}.", mild, unit, table, len(runs))
 
 
 def adam_handles_noise(evidence: Evidence) -> Finding:
@@ -137,13 +118,13 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
     overall = median_ratio(pd.concat(pairs).tolist(), ALPHA)
     known = table["change"].dropna().tolist()
     factor = median_ratio(known, ALPHA).ratio if known else math.nan
-    verdict = Verdict.INCONCLUSIVE
-    if len(ahead) > len(asked) / 2 and not behind and factor <= 1:
-        verdict = Verdict.SUPPORTED
-    elif len(behind) + len(same) > len(asked) / 2 and not ahead and factor >= 1:
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(
+        len(ahead) > len(asked) / 2 and not behind and factor <= 1,
+        len(behind) + len(same) > len(asked) / 2 and not ahead and factor >= 1,
+    )
+    ratio = table.set_index("problem")["ratio"]
     parts = [
-        f"{what} on {', '.join(f'{p} ({_shown(table, p)})' for p in names)}"
+        f"{what} on {', '.join(f'{p} ({number(float(ratio[p]))})' for p in names)}"
         for what, names in (("faster", ahead), ("slower", behind), ("as fast", same))
         if names
     ]
@@ -159,18 +140,8 @@ def adam_handles_noise(evidence: Evidence) -> Finding:
             "Where noise is added to the same function the ratio changes by a median factor of "
             f"{number(factor)}: {'neither ' if factor == 1 else ''}{side} Adam."
         )
-    return Finding(
-        verdict,
-        text,
-        *_effect(overall),
-        "steps to target, adam / sgd, on noisy and sparse gradients",
-        table,
-        len(runs),
-    )
-
-
-def _shown(table: pd.DataFrame, problem: str) -> str:
-    return number(float(table.set_index("problem").loc[problem, "ratio"]))
+    unit = "steps to target, adam / sgd, on noisy and sparse gradients"
+    return Finding.of_ratio(verdict, text, overall, unit, table, len(runs))
 
 
 def signs_win(evidence: Evidence) -> Finding:
@@ -193,11 +164,9 @@ def signs_win(evidence: Evidence) -> Finding:
     table = pd.DataFrame(rows)
     heavy = table[table["problem"] == HEAVY]
     lost = heavy["strict_word"].isin(["slower", "equivalent"])
-    verdict = Verdict.INCONCLUSIVE
-    if (heavy["word"] == "faster").all():
-        verdict = Verdict.SUPPORTED
-    elif lost.groupby(heavy["optimizer"]).any().all():
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(
+        (heavy["word"] == "faster").all(), lost.groupby(heavy["optimizer"]).any().all()
+    )
     heavy_told, normal_told = (
         ", ".join(
             f"{row['optimizer']} / {row['baseline']} {told(_median(row))}"
@@ -211,14 +180,8 @@ def signs_win(evidence: Evidence) -> Finding:
         f"Each tuned, steps to the target under heavy-tailed noise: {heavy_told}. Under normal "
         f"noise: {normal_told}."
     )
-    return Finding(
-        verdict,
-        text,
-        *(float(last["ratio"]), float(last["low"]), float(last["high"])),
-        f"steps to target, {last['optimizer']} / {last['baseline']}, heavy-tailed noise",
-        table,
-        len(runs),
-    )
+    unit = f"steps to target, {last['optimizer']} / {last['baseline']}, heavy-tailed noise"
+    return Finding.of_ratio(verdict, text, _median(last.to_dict()), unit, table, len(runs))
 
 
 def rotation_hurts(evidence: Evidence) -> Finding:
@@ -232,11 +195,7 @@ def rotation_hurts(evidence: Evidence) -> Finding:
     found = _ratio(runs, ("adam", ROTATED), ("adam", AXES))
     if not found.pairs:
         raise undecided(("adam",), (AXES, ROTATED))
-    verdict = {
-        "slower": Verdict.SUPPORTED,
-        "faster": Verdict.REFUTED,
-        "equivalent": Verdict.REFUTED,
-    }.get(word(found), Verdict.INCONCLUSIVE)
+    verdict = Verdict.of(word(found) == "slower", word(found) in ("faster", "equivalent"))
     rows = [_row(found, optimizer="adam")]
     text = (
         f"Tuned, adam takes {told(found)} times the gradient evaluations where the axes are "
@@ -250,11 +209,5 @@ def rotation_hurts(evidence: Evidence) -> Finding:
         text += f" For sgd, which no rotation touches, it is {told(control)}."
     elif len(tuned[tuned["optimizer"] == "sgd"]):
         text += " sgd, the control, reaches the target on neither."
-    return Finding(
-        verdict,
-        text,
-        *(found.ratio, found.low, found.high),
-        "steps to target, rotated / along the axes (adam)",
-        pd.DataFrame(rows),
-        len(runs),
-    )
+    unit = "steps to target, rotated / along the axes (adam)"
+    return Finding.of_ratio(verdict, text, found, unit, pd.DataFrame(rows), len(runs))

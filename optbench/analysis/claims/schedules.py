@@ -49,18 +49,10 @@ def schedules_cure(evidence: Evidence) -> Finding:
     except Undecided:
         raise undecided(OPTIMIZERS, both, *OPTIONS) from None
     constant, scheduled = _at_defaults(unscheduled(runs)), _at_defaults(scheduled)
-    cases = {
-        EXPLODES: _explosions(
-            constant[(constant["problem"] == EXPLODES).to_numpy()],
-            scheduled[(scheduled["problem"] == EXPLODES).to_numpy()],
-        ),
-        VANISHES: _vanished(
-            constant[(constant["problem"] == VANISHES).to_numpy()],
-            scheduled[(scheduled["problem"] == VANISHES).to_numpy()],
-        ),
-    }
     rows, supported, refuted = [], True, False
-    for problem, each in cases.items():
+    for problem, cases in ((EXPLODES, _explosions), (VANISHES, _vanished)):
+        here = [runs[(runs["problem"] == problem).to_numpy()] for runs in (constant, scheduled)]
+        each = cases(*here)
         ill = each[each["ill"]]
         by_seed = ill.groupby("seed")["well"].mean().to_numpy(dtype=np.float64)
         share, low, high = median_of(by_seed, ALPHA)
@@ -81,11 +73,7 @@ def schedules_cure(evidence: Evidence) -> Finding:
             }
         )
     table = pd.DataFrame(rows)
-    verdict = Verdict.INCONCLUSIVE
-    if supported:
-        verdict = Verdict.SUPPORTED
-    elif refuted:
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(supported, refuted)
     told = [_told(row) for row in table.to_dict("records")]
     finding = Finding(
         verdict, f"{told[0]} {told[1]}", detail=table, runs=len(constant) + len(scheduled)

@@ -100,23 +100,19 @@ def adaptive_choose_worse(evidence: Evidence) -> Finding:
     )
     sgd = table.iloc[0]
     others = table.iloc[1:]
-    verdict = Verdict.INCONCLUSIVE
-    if (others["least"] > sgd["largest"]).all():
-        verdict = Verdict.SUPPORTED
-    elif (others["largest"] <= sgd["least"]).all():
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(
+        (others["least"] > sgd["largest"]).all(), (others["largest"] <= sgd["least"]).all()
+    )
     rates_told = ", ".join(f"{row.error_rate:.1%} {row.optimizer}" for row in table.itertuples())
     return Finding(
         verdict,
         f"All fit the 24 training examples; of fresh ones they call wrong: {rates_told}. The data "
         "are made for this, and nothing in the runs is random; how common such data are they "
         "cannot say.",
-        float(others["error_rate"].median() - sgd["error_rate"]),
-        None,
-        None,
-        "error rate on fresh examples, adaptive methods less sgd",
-        table,
-        len(runs),
+        effect=float(others["error_rate"].median() - sgd["error_rate"]),
+        unit="error rate on fresh examples, adaptive methods less sgd",
+        detail=table,
+        runs=len(runs),
     )
 
 
@@ -143,22 +139,17 @@ def amsgrad_repairs(evidence: Evidence) -> Finding:
     p = min(1.0, 2 * float(binom.sf(repaired - 1, discordant, 0.5))) if discordant else 1.0
     # At most half of all seeds are repaired: how likely are so few, were half of them?
     few = float(binom.cdf(repaired, len(wide), 0.5))
-    verdict = Verdict.INCONCLUSIVE
-    if p <= ALPHA and wide["amsgrad"].mean() > 0.5 and repaired > spoiled:
-        verdict = Verdict.SUPPORTED
-    elif few <= ALPHA / 2:
-        verdict = Verdict.REFUTED
-    share = float(np.mean(wrong & wide["amsgrad"]))
+    verdict = Verdict.of(
+        p <= ALPHA and wide["amsgrad"].mean() > 0.5 and repaired > spoiled, few <= ALPHA / 2
+    )
     return Finding(
         verdict,
         f"At the rates that the problem states, Adam ends at the minimum on "
         f"{int(wide['adam'].sum())} of {len(wide)} seeds and AMSGrad on "
         f"{int(wide['amsgrad'].sum())}; sign test over the {discordant} seeds on which they "
         f"differ: p = {p:.2g}.",
-        share,
-        None,
-        None,
-        "share of seeds that Adam gets wrong and AMSGrad right",
-        pd.DataFrame(wide).reset_index(),
-        len(runs),
+        effect=float(np.mean(wrong & wide["amsgrad"])),
+        unit="share of seeds that Adam gets wrong and AMSGrad right",
+        detail=pd.DataFrame(wide).reset_index(),
+        runs=len(runs),
     )

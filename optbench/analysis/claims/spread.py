@@ -49,25 +49,15 @@ def small_rates_reduce_randomness(evidence: Evidence) -> Finding:
         raise undecided(OPTIMIZERS, PROBLEMS)
     found = median_ratio(table["ratio"].tolist(), ALPHA)
     said = word(found)
-    verdict = {
-        "faster": Verdict.SUPPORTED,
-        "slower": Verdict.REFUTED,
-        "equivalent": Verdict.REFUTED,
-    }.get(said, Verdict.INCONCLUSIVE)
+    verdict = Verdict.of(said == "faster", said in ("slower", "equivalent"))
     text = (
         f"Over {counted(len(table))} the spread over seeds of the logarithm of the final gap at lr "
         f"0.001 and 0.01 is {told(found)} times that at 0.1 and above (adam and sgd; smaller on "
         f"{int((table['ratio'] < 1).sum())}). The small rates end at {_share(table['small_gap'])} "
         f"of the initial gap, the large ones at {_share(table['large_gap'])} (medians)."
     )
-    return Finding(
-        verdict,
-        text,
-        *(found.ratio, found.low, found.high),
-        "spread over seeds, lr of 0.01 and less / 0.1 and more",
-        table,
-        int(table["runs"].sum()),
-    )
+    unit = "spread over seeds, lr of 0.01 and less / 0.1 and more"
+    return Finding.of_ratio(verdict, text, found, unit, table, int(table["runs"].sum()))
 
 
 def _share(gaps: pd.Series[float]) -> str:

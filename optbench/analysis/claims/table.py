@@ -3,15 +3,7 @@ changed after the first look at the data."""
 
 from __future__ import annotations
 
-from optbench.analysis.claims import (
-    general,
-    growth,
-    places,
-    schedules,
-    solutions,
-    spread,
-    trying,
-)
+from optbench.analysis.claims import general, growth, places, schedules, solutions, spread, trying
 from optbench.analysis.claims.claim import Claim, Evidence, Finding
 
 TUTORIAL = "A widely read tutorial on the Adam optimizer"

@@ -43,11 +43,7 @@ def trying_is_tuning(evidence: Evidence) -> Finding:
     if table.empty:
         raise Undecided(f"No problem has both. To make such runs: {command(TRIED, GENERAL)}")
     middle, low, high = median_of(table["difference"], ALPHA)
-    verdict = Verdict.INCONCLUSIVE
-    if low > -MARGIN:
-        verdict = Verdict.SUPPORTED
-    elif high < 0 and middle < -MARGIN:
-        verdict = Verdict.REFUTED
+    verdict = Verdict.of(low > -MARGIN, high < 0 and middle < -MARGIN)
     text = (
         f"Over {counted(len(table))} the best of {int(table['k'].median())} optimizers at their "
         f"defaults scores {middle:+.3f} [{low:+.3f}, {high:+.3f}] against the best of as many "

@@ -55,17 +55,12 @@ def claims(material: Material) -> Section:
                 drawn,
             )
         )
-    parts.append(
-        Fold(
-            "What decides each claim",
-            (Terms(tuple((claim.words, _decided(claim)) for claim, _ in found)),),
-        )
-    )  # fmt: skip
+    rules = tuple(
+        (claim.words, f"{claim.source}. {claim.statistic} Needs: {claim.needs}")
+        for claim, _ in found
+    )
+    parts.append(Fold("What decides each claim", (Terms(rules),)))
     return Section("claims", "Claims", tuple(parts))
-
-
-def _decided(claim: Claim) -> str:
-    return f"{claim.source}. {claim.statistic} Needs: {claim.needs}"
 
 
 ANSWERS = ["name", "setting", "expected", "measured", "holds", "statement", "cite"]

@@ -51,10 +51,8 @@ def failures(material: Material) -> Section:
         return Section(
             "failures", "Failures", (Text("No run in the store failed, and all moved."),)
         )
-    table = tables.plain_table(
-        frame.head(MOST), "Runs that failed, or whose parameters never changed.", "failures"
-    )
-    parts: list[Part] = [tables.with_data(table, frame)]
+    caption = "Runs that failed, or whose parameters never changed."
+    parts: list[Part] = [tables.plain_table(frame.head(MOST), caption, "failures", frame)]
     if len(frame) > MOST:
         parts.append(Text(f"{len(frame) - MOST} more rows are in the data.", note=True))
     return Section("failures", "Failures", tuple(parts))
@@ -64,9 +62,7 @@ def problems(material: Material) -> Section:
     """List each problem."""
     columns = ["problem", "family", "data", "dimension", "target", "budget", "summary", "cite"]
     shown = material.results.problems[columns].rename(columns={"cite": "source"})
-    table = tables.with_data(
-        tables.plain_table(shown, "Problems.", "problems"), material.results.problems
-    )
+    table = tables.plain_table(shown, "Problems.", "problems", material.results.problems)
     return Section("problems", "Problems", (table,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from optbench.reporting.figure_history import SERIES as KEY
 from optbench.reporting.figure_history import history as draw
 from optbench.reporting.history_text import SHORT, sized, summary
 from optbench.reporting.material import Material
@@ -59,9 +60,6 @@ def _series(found: History, ordered: list[Change]) -> pd.DataFrame:
         keys = [key for key, size in sizes.items() if size > 1]
     wanted = pd.DataFrame(keys[:PANELS], columns=KEY)
     return found.values.merge(wanted, on=KEY) if len(wanted) else found.values.iloc[:0]
-
-
-KEY = ["machine", "environment", "benchmark", "metric", "optimizer", "problem", "parameters"]
 
 
 def _shows(found: History) -> str:

@@ -8,7 +8,6 @@ from optbench import analysis
 from optbench.reporting.figure_curves import curves as draw
 from optbench.reporting.files import slug
 from optbench.reporting.material import Material
-from optbench.reporting.rows import rows
 from optbench.reporting.section import Part, Plot, Section
 from optbench.reporting.standings import HIGHLIGHTED, Standing
 
@@ -27,8 +26,9 @@ def networks(material: Material) -> Section | None:
             parts.append(plot)
         if problem == BY_SECOND and (timed := _plot(material, problem, seconds=True)):
             parts.append(timed)
-    return Section("networks", "MNIST: loss and error rate", tuple(parts), "MNIST") if parts else (
-        None)  # fmt: skip
+    if not parts:
+        return None
+    return Section("networks", "MNIST: loss and error rate", tuple(parts), "MNIST")
 
 
 def with_error_rate(material: Material) -> list[str]:
@@ -46,10 +46,8 @@ def _plot(material: Material, problem: str, *, seconds: bool) -> Plot | None:
     panels: list[tuple[str, str, pd.DataFrame]] = []
     frames: list[pd.DataFrame] = []
     for one in reversed(material.standings):
-        runs = one.league.runs
-        runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
         for metric, label in SCORED:
-            band = analysis.bands(runs, material.results.traces, metric)
+            band = _band(material, one, problem, metric)
             if band.empty:
                 continue
             # What stands above a lower bound of 0 is the loss itself.
@@ -84,6 +82,13 @@ def _plot(material: Material, problem: str, *, seconds: bool) -> Plot | None:
     )
 
 
+def _band(material: Material, one: Standing, problem: str, metric: str) -> pd.DataFrame:
+    """Return the medians of a metric on a problem, over the runs of a league without variants."""
+    runs = one.league.runs
+    runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
+    return analysis.bands(runs, material.results.traces, metric)
+
+
 def _chosen(material: Material, panels: list[tuple[str, str, pd.DataFrame]]) -> list[str]:
     """Return the baseline and what ends lowest in some panel."""
     named: list[str] = []
@@ -104,9 +109,7 @@ def _seconds(one: Standing, problem: str) -> dict[str, float]:
 def _at_equal_time(material: Material, problem: str, cost: dict[str, float]) -> str:
     """Return the lowest error within the time that the fastest optimizer takes for its steps."""
     one = material.main
-    runs = one.league.runs
-    runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
-    band = analysis.bands(runs, material.results.traces, "error_rate")
+    band = _band(material, one, problem, "error_rate")
     band = band[band["optimizer"].isin(cost)]
     if band.empty:
         return ""
@@ -129,9 +132,7 @@ def _at_equal_time(material: Material, problem: str, cost: dict[str, float]) -> 
 def _shows(material: Material, problem: str) -> str:
     """Return the lowest error at the end, and the baseline's."""
     one = material.main
-    runs = one.league.runs
-    runs = runs[((runs["problem"] == problem) & (runs["variant"] == "")).to_numpy(dtype=bool)]
-    band = analysis.bands(runs, material.results.traces, "error_rate")
+    band = _band(material, one, problem, "error_rate")
     if band.empty:
         return ""
     last = band[band["step"] == band["step"].max()].sort_values(["median", "optimizer"])
@@ -140,9 +141,9 @@ def _shows(material: Material, problem: str) -> str:
         f"After {int(first['step']):,} evaluations {first['optimizer']} has the lowest median "
         f"error in the {one.name} league, {_percent(first)} over {int(first['seeds'])} seeds"
     )
-    for row in rows(last[last["optimizer"] == material.baseline]):
-        if row.optimizer != first["optimizer"]:
-            said += f"; {row.optimizer} has {_percent(pd.Series(row._asdict()))}"
+    own = last[(last["optimizer"] == material.baseline).to_numpy(dtype=bool)]
+    if len(own) and first["optimizer"] != material.baseline:
+        said += f"; {material.baseline} has {_percent(own.iloc[0])}"
     return said + "."
 
 

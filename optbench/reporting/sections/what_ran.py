@@ -102,7 +102,7 @@ def _optimizers(runs: pd.DataFrame) -> str:
 def environments(used: pd.DataFrame, file: str) -> Table:
     """Make the machines and versions; a commit by the digits that tell it apart."""
     short = used.assign(commit=used["commit"].map(lambda hash_: str(hash_ or "")[:SHORT]))
-    return tables.with_data(tables.plain_table(short, "Environments.", file), used)
+    return tables.plain_table(short, "Environments.", file, used)
 
 
 def _command(material: Material) -> list[Part]:
