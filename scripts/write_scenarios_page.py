@@ -15,7 +15,7 @@ from optbench.scenarios.handling import OBSERVATIONS
 from optbench.scenarios.introspect import introspect
 from optbench.scenarios.perform import perform
 from optbench.scenarios.relations import RELATIONS
-from optbench.scenarios.scenario import Scenario
+from optbench.scenarios.scenario import STEPS, Scenario
 from optbench.scenarios.schedulers import TriedScheduler, observe_scheduler
 
 PAGE = Path(__file__).parents[1] / "docs" / "scenarios.md"
@@ -61,14 +61,14 @@ NOT_SEEN = """\
 
 
 def how(scenario: Scenario) -> str:
-    """Say what sets a scenario apart from 60 steps on shrinking float64 gradients."""
+    """Say what sets a scenario apart from `STEPS` steps on shrinking float64 gradients."""
     parts = [f"{scenario.gradients} gradients" if scenario.gradients != "shrinking" else ""]
     parts += scenario.edits
     parts.append(f"shapes {', '.join(map(str, scenario.shapes))}" if scenario.shapes else "")
     parts.append(scenario.dtype if scenario.dtype != "float64" else "")
     parts += [scenario.layout, scenario.feed]
     parts += [f"{event.action} at step {event.step}" for event in scenario.events]
-    parts.append(f"{scenario.steps:,} steps" if scenario.steps != 60 else "")
+    parts.append(f"{scenario.steps:,} steps" if scenario.steps != STEPS else "")
     return "; ".join(dict.fromkeys(filter(None, parts))) or "as they are"
 
 
@@ -118,8 +118,8 @@ def page() -> str:
         HEAD,
         f"`check` holds {len(CONTRACT)} checks, of which {len({r.check for r in RELATIONS})} are "
         "laws between two scenarios of this table.\n",
-        "## Scenarios\n\n60 steps on float64 gradients that shrink by four decades, unless it says "
-        "otherwise.\n\n" + table(*scenarios) + "\n",
+        f"## Scenarios\n\n{STEPS} steps on float64 gradients that shrink by four decades, unless "
+        "it says otherwise.\n\n" + table(*scenarios) + "\n",
         "## What is recorded in each\n\n" + table(*observables) + "\n",
         BESIDE + "\n" + table(*beside) + "\n",
         SCHEDULERS + "\n" + table(*rates) + "\n",

@@ -129,7 +129,7 @@ def gradients_may_come_and_go(subject: Subject) -> str:
     require_separable(subject)
     if subject.wants.evaluates_the_loss:
         raise NotApplicable("it evaluates the loss itself")
-    scenario = Scenario("gradients that come and go", "steady", ("coming and going",))
+    scenario = Scenario("gradients that come and go", "steady", ("coming and going",), steps=STEPS)
     sequence = gradients_of(subject, scenario)
     assert sequence.present is not None
     together = Session(subject, sequence)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-STEPS = 60
+STEPS = 40
 """Number of steps of most scenarios."""
 
 Shapes = tuple[tuple[int, ...], ...]
