@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from optbench.conformance.laws import inherits_from_torch, is_of_torch
+import torch
+
+from optbench.conformance.laws import is_of_torch
 from optbench.scenarios.handling import IN_EVERY_GROUP, observe
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.scenarios.record import IDEAL
@@ -120,3 +122,10 @@ def _unless_inherited(subject: Subject, method: str, found: str) -> None:
         raise NotApplicable(
             f"{found}, as with every class that inherits {method} from torch.optim.Optimizer"
         )
+
+
+def inherits_from_torch(subject: Subject, method: str) -> bool:
+    """Whether a class outside of torch has this method from torch's base class."""
+    if is_of_torch(subject):
+        return False
+    return getattr(subject.factory, method, None) is getattr(torch.optim.Optimizer, method)
