@@ -271,7 +271,7 @@ def test_the_step_bound_is_the_limit_that_the_row_states() -> None:
     ids=["variance", "heavy-ball", "muon", "reddi"],
 )
 def test_what_is_drawn_at_random_holds_for_other_draws(measure: Callable[[int], Any]) -> None:
-    for seed in range(1, 7):
+    for seed in range(1, 4):
         for case in measure(seed):
             assert case.used < 0.8, f"seed {seed}, {case}"
 

@@ -156,9 +156,9 @@ def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
-def test_two_hundred_forks_train_and_none_hangs(tmp_path: Path) -> None:
+def test_a_hundred_forks_train_and_none_hangs(tmp_path: Path) -> None:
     values = set()
-    for _ in range(50):
+    for _ in range(25):
         workers = [WorkerProcess.begin(trains, tmp_path / str(i)) for i in range(4)]
         for worker in workers:
             assert worker.pipe.poll(120), "one hangs"
