@@ -161,7 +161,7 @@ def test_every_requirement_is_pinned(extra: str) -> None:
 @checkout
 def test_what_is_chosen_is_required_and_no_more() -> None:
     named = "torch numpy pandas matplotlib pillow scipy sqlalchemy typer rich jinja2 pydantic"
-    named += " packaging cloudpickle"
+    named += " packaging cloudpickle remotezip"
     assert names(project()[""]) == set(named.split())
     assert {"pytest", "hypothesis", "ruff", "mypy", "import-linter"} <= names(project()["test"])
     assert {"asv", "virtualenv"} <= names(project()["track"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from optbench.errors import WrongUse
@@ -34,6 +36,8 @@ class CheckConfig:
         Worker processes; None: one a processor.
     compiled : bool
         Leave torch.compile on.
+    overlay : str
+        A module whose folder in the current one is laid over the installed package.
     """
 
     targets: tuple[str, ...]
@@ -43,6 +47,7 @@ class CheckConfig:
     timeout: float = 60.0
     jobs: int | None = None
     compiled: bool = False
+    overlay: str = ""
 
     @property
     def options(self) -> str:
@@ -62,6 +67,7 @@ def configure(
     timeout: float = 60.0,
     jobs: int | None = None,
     compiled: bool = False,
+    overlay: str = "",
 ) -> CheckConfig:
     """Read the arguments of `check`.
 
@@ -74,6 +80,7 @@ def configure(
     """
     from optbench.api.run import listed, names_of
     from optbench.conformance.contract import choose
+    from optbench.sources.overlays import overlay_in
 
     names = names_of(targets)
     checks = choose(listed(only), listed(skip))
@@ -86,8 +93,9 @@ def configure(
 
         _ = OPTIMIZERS[reference]  # a wrong name is refused before the work, not after
     return CheckConfig(
-        tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled
-    )
+        tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled,
+        overlay or overlay_in(Path.cwd()),
+    )  # fmt: skip
 
 
 def check(
@@ -99,6 +107,7 @@ def check(
     skip: str | Iterable[str] = (),
     strict: bool = False,
     compiled: bool = False,
+    overlay: str = "",
     timeout: float = 60.0,
     jobs: int | None = None,
     on_fail: Literal["raise", "warn"] | None = "raise",
@@ -122,6 +131,9 @@ def check(
         Advice fails, too.
     compiled : bool
         Leave torch.compile on; without, steps run uncompiled.
+    overlay : str
+        A package within an installed one, such as ``"timm.optim"``: its folder in the current
+        checkout is laid over what is installed. ``"torch.optim"`` is found in one of PyTorch.
     timeout : float
         Seconds that a check may take.
     jobs : int or None
@@ -152,7 +164,7 @@ def check(
         raise WrongUse(f"on_fail is 'raise', 'warn' or None, not {on_fail!r}")
     config = configure(
         optimizers, reference=reference, settings=settings, only=only, skip=skip,
-        timeout=timeout, jobs=jobs, compiled=compiled,
+        timeout=timeout, jobs=jobs, compiled=compiled, overlay=overlay,
     )  # fmt: skip
     results = carry_out(config)
     found = failures(results, strict=strict)
@@ -193,13 +205,14 @@ def carry_out(
     names: dict[str, tuple[str, ...]] = {}
     by_target: dict[str, list[CheckResult]] = {}
     ended: set[str] = set()
-    with doing("starting") as show:
+    with doing("starting") as show, _laid_over(config.overlay) as environment:
         for each in examine_all(
             questions,
             config.checks,
             jobs=config.jobs or default_jobs(),
             limit_s=config.timeout,
             compiled=config.compiled,
+            environment=environment,
         ):
             if isinstance(each, Members):
                 names[each.target] = each.names
@@ -214,3 +227,19 @@ def carry_out(
             show(f"{len(ended)} of {known} optimizers, {count:,} checks; now {each.target}")
     ordered = [name for target in config.targets for name in names.get(target, (target,))]
     return [row for name in dict.fromkeys(ordered) for row in by_target.get(name, ())]
+
+
+@contextlib.contextmanager
+def _laid_over(overlay: str) -> Iterator[dict[str, str]]:
+    """Give the environment of processes that have the current folder's ``overlay``."""
+    if not overlay:
+        yield {}
+        return
+    from optbench.sources import prepare
+    from optbench.sources.cache import run_folder
+    from optbench.sources.overlays import variables
+    from optbench.sources.source import Kind, Source
+
+    with run_folder() as folder:
+        here = Source(Kind.FOLDER, str(Path.cwd()))
+        yield variables(prepare(here, folder / "here", overlay=overlay))

@@ -35,6 +35,7 @@ def configure(
     repository: str | Path | None = None,
     path: str | None = None,
     install: bool | None = None,
+    overlay: str = "",
     rungs: str | Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     problems: str | Iterable[str] = (),
@@ -70,6 +71,7 @@ def configure(
         repository=here,
         path=path if path is not None else configuration.path,
         install=configuration.install if install is None else install,
+        overlay=overlay or configuration.overlay,
         # A rung stands on the one below it.
         rungs=tuple(each for each in RUNGS if each in chosen or each == "maths"),
         settings=dict(settings or {}),
@@ -89,6 +91,7 @@ def compare(
     repository: str | Path | None = None,
     path: str | None = None,
     install: bool | None = None,
+    overlay: str = "",
     rungs: str | Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     problems: str | Iterable[str] = (),
@@ -114,6 +117,9 @@ def compare(
         The folder of a checkout that its packages are in.
     install : bool or None
         Build and install checkouts, for compiled packages.
+    overlay : str
+        A package within an installed one, such as ``"timm.optim"``: its folder of each version is
+        laid over what is installed. ``"torch.optim"`` is found in a checkout of PyTorch.
     rungs : str or iterable of str
         ``"maths"``, ``"convergence"``, ``"speed"``, ``"memory"``; all of them without.
         Convergence is compared where the maths changed.
@@ -142,8 +148,8 @@ def compare(
     """
     config = configure(
         base, head, optimizers=optimizers, repository=repository, path=path, install=install,
-        rungs=rungs, settings=settings, problems=problems, seeds=seeds, timeout=timeout,
-        compiled=compiled,
+        overlay=overlay, rungs=rungs, settings=settings, problems=problems, seeds=seeds,
+        timeout=timeout, compiled=compiled,
     )  # fmt: skip
     return carry_out(config)
 
@@ -168,6 +174,7 @@ def bisect(
     repository: str | Path | None = None,
     path: str | None = None,
     install: bool | None = None,
+    overlay: str = "",
     problems: str | Iterable[str] = (),
     seeds: int = 24,
     timeout: float = 60.0,
@@ -183,7 +190,7 @@ def bisect(
         The rung that is asked about.
     done : callable
         Called with each commit that was tried.
-    optimizers, repository, path, install, problems, seeds, timeout :
+    optimizers, repository, path, install, overlay, problems, seeds, timeout :
         As of `compare`.
 
     Returns
@@ -200,7 +207,7 @@ def bisect(
 
     config = configure(
         good, bad, optimizers=optimizers, repository=repository, path=path, install=install,
-        rungs=on, problems=problems, seeds=seeds, timeout=timeout,
+        overlay=overlay, rungs=on, problems=problems, seeds=seeds, timeout=timeout,
     )  # fmt: skip
     with doing("starting") as show:
         return bisect(good, bad, config, on=on, done=done, tell=show)

@@ -76,7 +76,11 @@ def main() -> None:
     optbench's own, 130 interrupted.
     """
     # As `python -m` does, and pytest: `-o my_module:MyAdam` means the file in this folder.
-    sys.path.insert(0, str(Path.cwd()))
+    here = Path.cwd()
+    others = [entry for entry in sys.path if Path(entry).resolve() != here]
+    # But for a checkout of PyTorch, whose torch is not the one that anything can import.
+    is_pytorch = (here / "torch/__init__.py").is_file()
+    sys.path[:] = [*others, str(here)] if is_pytorch else [str(here), *others]
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -19,7 +19,7 @@ from optbench.cli.compare import (
     write_json,
 )
 from optbench.cli.console import INTERRUPTED, tell
-from optbench.cli.options import compare_option, output_option, require_writable
+from optbench.cli.options import OverlayOption, compare_option, output_option, require_writable
 
 if TYPE_CHECKING:
     from optbench.comparison.bisection import Tried
@@ -40,6 +40,7 @@ def bisect(
     repo: RepoOption = None,
     path: PathOption = None,
     install: InstallOption = None,
+    overlay: OverlayOption = "",
     limit: LimitOption = 60.0,
     seeds: SeedsOption = 24,
     problem: ProblemOption = None,
@@ -76,6 +77,7 @@ def bisect(
             repository=repo,
             path=path,
             install=install,
+            overlay=overlay,
             problems=problem or (),
             seeds=seeds,
             timeout=limit,

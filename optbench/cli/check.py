@@ -16,6 +16,7 @@ from optbench.cli.console import INTERRUPTED, tell
 from optbench.cli.options import (
     JobsOption,
     JsonOption,
+    OverlayOption,
     check_option,
     output_option,
     parse_settings,
@@ -93,6 +94,7 @@ def check(
         ),
     ] = 60.0,
     jobs: JobsOption = None,
+    overlay: OverlayOption = "",
 ) -> None:
     """Check optimizers against the torch.optim contract.
 
@@ -121,6 +123,7 @@ def check(
         timeout=limit,
         jobs=jobs,
         compiled=compiled,
+        overlay=overlay,
     )
     to_screen = str(json_file) == "-"
     if json_file is not None and not to_screen:

@@ -13,6 +13,7 @@ from optbench.api.console import say
 from optbench.cli.console import INTERRUPTED, end_politely, tell
 from optbench.cli.options import (
     JsonOption,
+    OverlayOption,
     compare_option,
     output_option,
     parse_settings,
@@ -95,6 +96,7 @@ def compare(
     repo: RepoOption = None,
     path: PathOption = None,
     install: InstallOption = None,
+    overlay: OverlayOption = "",
     rung: Annotated[
         list[str] | None,
         compare_option(
@@ -160,6 +162,7 @@ def compare(
         repository=repo,
         path=path,
         install=install,
+        overlay=overlay,
         rungs=rung or (),
         settings=parse_settings(setting or []),
         problems=problem or (),

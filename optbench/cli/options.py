@@ -47,6 +47,16 @@ DataOption = Annotated[
     ),
 ]
 
+OverlayOption = Annotated[
+    str,
+    place_option(
+        "--overlay",
+        metavar="MODULE",
+        help="Lay its folder over the installed package.",
+        show_default="torch.optim, in a checkout of PyTorch",
+    ),
+]
+
 JobsOption = Annotated[
     int | None,
     place_option(

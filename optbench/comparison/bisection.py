@@ -11,7 +11,7 @@ from typing import Any
 from optbench.comparison.compare import CompareConfig, NothingCompared, compare_one, find
 from optbench.comparison.sides import SideProcess, Sides
 from optbench.errors import OptbenchError
-from optbench.sources import Source, SourceError, git
+from optbench.sources import Source, SourceError, Tree, git
 from optbench.sources.cache import run_folder
 from optbench.sources.source import Kind
 from optbench.verdicts.comparison import (
@@ -157,11 +157,14 @@ def bisect(
                     if end.judgement == "good"
                     else f"{bad} cannot be compared: {end.text}"
                 )
-            suspects = _search(searching, first, last, look)
+            suspects = _search(searching, first, last, look, _paths(tree))
         finally:
             base.end()
         found = suspects[0] if len(suspects) == 1 else ""
-        evidence = next((each for each in tried if each.commit == found), None)
+        # Of an overlay, commits that leave it alone are passed over: what was tried last stands for
+        # the one before it that touched it.
+        untried = end if found and tree.overlay else None
+        evidence = next((each for each in tried if each.commit == found), untried)
         return Bisection(
             good=first,
             bad=last,
@@ -178,30 +181,37 @@ def bisect(
         )
 
 
-def _search(folder: Path, good: str, bad: str, look: Callable[[str], Tried]) -> list[str]:
+def _paths(tree: Tree) -> tuple[str, ...]:
+    """Return the pathspecs of commits that can matter: of an overlay nothing else is looked at."""
+    return (f"*{tree.overlay.replace('.', '/')}/*",) if tree.overlay else ()
+
+
+def _search(
+    folder: Path, good: str, bad: str, look: Callable[[str], Tried], paths: tuple[str, ...]
+) -> list[str]:
     """Let git choose commits until one is left, or only such as cannot be tried."""
     # It wants a HEAD to come back to.
     git.check_out(folder, bad)
-    code, said = _drive(folder, "start", "--no-checkout", bad, good)
+    code, said = _drive(folder, "start", "--no-checkout", bad, good, "--", *paths)
     if code:
         raise SourceError(f"git bisect: {said}")
     while True:
         candidate = git.git(folder, "rev-parse", "--verify", "--quiet", "BISECT_HEAD", check=False)
-        left = _left(folder)
+        left = _left(folder, paths)
         if len(left) <= 1 or not candidate:
             return left
         code, said = _drive(folder, look(candidate).judgement, candidate)
         if "first bad commit" in said or code == 2:
-            return _left(folder)
+            return _left(folder, paths)
         if code:
             raise SourceError(f"git bisect: {said}")
 
 
-def _left(folder: Path) -> list[str]:
+def _left(folder: Path, paths: tuple[str, ...]) -> list[str]:
     """Return the commits that may be the first bad one, newest first: one where it is found."""
     refs = git.git(folder, "for-each-ref", "--format=%(refname)", "refs/bisect").splitlines()
     good = [f"^{ref}" for ref in refs if "/good-" in ref]
-    return git.git(folder, "rev-list", "refs/bisect/bad", *good).splitlines()
+    return git.git(folder, "rev-list", "refs/bisect/bad", *good, "--", *paths).splitlines()
 
 
 def _drive(folder: Path, *arguments: str) -> tuple[int, str]:

@@ -57,6 +57,8 @@ class CompareConfig:
         The folder of a checkout that goes on the path.
     install : bool
         Build and install checkouts.
+    overlay : str
+        A module whose folder of each source is laid over the installed package.
     rungs : tuple of str
         Of `RUNGS`.
     settings : mapping
@@ -79,6 +81,7 @@ class CompareConfig:
     repository: Path | None = None
     path: str | None = None
     install: bool = False
+    overlay: str = ""
     rungs: tuple[str, ...] = RUNGS
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit_s: float = LIMIT_S
@@ -95,6 +98,7 @@ class CompareConfig:
             repository=self.repository,
             path=self.path,
             install=self.install,
+            overlay=self.overlay,
         )
 
 
@@ -159,8 +163,7 @@ def compare(
                     rows.append(outcome)
                     done(outcome)
             # What a package has beside its optimizers is looked at where it was changed.
-            changed = _not_looked_at(rows, trees)
-            for scheduler in compare_schedulers(sides, changed):
+            for scheduler in compare_schedulers(sides, _changed(trees)):
                 if isinstance(scheduler, Refusal):
                     refusals.append(scheduler)
                 else:
@@ -234,9 +237,9 @@ def find(sides: Sides, patterns: Sequence[str]) -> Matched:
 
 
 def _reason(target: str, refused: Mapping[str, str]) -> str:
-    """Why the module of a target, or a package that it is in, does not import; or nothing."""
+    """Why a target, its module, or a package that it is in, does not import; or nothing."""
     parts = target.partition(":")[0].split(".")
-    above = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    above = [target, *(".".join(parts[:n]) for n in range(1, len(parts) + 1))]
     return next((refused[name] for name in above if name in refused), "")
 
 
@@ -298,8 +301,13 @@ def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -
     if not all(row.files for row in rows):
         return []
     looked_at = {name for row in rows for name in row.files}
+    return [name for name in _changed(trees) if name not in looked_at]
+
+
+def _changed(trees: Sequence[Tree]) -> list[str]:
+    """Return the source files that differ."""
     old, new = map(_code, trees)
-    return sorted(n for n in {*old, *new} - looked_at if old.get(n) != new.get(n))
+    return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
 def _note(names: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.engine.error_text import describe
+from optbench.process.overlay import reason_missing
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
 from optbench.scenarios.introspect import optimizer_classes
 from optbench.scenarios.schedulers import scheduler_classes
@@ -29,13 +30,15 @@ class Importer:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        own = set(tree.packages)
+        # An overlay is imported in its own place, and the judge has the same.
+        own = set() if tree.overlay else set(tree.packages)
         self._clashing = {name for name in own if name in sys.modules}
         self._theirs: dict[str, types.ModuleType] = {}
         self._judges = frozenset(sys.modules)
         # What is only in the user's folder, or was put on the path from another version (by
         # PYTHONPATH, by an editable install), must not look as if it were in the tree.
-        sys.path[:] = [str(tree.path), *(each for each in sys.path if self._may_stay(each))]
+        first = [] if tree.overlay else [str(tree.path)]
+        sys.path[:] = [*first, *(each for each in sys.path if self._may_stay(each))]
 
     def _may_stay(self, entry: str) -> bool:
         judge = Path(__file__).parents[2]
@@ -54,6 +57,8 @@ class Importer:
         """
         with _Places(self):
             found = import_attribute(target)
+            if reason := reason_missing(found):
+                raise UnknownName(reason)
             self._require_own(target.partition(":")[0])
             return found
 
@@ -101,6 +106,11 @@ class Importer:
                     # module deeper down adds no name to a class that has one.
                     known = set(found.values())
                     found |= {path: cls for path, cls in own if cls not in known}
+                    broken += [
+                        (f"{name}:{attribute}", reason)
+                        for attribute, value in vars(sys.modules[name]).items()
+                        if (reason := reason_missing(value))
+                    ]
                     if name == package and own:
                         break
         return sorted(found), broken

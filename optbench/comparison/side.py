@@ -118,7 +118,7 @@ class Side:
     def _find(self, request: Find) -> Found:
         if not request.patterns:
             found, refused = self.imports.exported()
-            return Found(tuple(found), tuple(refused), torch.__version__)
+            return Found(tuple(found), tuple(refused), str(torch.__version__))
         targets: list[str] = []
         refusals: list[tuple[str, str]] = []
         everything: list[str] | None = None
@@ -135,11 +135,11 @@ class Side:
                 # Where modules did not import, it may well have been in one of those.
                 reasons = [f"{name} does not import: {text}" for name, text in broken]
                 refusals.append((pattern, "; ".join((str(error.args[0]), *reasons[:3]))))
-        return Found(tuple(dict.fromkeys(targets)), tuple(refusals), torch.__version__)
+        return Found(tuple(dict.fromkeys(targets)), tuple(refusals), str(torch.__version__))
 
     def _find_schedulers(self, request: FindSchedulers) -> Found:
         found, refused = self.imports.schedulers(request.modules)
-        return Found(tuple(found), tuple(refused), torch.__version__)
+        return Found(tuple(found), tuple(refused), str(torch.__version__))
 
     def _step_scheduler(self, request: StepScheduler) -> Record:
         scheduler = schedulers.TriedScheduler(self.imports.attribute(request.target))

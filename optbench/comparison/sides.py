@@ -13,6 +13,7 @@ from optbench.conformance.result import NOT_STARTED
 from optbench.process.channel import Channel, Gone
 from optbench.process.worker import WorkerProcess
 from optbench.sources import Tree
+from optbench.sources.overlays import variables
 
 SERVE = "optbench.comparison.side:serve"
 """Path of the function that a side's process runs; the coordinator imports no torch."""
@@ -105,7 +106,9 @@ class SideProcess:
     def _begin(self) -> None:
         self._begun += 1
         trail = self.folder / f"{os.getpid()}-{id(self)}-{self._begun}"
-        worker = WorkerProcess.begin(SERVE, trail, self.tree, self.compiled, environment=PINNED)
+        worker = WorkerProcess.begin(
+            SERVE, trail, self.tree, self.compiled, environment={**PINNED, **variables(self.tree)}
+        )
         self._channel = Channel(worker)
 
     def refresh(self) -> None:

@@ -15,7 +15,7 @@ import itertools
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -85,6 +85,7 @@ def examine_all(
     jobs: int,
     limit_s: float = LIMIT_S,
     compiled: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[CheckResult | Members]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
@@ -92,7 +93,8 @@ def examine_all(
     they come. Every pair of an optimizer and a check gets exactly one; an optimizer
     that cannot be examined gets one result without a check.
 
-    ``compiled`` leaves torch.compile on: without it steps run as they are written.
+    ``compiled`` leaves torch.compile on: without it steps run as they are written. ``environment``:
+    variables of the workers.
 
     Closing the generator, or an exception where it yields, ends the workers at once.
     """
@@ -110,7 +112,7 @@ def examine_all(
             return _Worker(
                 WorkerProcess.begin(
                     serve, Path(folder) / str(next(serial)), compiled,
-                    may_use_gpu=True, preload=PRELOADED,
+                    may_use_gpu=True, preload=PRELOADED, environment=environment,
                 )
             )  # fmt: skip
 

@@ -20,7 +20,12 @@ from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any
 
-READ_AT_START = ("GLIBC_", "GOMP_", "KMP_", "LD_", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
+from optbench.process import overlay
+
+READ_AT_START = (
+    *("GLIBC_", "GOMP_", "KMP_", "LD_", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON"),
+    overlay.VARIABLE,
+)
 """Beginnings of the names of variables that a process reads once, when it starts."""
 
 PASSED_ON = ("PYTHONPATH",)
@@ -78,7 +83,7 @@ def of_environment(*modules: str) -> Iterator[None]:
     key = _read_at_start(os.environ)
     if key not in _servers:
         _servers[key] = forkserver.ForkServer()
-        _servers[key].set_forkserver_preload([__name__, *modules, *PRELOADED])
+        _servers[key].set_forkserver_preload([overlay.__name__, __name__, *modules, *PRELOADED])
     before = forkserver.connect_to_new_process
     forkserver.connect_to_new_process = _servers[key].connect_to_new_process
     try:

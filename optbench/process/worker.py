@@ -25,6 +25,7 @@ from typing import Any, Self
 from optbench import by_value
 from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line
+from optbench.process import overlay
 from optbench.process.fork_servers import context as process_context
 from optbench.process.fork_servers import of_environment, take_over
 
@@ -267,6 +268,7 @@ def _enter(
 ) -> None:
     """In the process itself: until `in_a_worker`, its trail holds what it says."""
     take_over(variables)
+    overlay.install()
     by_value.receive(shared)
     with Path(trail).open("w", encoding="utf-8") as file:
         print(STARTING, file=file, flush=True)

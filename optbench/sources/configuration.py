@@ -23,6 +23,8 @@ class Configuration(BaseModel):
         The folder that goes on the path.
     install : bool
         Whether a checkout must be built before it can be imported.
+    overlay : str
+        A package within an installed one, whose folder is laid over it.
     fail_on : tuple of str
         As ``--fail-on`` takes them.
     """
@@ -32,6 +34,7 @@ class Configuration(BaseModel):
     optimizers: tuple[str, ...] = ()
     path: str | None = None
     install: bool = False
+    overlay: str = ""
     fail_on: tuple[str, ...] | None = Field(default=None, alias="fail-on")
 
     @field_validator("optimizers", "fail_on", mode="before")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,16 +18,20 @@ import tempfile
 import time
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+from zipfile import BadZipFile, ZipFile
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from remotezip import RemoteIOError, RemoteZip
 
 from optbench.plain_text import on_a_line
 from optbench.sources.cache import cache_folder
 from optbench.sources.source import SourceError, existing
 
 JUDGE = frozenset(("torch", "numpy", "scipy"))
-"""Packages that both sides compute with, which cannot be compared here."""
+"""Packages that both sides compute with, which cannot be compared here but for an overlay."""
 
 HALF = ".half-"
 DAY_S = 24 * 3600
@@ -63,6 +68,59 @@ def installed(requirement: str, scratch: Path) -> Path:
     return home
 
 
+def part_of(requirement: str, module: str) -> Path:
+    """Return a folder with nothing but the Python files of a package within a released wheel.
+
+    Of a wheel of a gigabyte no more is read than that. It stays in the cache.
+
+    Raises
+    ------
+    SourceError
+        Where there is no such wheel, or no such package in it.
+    """
+    _read(requirement, judge=False)
+    url, checksum = _wheel(requirement)
+    home = cache_folder() / "overlays" / f"{module}-{checksum[:16]}"
+    if home.is_dir():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(home.parent)
+    inside = f"{module.replace('.', '/')}/"
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=HALF) as half:
+        try:
+            with _opened(url) as wheel:
+                names = [name for name in wheel.namelist() if name.startswith(inside)]
+                for name in names:
+                    if name.endswith(".py"):
+                        wheel.extract(name, half)
+        except (OSError, BadZipFile, RemoteIOError) as error:
+            raise SourceError(f"pip:{requirement}: cannot read {url}: {error}") from error
+        if not names:
+            raise SourceError(f"pip:{requirement} has no {module}")
+        with contextlib.suppress(OSError):  # somebody else was first
+            Path(half).rename(home)
+            Path(half).mkdir()
+    return home
+
+
+def _wheel(requirement: str) -> tuple[str, str]:
+    """Return where pip would take a requirement's wheel from, and its SHA-256."""
+    answer = _pip("install", "--dry-run", "--no-deps", "--ignore-installed", "--quiet", "--report",
+                  "-", "--only-binary", ":all:", "--", requirement)  # fmt: skip
+    if answer.returncode:
+        why = _reason(answer.stderr) or f"exit status {answer.returncode}"
+        raise SourceError(f"pip finds no wheel of {requirement}: {why}")
+    found = json.loads(answer.stdout)["install"][0]["download_info"]
+    return found["url"], found["archive_info"]["hashes"]["sha256"]
+
+
+def _opened(url: str) -> ZipFile:
+    if url.startswith("file:"):
+        return ZipFile(url2pathname(urlsplit(url).path))
+    opened: ZipFile = RemoteZip(url)
+    return opened
+
+
 def built(checkout: Path, scratch: Path, *, called: str = "") -> Path:
     """Return the folder that a checkout is built and installed in.
 
@@ -79,8 +137,19 @@ def _remove_left_over(home: Path) -> None:
                 shutil.rmtree(half, ignore_errors=True)
 
 
-def _read(requirement: str) -> tuple[str, bool]:
-    """Return pip's arguments, and whether they always install the same."""
+def names(requirement: str, package: str) -> bool:
+    """Whether a requirement is of a package, and nothing that lies in a folder."""
+    try:
+        return canonicalize_name(Requirement(requirement).name) == package
+    except InvalidRequirement:
+        return False
+
+
+def _read(requirement: str, *, judge: bool = True) -> tuple[str, bool]:
+    """Return pip's arguments, and whether they always install the same.
+
+    ``judge``: refuse packages that the judge computes with.
+    """
     shown = on_a_line(f"pip:{requirement}")
     if requirement.startswith("-"):
         raise SourceError(f"{shown} is not a requirement but an option of pip")
@@ -99,7 +168,7 @@ def _read(requirement: str) -> tuple[str, bool]:
             f"{shown} is not a requirement ({on_a_line(str(error).splitlines()[0])}); "
             "such as pip:tinyopt==1.2"
         ) from error
-    if canonicalize_name(read.name) in JUDGE:
+    if judge and canonicalize_name(read.name) in JUDGE:
         raise SourceError(
             f"{shown}: both sides compute with the {read.name} that is installed here; "
             "two versions of it are compared by two environments and optbench check"
@@ -109,18 +178,10 @@ def _read(requirement: str) -> tuple[str, bool]:
 
 
 def _install(what: str, target: Path, called: str = "") -> Path:
-    environment = {k: v for k, v in os.environ.items() if k != "PIP_CONSTRAINT"}
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--no-deps", "--no-compile", "--quiet"),
-        *("--disable-pip-version-check", "--no-input", "--target", str(target), "--", what),
-    ]
-    answer = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, env=environment
-    )
+    answer = _pip("install", "--no-deps", "--no-compile", "--quiet", "--target", str(target), "--",
+                  what)  # fmt: skip
     if answer.returncode:
         shutil.rmtree(target, ignore_errors=True)
-        if "No module named pip" in answer.stderr:
-            raise SourceError(f"{sys.executable} has no pip: install it with python -m ensurepip")
         why = _reason(answer.stderr) or f"exit status {answer.returncode}"
         text = f"pip cannot install {what}: {why}"
         raise SourceError(text.replace(what, called) if called else text)
@@ -133,6 +194,17 @@ def _install(what: str, target: Path, called: str = "") -> Path:
         )
         raise SourceError(f"pip installed nothing of {called or what}{condition}")
     return target
+
+
+def _pip(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != "PIP_CONSTRAINT"}
+    answer = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env=environment
+    )
+    if answer.returncode and "No module named pip" in answer.stderr:
+        raise SourceError(f"{sys.executable} has no pip: install it with python -m ensurepip")
+    return answer
 
 
 def _reason(said: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optbench.sources import git, pip
+from optbench.sources.overlays import OF_PYTORCH, laid_over, overlay_in
 from optbench.sources.source import WITHOUT_GIT, Kind, Source, SourceError, existing
 from optbench.sources.tree import Tree, importable, packages_in
 
@@ -19,6 +20,7 @@ def prepare(
     repository: Path | None = None,
     path: str | None = None,
     install: bool = False,
+    overlay: str = "",
 ) -> Tree:
     """Make a source importable.
 
@@ -33,12 +35,18 @@ def prepare(
         The folder of a checkout that goes on the path; found by `importable` without.
     install : bool
         Build and install a checkout, for what cannot be imported as it lies.
+    overlay : str
+        A module whose folder is laid over the installed package; ``torch.optim`` without, where
+        the source is a checkout of PyTorch.
 
     Raises
     ------
     SourceError
     """
     if source.kind is Kind.PIP:
+        if overlay := overlay or (OF_PYTORCH if pip.names(source.what, "torch") else ""):
+            part = Tree(str(source), pip.part_of(source.what, overlay), ())
+            return laid_over(part, overlay, folder)
         site = pip.installed(source.what, folder)
         version, packages = pip.what_was_installed(site)
         return Tree(str(source), site, packages, version)
@@ -53,6 +61,8 @@ def prepare(
         _, packages = pip.what_was_installed(site)
         return Tree(str(source), site, packages, version, note)
     on_path = importable(checkout, path)
+    if overlay := overlay or overlay_in(on_path):
+        return laid_over(Tree(str(source), on_path, (), version, note), overlay, folder)
     packages = packages_in(on_path, checkout)
     if not packages:
         raise SourceError(

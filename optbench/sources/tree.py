@@ -39,13 +39,15 @@ class Tree:
     label : str
         The source as the user wrote it.
     path : Path
-        Goes first on ``sys.path``.
+        Goes first on ``sys.path``, unless it is an overlay.
     packages : tuple of str
         The top-level packages and modules in it that others import.
     version : str
         The full commit hash, the version that was installed, or the empty string.
     note : str
         What a reader has to know: changes that are not committed, submodules left out.
+    overlay : str
+        The module that its one package is laid over, as installed; empty: it goes on the path.
     foreign : tuple of Path
         Folders with other versions of the same code, which nothing may be imported from.
     """
@@ -55,6 +57,7 @@ class Tree:
     packages: tuple[str, ...]
     version: str = ""
     note: str = ""
+    overlay: str = ""
     foreign: tuple[Path, ...] = ()
 
     def has(self, file: Path) -> bool:

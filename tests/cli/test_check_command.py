@@ -402,7 +402,7 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
         Question("sgd", "textbook-sgd", given),
         Question("a:B", "textbook-sgd", given),
     ]
-    assert asked.options == {"jobs": 3, "limit_s": 2.5, "compiled": False}
+    assert asked.options == {"jobs": 3, "limit_s": 2.5, "compiled": False, "environment": {}}
 
 
 # ---------------------------------------------------------------------- how it ends

@@ -65,7 +65,7 @@ def test_no_names_differ_from_an_empty_list_of_failures(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_beside_the_known(tmp_path: Path, key: str) -> None:
     message = refusal(written(tmp_path, f"[tool.optbench]\n{key} = true"))
     assert message.startswith(f"tool.optbench.{key}: ")
-    assert message.endswith("; known are optimizers, path, install, fail-on")
+    assert message.endswith("; known are optimizers, path, install, overlay, fail-on")
 
 
 @pytest.mark.parametrize(
