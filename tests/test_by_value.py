@@ -10,7 +10,7 @@ import torch
 
 from optbench import by_value
 from optbench.optimizers import OPTIMIZERS
-from optbench.process.channel import Channel, answer_questions
+from optbench.process.channel import Channel, serve_requests
 from optbench.process.worker import WorkerProcess, in_a_worker
 from optbench.registry import UnknownName, import_attribute
 
@@ -57,7 +57,7 @@ def serve(pipe, trail: str) -> None:
         return import_attribute(path)([parameter]).param_groups[0]["lr"], False
 
     with in_a_worker(trail):
-        answer_questions(pipe, answer)
+        serve_requests(pipe, answer)
 
 
 def test_a_worker_knows_it_with_its_code(tmp_path: Path) -> None:

@@ -195,19 +195,19 @@ def carry_out(
 ) -> list[CheckResult]:
     """Run the checks of a configuration; ``done`` is called with each optimizer's results."""
     from optbench.api.console import doing
-    from optbench.conformance.worker_process import Question
+    from optbench.conformance.worker_process import SubjectSpec
     from optbench.conformance.workers import Members, examine_all
     from optbench.runner.executors import default_jobs
 
     given = tuple(config.settings.items())
-    questions = [Question(target, config.reference, given) for target in config.targets]
+    specs = [SubjectSpec(target, config.reference, given) for target in config.targets]
     order = {each.name: place for place, each in enumerate(config.checks)}
     names: dict[str, tuple[str, ...]] = {}
     by_target: dict[str, list[CheckResult]] = {}
     ended: set[str] = set()
     with doing("starting") as show, _laid_over(config.overlay) as environment:
         for each in examine_all(
-            questions,
+            specs,
             config.checks,
             jobs=config.jobs or default_jobs(),
             limit_s=config.timeout,

@@ -63,7 +63,7 @@ class _OnProblems:
             seeds=self.seeds,
             budget=self.budget,
         )
-        for what, reason in (*found.absent.items(), *found.broken.items()):
+        for what, reason in (*found.absent.items(), *found.errors.items()):
             print(f"{what}: {reason}", file=sys.stderr)
         return found
 

@@ -52,13 +52,13 @@ class Trained:
         (metric, optimizer, problem) to a number a seed, as of `optbench.analysis.tracked`.
     absent : mapping
         Optimizer, problem or pair to the reason: not there at this commit, not applicable.
-    broken : mapping
-        Optimizer to the text of what it raised before a run could begin.
+    errors : mapping
+        Optimizer to the text of the exception that kept its runs from starting.
     """
 
     samples: Mapping[tuple[str, str, str], tuple[float, ...]]
     absent: Mapping[str | tuple[str, str], str] = field(default_factory=dict)
-    broken: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
 
     def require(self, optimizer: str, problem: str) -> None:
         """Raise what there is to say where a pair has no samples.
@@ -70,8 +70,8 @@ class Trained:
         RuntimeError
             With the text of what the optimizer raised: that is a failure, not an absence.
         """
-        if optimizer in self.broken:
-            raise RuntimeError(self.broken[optimizer])
+        if optimizer in self.errors:
+            raise RuntimeError(self.errors[optimizer])
         for key in (optimizer, problem, (optimizer, problem)):
             if key in self.absent:
                 raise NotAtThisCommit(self.absent[key])
@@ -125,7 +125,7 @@ def train(
         Worker processes; one a processor without.
     """
     absent: dict[str | tuple[str, str], str] = {}
-    broken: dict[str, str] = {}
+    errors: dict[str, str] = {}
     here = defined([name for name in recorded if name in CATALOGUE])
     for name, wanted in recorded.items():
         if here.get(name) != wanted:
@@ -140,7 +140,7 @@ def train(
         try:
             planned = _planned(optimizer, problems, tune, seeds, budget)
         except (UnknownName, NotAdoptable, WrongHyperparameter) as error:
-            broken[optimizer] = str(error.args[0])
+            errors[optimizer] = str(error.args[0])
             continue
         absent.update(planned.not_applicable)
         runs.update(dict.fromkeys(planned.runs))
@@ -153,7 +153,7 @@ def train(
         frame, traces = store.runs(), store.traces()
     found = tracked(_with_error_rates(frame, traces), DTYPE) if len(frame) else ()
     drawn = {(each.metric, each.optimizer, each.problem): each.samples for each in found}
-    return Trained(drawn, absent, broken)
+    return Trained(drawn, absent, errors)
 
 
 def _with_error_rates(runs: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def bisect(
             done=done,
         )
     except KeyboardInterrupt as interrupt:
-        say("interrupted: nothing was found")
+        say("interrupted: the first bad commit was not found")
         raise typer.Exit(INTERRUPTED) from interrupt
     if json_file is not None:
         write_json(json_file, found.as_json())

@@ -44,7 +44,7 @@ from optbench.engine.certify import fastest_route
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.optimizers import Optimizer
-from optbench.process.channel import answer_questions
+from optbench.process.channel import serve_requests
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.scenarios import schedulers
@@ -71,7 +71,7 @@ def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:
             # What a package patches when it is imported, it always patches.
             return content, shared_by_all() != before and not isinstance(request, Find)
 
-        answer_questions(pipe, answer)
+        serve_requests(pipe, answer)
 
 
 class Side:

@@ -15,7 +15,7 @@ from optbench.scenarios.agreement import EXACT, require_agreement
 from optbench.scenarios.gradients import GradientSequence
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.scenarios.perform import gradients_of
-from optbench.scenarios.perturb import neighbours
+from optbench.scenarios.perturb import nearby_values
 from optbench.scenarios.scenario import Scenario
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject, require_determinism, require_separable
@@ -31,7 +31,7 @@ def groups_keep_their_own_hyperparameters(subject: Subject) -> str:
     base = Session(subject, sequence).advance(STEPS).position()
     tried = []
     for name, value in subject.hyperparameters.items():
-        options = list(neighbours(name, value))
+        options = list(nearby_values(name, value))
         if not options or name not in of_a_group:
             continue
         other = _taken(subject, sequence, name, options, base)

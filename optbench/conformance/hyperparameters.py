@@ -21,7 +21,7 @@ from optbench.engine.state import leaves_of
 from optbench.optimizers.builders import sees_names
 from optbench.scenarios.gradients import GradientSequence, sequence, tiny
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
-from optbench.scenarios.perturb import neighbours, with_item
+from optbench.scenarios.perturb import nearby_values, with_item
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject
 
@@ -52,7 +52,9 @@ def every_hyperparameter_matters(subject: Subject) -> str:
         for name, value in subject.hyperparameters.items()
         # A rate of None is chosen by the method; given one, it has to heed it.
         if (
-            options := [1e-2, 1e-1] if (name, value) == ("lr", None) else [*neighbours(name, value)]
+            options := [1e-2, 1e-1]
+            if (name, value) == ("lr", None)
+            else [*nearby_values(name, value)]
         )
     }
     rests = rests_as_asked(subject)

@@ -38,7 +38,9 @@ def it_solves_the_ladder(subject: Subject) -> str:
     row = subject.row
     assert row is not None
     if subject.settings.get("maximize"):
-        raise NotApplicable("it was asked to maximize, and the rungs have no maximum")
+        raise NotApplicable(
+            "it was asked to maximize, and the problems of the ladder have no maximum"
+        )
     said, under = [], ""
     if decay := subject.hyperparameters.get("weight_decay"):
         under = f", at weight_decay={decay!r}, which moves the minimum"

@@ -111,11 +111,15 @@ def the_default_takes_no_more_memory_than_the_loop(subject: Subject) -> str:
 
 
 def _require_no_more(now: Work, then: Work, when: str, before: str) -> None:
-    for name, slack in (("operations", 4), ("bytes", 4096), ("calls", 8)):
+    for name, what, slack in (
+        ("operations", "tensor operations", 4),
+        ("bytes", "bytes read or written", 4096),
+        ("calls", "Python calls", 8),
+    ):
         new, old = getattr(now, name), getattr(then, name)
         if new > 1.25 * old + slack:
             raise CheckFailed(
-                f"a step takes {new:,} {name} {when} and took {old:,} {before}",
+                f"a step costs {new:,} {what} {when}, up from {old:,} {before}",
                 new / max(old, 1),
             )
 

@@ -116,9 +116,9 @@ def _require_decay(subject: Subject) -> None:
         shrunk[dtype] = float(ends[1].mean() - ends[0].mean())
     if abs(shrunk["bfloat16"]) < 0.5 * abs(shrunk["float32"]):
         raise Advice(
-            f"decay takes {shrunk['bfloat16']:.2g} off bfloat16 parameters where it takes "
-            f"{shrunk['float32']:.2g} off float32 ones, {shown(DECAYING.settings)}: alone it is "
-            "rounded away; added to the update before the parameter is rounded, it acts"
+            f"weight decay shrinks bfloat16 parameters by {shrunk['bfloat16']:.2g} and float32 "
+            f"ones by {shrunk['float32']:.2g}, {shown(DECAYING.settings)}: in a step of its own "
+            "it is rounded away; add it to the update before the parameter is rounded"
         )
 
 

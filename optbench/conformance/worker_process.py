@@ -15,7 +15,7 @@ from optbench.conformance.result import CheckResult, Status
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
-from optbench.process.channel import answer_questions
+from optbench.process.channel import serve_requests
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
 from optbench.scenarios.introspect import NotConstructible, introspect, members
@@ -23,8 +23,8 @@ from optbench.scenarios.subject import Subject
 
 
 @dataclass(frozen=True)
-class Question:
-    """What subjects are made of: a target, and what goes with all of them."""
+class SubjectSpec:
+    """Name what to check: a target, with the reference and settings of all its optimizers."""
 
     target: str
     reference: str = ""
@@ -38,7 +38,7 @@ class Job:
     ``anew`` is what is done in a process that has held no check before.
     """
 
-    question: Question
+    spec: SubjectSpec
     kind: str
     check: str = ""
     anew: bool = False
@@ -46,7 +46,7 @@ class Job:
     @property
     def target(self) -> str:
         """Who it is about."""
-        return self.question.target
+        return self.spec.target
 
     def result(self, status: Status, text: str, seconds: float) -> CheckResult:
         """About this job."""
@@ -103,7 +103,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
     known: dict[str, _Met] = {}
 
     def answer(job: Job, begun: Callable[[], None]) -> tuple[Done, bool]:
-        met = known.get(_key(job.question))
+        met = known.get(_key(job.spec))
         as_met = met is None or met.is_as_met
         content, tainted = _do(job, known, begun)
         if isinstance(content, CheckResult) and requests() and not compiled:
@@ -112,7 +112,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
 
     with in_a_worker(trail), uncompiled(unless=compiled):
         note_requests()
-        answer_questions(pipe, answer)
+        serve_requests(pipe, answer)
 
 
 def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:
@@ -128,7 +128,7 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
                 import_attribute(job.target)
             # What a package patches when it is imported, it always patches.
             before = shared_by_all()
-            subject = _met(job.question, known)
+            subject = _met(job.spec, known)
             if job.kind == "check":
                 begin()
                 content = _held(subject, job, begun)
@@ -151,14 +151,12 @@ def _held(subject: Subject, job: Job, begun: float) -> CheckResult:
         return job.result(Status.FAILED, text, time.perf_counter() - begun)
 
 
-def _met(question: Question, known: dict[str, _Met]) -> Subject:
-    if (key := _key(question)) not in known:
-        subject = introspect(
-            question.target, reference=question.reference, settings=dict(question.settings)
-        )
+def _met(spec: SubjectSpec, known: dict[str, _Met]) -> Subject:
+    if (key := _key(spec)) not in known:
+        subject = introspect(spec.target, reference=spec.reference, settings=dict(spec.settings))
         known[key] = _Met(subject, _attributes(subject))
     return known[key].subject
 
 
-def _key(question: Question) -> str:
-    return repr(question)  # a setting may be a list, which cannot be hashed
+def _key(spec: SubjectSpec) -> str:
+    return repr(spec)  # a setting may be a list, which cannot be hashed

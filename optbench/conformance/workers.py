@@ -24,7 +24,7 @@ from optbench.conformance.check import Check
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.result import BAD, NOT_STARTED, CheckResult, Status
-from optbench.conformance.worker_process import Content, Done, Job, Question, serve
+from optbench.conformance.worker_process import Content, Done, Job, SubjectSpec, serve
 from optbench.process.channel import Answer, Channel, Gone, Sign
 from optbench.process.pulse import BEAT_S
 from optbench.process.worker import WorkerProcess
@@ -79,7 +79,7 @@ class _Worker(Channel):
 
 
 def examine_all(
-    questions: Iterable[Question],
+    specs: Iterable[SubjectSpec],
     checks: Sequence[Check] = CONTRACT,
     *,
     jobs: int,
@@ -89,7 +89,7 @@ def examine_all(
 ) -> Iterator[CheckResult | Members]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
-    Yields first, for each question, the optimizers that its target stands for, then results as
+    Yields first, for each spec, the optimizers that its target stands for, then results as
     they come. Every pair of an optimizer and a check gets exactly one; an optimizer
     that cannot be examined gets one result without a check.
 
@@ -99,8 +99,8 @@ def examine_all(
     Closing the generator, or an exception where it yields, ends the workers at once.
     """
     # By their text: a setting may be a list, which cannot be hashed.
-    distinct = {repr(question): question for question in questions}.values()
-    waiting = deque(Job(question, "members") for question in distinct)
+    distinct = {repr(spec): spec for spec in specs}.values()
+    waiting = deque(Job(spec, "members") for spec in distinct)
     seen: set[str] = set()
     owed = 0
     late: Counter[str] = Counter()
@@ -122,17 +122,15 @@ def examine_all(
                 _deal(waiting, workers, jobs, begin, limit_s)
                 for job, answer, as_met in _answers(workers, limit_s):
                     if isinstance(answer, list):
-                        found = [replace(job.question, target=name) for name in answer]
-                        new = [question for question in found if repr(question) not in seen]
+                        found = [replace(job.spec, target=name) for name in answer]
+                        new = [spec for spec in found if repr(spec) not in seen]
                         seen.update(map(repr, new))
-                        waiting.extend(Job(question, "meet") for question in new)
-                        yield Members(job.target, tuple(question.target for question in new))
+                        waiting.extend(Job(spec, "meet") for spec in new)
+                        yield Members(job.target, tuple(spec.target for spec in new))
                     elif answer is None:
                         owed += len(checks)
                         # At the front: an optimizer is finished before the next begins.
-                        waiting.extendleft(
-                            Job(job.question, "check", c.name) for c in reversed(checks)
-                        )
+                        waiting.extendleft(Job(job.spec, "check", c.name) for c in reversed(checks))
                     elif isinstance(answer, CheckResult) and job.kind == "check":
                         answers = [(job, answer, as_met)]
                         late[job.target] += answer.status is Status.TIMEOUT

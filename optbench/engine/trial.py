@@ -22,7 +22,7 @@ from optbench.engine.lanes import advance
 from optbench.engine.stepping import reads_gradients_first
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
-from optbench.process.channel import Channel, Gone, answer_questions
+from optbench.process.channel import Channel, Gone, serve_requests
 from optbench.process.worker import WorkerProcess, in_a_worker
 
 START_S = 120.0
@@ -70,7 +70,7 @@ TRIALS = (
 """Needs to assume, the most usual first, and a problem that meets them."""
 
 
-def found_by_trying(row: Optimizer, settings: Mapping[str, Any]) -> Needs | None:
+def probe_needs(row: Optimizer, settings: Mapping[str, Any]) -> Needs | None:
     """Return the first requirements under which a class takes a few steps, or None."""
     for needs, problem in TRIALS:
         if not _steps(needs.of(row), problem, settings):
@@ -112,7 +112,7 @@ def _steps_in_a_graph(row: Optimizer, settings: Mapping[str, Any]) -> bool:
 
 
 def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
-    """`found_by_trying` in a process of its own; None where that hangs, crashes or fails."""
+    """`probe_needs` in a process of its own; None where that hangs, crashes or fails."""
     with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
         worker = WorkerProcess.begin(serve, Path(folder) / "trail")
         channel = Channel(worker)
@@ -129,7 +129,7 @@ def tried_apart(name: str, settings: Mapping[str, Any]) -> Needs | None:
 def serve(pipe: Connection, trail: str) -> None:
     """In the process itself: try the one class that is asked about."""
     with in_a_worker(trail):
-        answer_questions(pipe, _tried)
+        serve_requests(pipe, _tried)
 
 
 def _tried(
@@ -138,4 +138,4 @@ def _tried(
     name, settings = question
     row = OPTIMIZERS[name]
     begun()
-    return found_by_trying(row, settings), False
+    return probe_needs(row, settings), False

@@ -16,7 +16,7 @@ from optbench.engine.data_parallel import perform_together
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import advance
 from optbench.engine.runs import Result, Run, Status
-from optbench.engine.trial import found_by_trying, gradients_come_first
+from optbench.engine.trial import gradients_come_first, probe_needs
 from optbench.optimizers import OPTIMIZERS, Optimizer, Route
 from optbench.optimizers.of_the_run import DDP, told_to_the_factory
 from optbench.optimizers.schedules import without_schedule
@@ -88,7 +88,7 @@ def _done(runs: list[Run], certify: bool) -> list[Result]:
         return _advanced(optimizer, runs)
     except Exception:
         # A class that failed on plain gradients may need a closure, or sparse ones.
-        needs = found_by_trying(optimizer, settings) if optimizer.adopted else None
+        needs = probe_needs(optimizer, settings) if optimizer.adopted else None
         if needs is None or not (needs.closure or needs.sparse_gradients):
             raise
         return _advanced(needs.of(optimizer), runs)

@@ -15,7 +15,7 @@ from optbench.engine.runs import canonical
 from optbench.errors import OptbenchError
 from optbench.nightly import stages
 from optbench.nightly.config import NightlyConfig
-from optbench.nightly.outcome import NightlyRun, Regression, Stage, State
+from optbench.nightly.outcome import NightlyRun, Regression, Stage, StageState
 from optbench.runner import Progress
 from optbench.sources import git
 from optbench.tracking.commits import first_parents
@@ -126,10 +126,10 @@ def alone(folder: Path) -> Iterator[None]:
 def _verdict(stages: list[Stage], regressions: list[Regression]) -> Verdict:
     if regressions:
         return "regressed"
-    failed = any(stage.state is State.FAILED for stage in stages)
+    failed = any(stage.state is StageState.FAILED for stage in stages)
     # Of this commit something has to be known: a run of nothing has not passed.
     measured = any(
-        stage.state in (State.DONE, State.NOTHING_NEW) and stage.name in ("runs", "asv")
+        stage.state in (StageState.DONE, StageState.NOTHING_NEW) and stage.name in ("runs", "asv")
         for stage in stages
     )
     return "passed" if measured and not failed else "not measured"

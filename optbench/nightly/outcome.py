@@ -23,7 +23,7 @@ Text = Annotated[
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
-class State(enum.StrEnum):
+class StageState(enum.StrEnum):
     """How a stage ended."""
 
     DONE = "done"
@@ -60,7 +60,7 @@ class Stage(BaseModel, frozen=True):
     """
 
     name: Literal["runs", "asv", "publish", "compare", "history", "report"]
-    state: State
+    state: StageState
     text: Text
     seconds: float
 
@@ -69,16 +69,16 @@ class Stage(BaseModel, frozen=True):
         """Do the work; what it raises, of its own kinds or of the ``mistakes``, is its state."""
         begun = time.monotonic()
         try:
-            state, text = State.DONE, work()
+            state, text = StageState.DONE, work()
         except LeftOut as error:
-            state, text = State.LEFT_OUT, str(error)
+            state, text = StageState.LEFT_OUT, str(error)
         except NothingNew as error:
-            state, text = State.NOTHING_NEW, str(error)
+            state, text = StageState.NOTHING_NEW, str(error)
         except Exception as error:
             if not isinstance(error, (Failed, *mistakes)):
                 raise
             # KeyError and its kin quote their text when shown; args do not.
-            state, text = State.FAILED, str(error.args[0] if error.args else error)
+            state, text = StageState.FAILED, str(error.args[0] if error.args else error)
         seconds = round(time.monotonic() - begun, 1)
         return cls.model_validate({"name": name, "state": state, "text": text, "seconds": seconds})
 

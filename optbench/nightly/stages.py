@@ -116,7 +116,7 @@ def runs(work: Work, watch: Callable[[Progress], None]) -> str:
 def asv(work: Work) -> str:
     """asv's benchmarks, at the head and at commits since the last nightly run."""
     if not work.wanted.asv:
-        raise LeftOut("not asked for")
+        raise LeftOut("asv is switched off")
     wanted = work.wanted
     measured = [each.commit for each in read_records(work.folder) if each.verdict != "not measured"]
     since = next((commit for commit in reversed(measured) if commit in work.places), None)
@@ -128,7 +128,7 @@ def asv(work: Work) -> str:
 def publish(work: Work) -> str:
     """asv's pages."""
     if not work.wanted.asv:
-        raise LeftOut("not asked for")
+        raise LeftOut("asv is switched off")
     return run_asv.publish(work.wanted.repository, work.log)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from optbench.nightly.outcome import NightlyRun, Regression, State
+from optbench.nightly.outcome import NightlyRun, Regression, StageState
 from optbench.reporting import markdown
 from optbench.reporting.history_text import commits_of
 
@@ -32,7 +32,7 @@ def summary(run: NightlyRun, *, escaped: Escaped = markdown.escaped) -> str:
 
 def verdict(run: NightlyRun) -> str:
     """Return the verdict in a sentence."""
-    failed = ", ".join(stage.name for stage in run.stages if stage.state is State.FAILED)
+    failed = ", ".join(stage.name for stage in run.stages if stage.state is StageState.FAILED)
     if run.verdict == "regressed":
         count = len(run.regressions)
         also = f"; and {failed} failed" if failed else ""

@@ -32,7 +32,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
     """A rule of `optbench.optimizers.textbook`, applied to each parameter that has a gradient.
 
     A subclass names its ``rule``; the constructor takes the parameters and the rule's keyword
-    arguments, by position or by name, and what ``besides`` adds. Sparse gradients are read as
+    arguments, by position or by name, and the ``extra_arguments``. Sparse gradients are read as
     dense ones.
 
     Raises
@@ -42,7 +42,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
     """
 
     rule: ClassVar[Rule]
-    besides: ClassVar[Mapping[str, Any]] = {}
+    extra_arguments: ClassVar[Mapping[str, Any]] = {}
     """Hyperparameters that are not the rule's, with their defaults."""
     agreement: ClassVar[float] = 1e-10
     """Difference of other float64 implementations, relative to the distance travelled."""
@@ -58,7 +58,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
         """Show the rule's hyperparameters to whoever asks for the constructor's."""
         super().__init_subclass__(**settings)
         if "rule" in vars(cls):
-            cls.__signature__ = signature_of(cls.rule, cls.besides)
+            cls.__signature__ = signature_of(cls.rule, cls.extra_arguments)
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         bound = self.__signature__.bind(*arguments, **settings)
@@ -94,7 +94,7 @@ class TextbookOptimizer(torch.optim.Optimizer):
         return {
             name: group[name].item() if isinstance(group[name], torch.Tensor) else group[name]
             for name in list(self.__signature__.parameters)[1:]
-            if name not in self.besides
+            if name not in self.extra_arguments
         }
 
     def _update(self, parameter: torch.Tensor, settings: dict[str, Any]) -> None:
@@ -147,7 +147,9 @@ def _seal(_: torch.optim.Optimizer, state_dict: StateDict) -> StateDict:
     return {**state_dict, "state": sealed}
 
 
-def signature_of(rule: Rule, besides: Mapping[str, Any] = MappingProxyType({})) -> Signature:
+def signature_of(
+    rule: Rule, extra_arguments: Mapping[str, Any] = MappingProxyType({})
+) -> Signature:
     """Of an optimizer over a rule: ``params``, then the keyword arguments."""
     kind = Parameter.POSITIONAL_OR_KEYWORD
     hyperparameters = [
@@ -155,7 +157,7 @@ def signature_of(rule: Rule, besides: Mapping[str, Any] = MappingProxyType({})) 
         for parameter in signature(rule).parameters.values()
         if parameter.kind is Parameter.KEYWORD_ONLY
     ]
-    others = [Parameter(name, kind, default=default) for name, default in besides.items()]
+    others = [Parameter(name, kind, default=default) for name, default in extra_arguments.items()]
     return Signature([Parameter("params", kind), *hyperparameters, *others])
 
 
@@ -371,7 +373,7 @@ class TextbookAdamSwarm(TextbookOptimizer):
     The parameters hold the leader as it leaves the step, as they do there.
     """
 
-    besides: ClassVar[Mapping[str, Any]] = {"particles": 4, "spread": 0.1, "seed": 0}
+    extra_arguments: ClassVar[Mapping[str, Any]] = {"particles": 4, "spread": 0.1, "seed": 0}
     rule = textbook_swarm.adam_swarm
 
     @torch.no_grad()

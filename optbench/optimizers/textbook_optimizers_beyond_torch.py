@@ -201,7 +201,7 @@ class TextbookProdigy(TextbookOptimizer):
 class TextbookSAM(TextbookOptimizer):
     """`textbook_whole_model.sam_ascent`, and `textbook.sgd` with the gradient of that point."""
 
-    besides: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    extra_arguments: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"rho": 0.05, "adaptive": False, "perturb_eps": 1e-12}
     )
     rule = textbook.sgd
@@ -223,7 +223,7 @@ class TextbookSAM(TextbookOptimizer):
         highest = textbook_whole_model.sam_ascent(
             [to_numpy(parameter) for parameter in moving],
             [to_numpy(parameter.grad) for parameter in moving],
-            **{name: group[name] for name in self.besides},
+            **{name: group[name] for name in self.extra_arguments},
         )
         for parameter, place in zip(moving, highest, strict=True):
             write(place, parameter)

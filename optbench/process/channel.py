@@ -157,12 +157,12 @@ def _patience_for(worker: WorkerProcess) -> Iterator[None]:
         watchdog.cancel()
 
 
-def answer_questions(
+def serve_requests(
     pipe: Connection,
     answer: Callable[[Any, Callable[[], None]], tuple[Any, bool]],
     greeting: Any = None,
 ) -> None:
-    """In the process itself: answer until the other side closes the pipe.
+    """Answer the requests of a pipe, in the worker, until the other side closes it.
 
     ``answer(question, begun)`` gives the content and whether it taints, and may call ``begun`` as
     in `Sign.BEGUN`. ``greeting`` is said before the first question, as the answer to number 0.

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from optbench.reporting import style
 from optbench.reporting.rows import by
-from optbench.reporting.small_multiples import one_a_problem
+from optbench.reporting.small_multiples import draw_small_multiples
 from optbench.reporting.style import FLOOR, Looks
 from optbench.reporting.thinning import FINE, thinned
 
@@ -47,7 +47,7 @@ def convergence(
         if problem.problem in ended.index:
             _note(ax, ended.loc[problem.problem])
 
-    return one_a_problem(
+    return draw_small_multiples(
         bands, problems, highlight, looks, draw,
         x="gradient evaluations", y="gap / initial gap", absent="no traces",
     )  # fmt: skip

@@ -72,6 +72,6 @@ def noise(measured: pd.DataFrame, theory: pd.DataFrame, looks: Looks) -> Figure:
             across = place(float(last["lr"]), left, right)
             ends.append(End(name, place(float(last["gap"]), low, high), at=across))
         edge_labels(ax, ends, looks)
-        ax.text(0.0, 1.0, "thick line: theory;  hollow: still on its way", va="bottom",
+        ax.text(0.0, 1.0, "thick line: theory;  hollow: not yet stationary", va="bottom",
                 transform=ax.transAxes, fontsize=7, color=style.FAINT)  # fmt: skip
     return figure

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from optbench.reporting import style
 from optbench.reporting.rows import by, rows
-from optbench.reporting.small_multiples import one_a_problem
+from optbench.reporting.small_multiples import draw_small_multiples
 from optbench.reporting.style import FLOOR, Looks
 
 
@@ -35,7 +35,7 @@ def sensitivity(
     def draw(ax: Axes, rates: pd.DataFrame, problem: Any) -> None:
         _panel(ax, rates, highlight, looks, float(problem.budget))
 
-    return one_a_problem(
+    return draw_small_multiples(
         table, problems, highlight, looks, draw,
         x="learning rate", y="median steps to target", absent="one learning rate only",
     )  # fmt: skip

@@ -24,7 +24,7 @@ Panel = Callable[[Axes, pd.DataFrame, Any], None]
 """Draws the rows of a problem into its axes; told the problem's own row last."""
 
 
-def one_a_problem(
+def draw_small_multiples(
     table: pd.DataFrame,
     problems: pd.DataFrame,
     highlight: Sequence[str],

@@ -24,7 +24,7 @@ from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.runs import Result, Run, Status
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
-from optbench.process.channel import Answer, Channel, Gone, Sign, answer_questions
+from optbench.process.channel import Answer, Channel, Gone, Sign, serve_requests
 from optbench.process.worker import KILLED, CannotBegin, WorkerProcess, in_a_worker
 from optbench.runner.packing import Parcel, Performed
 
@@ -300,7 +300,7 @@ def serve(pipe: Connection, trail: str, memory: int | None) -> None:
             pipe.send(Answer(0, text))
             return
         _warm_up()
-        answer_questions(pipe, _results, READY)
+        serve_requests(pipe, _results, READY)
 
 
 def _results(unit: Unit, begun: Callable[[], None]) -> tuple[list[Result], bool]:

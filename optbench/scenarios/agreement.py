@@ -53,9 +53,9 @@ class Departure:
         element of which that is true.
     ours, theirs : float
         The values there.
-    apart, way : float
-        The largest difference of all steps and elements, and the way that the other side's farthest
-        element comes in them.
+    difference, travelled : float
+        The largest difference of all steps and elements, and the distance that the other side's
+        farthest element travels in them.
     not_finite : str
         The side that is not finite there, ``"ours"`` or ``"theirs"``, or the empty string.
     """
@@ -64,14 +64,14 @@ class Departure:
     element: int
     ours: float
     theirs: float
-    apart: float
-    way: float
+    difference: float
+    travelled: float
     not_finite: Literal["", "ours", "theirs"] = ""
 
     @property
     def worst(self) -> float:
         """The largest difference by the distance travelled; infinity where the other side rests."""
-        return torch.inf if self.not_finite else _part(self.apart, self.way)
+        return torch.inf if self.not_finite else _part(self.difference, self.travelled)
 
 
 def departure(
@@ -114,8 +114,8 @@ def require_agreement(
             f"from step {parted.step} on ({parted.ours:.17g} here, {parted.theirs:.17g} there); "
             + (
                 f"by {parted.worst:.2g} times the distance travelled"
-                if parted.way
-                else f"by {parted.apart:.2g}, where the other rests"
+                if parted.travelled
+                else f"by {parted.difference:.2g}, where the other rests"
             )
             + f" after {len(ours)} steps"
         )

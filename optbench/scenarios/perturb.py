@@ -15,7 +15,7 @@ def perturbations(hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any
     is None or text has no neighbour.
     """
     for name, value in hyperparameters.items():
-        for other in neighbours(name, value):
+        for other in nearby_values(name, value):
             yield name, other
 
 
@@ -23,8 +23,8 @@ LARGE = 16
 """More than the tensors here have rows, or most of the checks steps between two looks."""
 
 
-def neighbours(name: str, value: Any) -> Iterator[Any]:
-    """Other values for a hyperparameter, the most natural first."""
+def nearby_values(name: str, value: Any) -> Iterator[Any]:
+    """Yield other values for a hyperparameter, the most natural first."""
     if isinstance(value, enum.Enum):
         yield from (other for other in type(value) if other is not value)
     elif isinstance(value, bool):
@@ -41,7 +41,7 @@ def neighbours(name: str, value: Any) -> Iterator[Any]:
         yield from _numbers(name, float(value))
     elif isinstance(value, tuple | list) and value:
         for index, each in enumerate(value):
-            for other in neighbours(f"{name}[{index}]", each):
+            for other in nearby_values(f"{name}[{index}]", each):
                 yield with_item(value, index, other)
 
 

@@ -78,6 +78,8 @@ class Change:
     stands : bool
         The series has not been as good since, is worse than at the baseline, and goes on: no other
         has taken its place, and it was not skipped at the last commit.
+    parameters : str
+        What else tells the series apart, as ``budget=500, float32``; may be empty.
     p : float
         Of the test; 0 where the values are exact.
     accepted : str

@@ -13,7 +13,7 @@ import pytest
 
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.worker_process import Question
+from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import Members
 
 if TYPE_CHECKING:
@@ -101,23 +101,23 @@ class Asked:
     """Stands in for the workers, where what they are asked and what is made of it matters."""
 
     def __init__(self) -> None:
-        self.questions: list[Question] = []
+        self.specs: list[SubjectSpec] = []
         self.checks: list[str] = []
         self.options: dict[str, Any] = {}
         self.status: dict[str, Status] = {}
         self.text = "as it should be"
         self.cause = ""
 
-    def __call__(self, questions: Sequence[Question], checks: Any, **options: Any) -> Any:
-        self.questions, self.options = list(questions), options
+    def __call__(self, specs: Sequence[SubjectSpec], checks: Any, **options: Any) -> Any:
+        self.specs, self.options = list(specs), options
         self.checks = [check.name for check in checks]
-        for question in self.questions:
-            yield Members(question.target, (question.target,))
-        for question in self.questions:
+        for spec in self.specs:
+            yield Members(spec.target, (spec.target,))
+        for spec in self.specs:
             for name in self.checks:
                 status = self.status.get(name, Status.PASSED)
                 cause = self.cause if status is Status.FAILED else ""
-                yield CheckResult(question.target, name, status, self.text, 0.5, cause=cause)
+                yield CheckResult(spec.target, name, status, self.text, 0.5, cause=cause)
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def unknown() -> dict[str, CheckResult]:
     from optbench.conformance.contract import choose
     from optbench.conformance.workers import examine_all
 
-    targets = [Question(target) for (target,), _ in UNKNOWN.values()]
+    targets = [SubjectSpec(target) for (target,), _ in UNKNOWN.values()]
     said = examine_all(targets, choose([LEAVES]), jobs=1)
     return {each.target: each for each in said if isinstance(each, CheckResult)}
 
@@ -334,7 +334,7 @@ def test_wrong_use_is_refused_before_any_work(optbench: Optbench, asked: Asked, 
     assert (code, out) == (2, "")
     assert text in err
     assert "Traceback" not in err
-    assert asked.questions == []
+    assert asked.specs == []
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -370,7 +370,7 @@ def test_the_list_names_every_check_with_its_promise(optbench: Optbench, asked: 
     assert [line.split()[0] for line in some.splitlines()] == [
         name for name in NAMES if name.endswith("_equals_the_loop") and not name.startswith("fused")
     ]
-    assert asked.questions == []
+    assert asked.specs == []
 
 
 @pytest.mark.parametrize(
@@ -398,9 +398,9 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
         *("--reference", "textbook-sgd", "--timeout", 2.5, "--jobs", 3),
     )
     given = (("betas", (0.9, 0.99)), ("mode", "fast"))
-    assert asked.questions == [
-        Question("sgd", "textbook-sgd", given),
-        Question("a:B", "textbook-sgd", given),
+    assert asked.specs == [
+        SubjectSpec("sgd", "textbook-sgd", given),
+        SubjectSpec("a:B", "textbook-sgd", given),
     ]
     assert asked.options == {"jobs": 3, "limit_s": 2.5, "compiled": False, "environment": {}}
 
@@ -543,8 +543,8 @@ def test_verdicts_stand_in_the_order_of_the_targets(optbench: Optbench, workplac
 
 def test_a_list_can_be_given_and_reaches_the_workers(optbench: Optbench, asked: Asked) -> None:
     assert optbench("check", "adam", "--set", "betas=[0.9,0.99]", "--set", "x={[]:1}").code == 0
-    (question,) = asked.questions
-    assert dict(question.settings) == {"betas": [0.9, 0.99], "x": "{[]:1}"}
+    (spec,) = asked.specs
+    assert dict(spec.settings) == {"betas": [0.9, 0.99], "x": "{[]:1}"}
 
 
 @pytest.mark.parametrize("limit", ["inf", "nan", "0", "1e7"])

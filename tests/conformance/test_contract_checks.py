@@ -1461,7 +1461,7 @@ BREACHES = (
     ),
     Breach(HALF, FasterInBfloat16, ("differs from float32 parameters with bfloat16 parameters",)),
     Breach(HALF, NotFiniteInFloat16, ("float16 parameters are not finite",), advice=True),
-    Breach(HALF, DecaysAlone, ("decay takes", "off bfloat16 parameters"), advice=True),
+    Breach(HALF, DecaysAlone, ("weight decay shrinks bfloat16 parameters by",), advice=True),
     Breach(GIVEN, WritesIntoGroups, ("after the construction: written to",)),
     Breach(GIVEN, RemembersTheRateOfGroups, ("a second optimizer", "that of the first, 0.01")),
     Breach(FORMS, ConsumesGenerators, ("parameters from a generator: raises ValueError",)),
@@ -1594,7 +1594,7 @@ BREACHES = (
     ),
     Breach(GROWS, DoesMoreEveryStep, (" operations after ", "after 100")),
     Breach(GROWS, CallsMoreEveryStep, (" calls after ", "after 100")),
-    Breach(GROWS, DearerWhenLoaded, (" operations after loading and took",)),
+    Breach(GROWS, DearerWhenLoaded, (" operations after loading, up from",)),
     Breach(
         "the_default_takes_no_more_memory_than_the_loop",
         AllAtOnceByDefault,

@@ -12,9 +12,9 @@ import pytest
 
 from optbench.conformance.contract import choose
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.worker_process import Question
+from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import examine_all
-from optbench.scenarios.perturb import neighbours
+from optbench.scenarios.perturb import nearby_values
 
 CHECKS = choose(["parameters_stay_leaves", "bits_repeat_in_a_second_run", "follows_its_oracle"])
 
@@ -64,7 +64,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def examined(*targets: str) -> dict[tuple[str, str], CheckResult]:
     said = [
         each
-        for each in examine_all(map(Question, targets), CHECKS, jobs=1, limit_s=20)
+        for each in examine_all(map(SubjectSpec, targets), CHECKS, jobs=1, limit_s=20)
         if isinstance(each, CheckResult)
     ]
     counts = Counter((v.target, v.check) for v in said)
@@ -103,7 +103,7 @@ class Betas(NamedTuple):
 
 
 def test_neighbours_are_of_the_same_kind() -> None:
-    assert list(neighbours("mode", Mode.FIRST)) == [Mode.SECOND]
-    others = list(neighbours("betas", Betas(0.9, 0.5)))
+    assert list(nearby_values("mode", Mode.FIRST)) == [Mode.SECOND]
+    others = list(nearby_values("betas", Betas(0.9, 0.5)))
     assert others
     assert all(isinstance(each, Betas) and isinstance(each.first, float) for each in others)

@@ -15,7 +15,7 @@ from optbench.conformance import workers
 from optbench.conformance.check import Check
 from optbench.conformance.contract import choose
 from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
-from optbench.conformance.worker_process import Question
+from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import Members, examine_all
 from optbench.process.worker import WorkerProcess
 
@@ -196,7 +196,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # Workers are handed the path of this process.
         patch.syspath_prepend(made)
         # Begins what workers are forked from: on a busy machine that takes longer than some limits.
-        list(examine_all([Question("torch.optim:SGD")], ONE, jobs=1))
+        list(examine_all([SubjectSpec("torch.optim:SGD")], ONE, jobs=1))
         yield made
 
 
@@ -230,8 +230,8 @@ def examined(
     limit_s: float = 60.0,
     compiled: bool = False,
 ) -> Examined:
-    questions = [Question(target) for target in targets]
-    results = examine_all(questions, checks, jobs=jobs, limit_s=limit_s, compiled=compiled)
+    specs = [SubjectSpec(target) for target in targets]
+    results = examine_all(specs, checks, jobs=jobs, limit_s=limit_s, compiled=compiled)
     said = Examined(list(results))
     said.require_one_each({check.name for check in checks})
     assert multiprocessing.active_children() == []
@@ -344,11 +344,11 @@ def test_a_verdict_does_not_depend_on_what_was_held_before(folder: Path) -> None
 
 
 def test_what_a_copy_does_to_a_wrapper_is_held_against_copies_alone() -> None:
-    question = Question(
+    spec = SubjectSpec(
         "odd_constructors:NeverInitialized", settings=(("base_optimizer", "torch.optim:SGD"),)
     )
     checks = choose(["deepcopies_*", "zero_gradients_*", "neighbours_*"])
-    results = [v for v in examine_all([question], checks, jobs=1) if isinstance(v, CheckResult)]
+    results = [v for v in examine_all([spec], checks, jobs=1) if isinstance(v, CheckResult)]
     assert {v.check for v in results if v.status is Status.FAILED} == {COPIES}
     assert len(results) == 3
 
@@ -439,20 +439,20 @@ def test_nothing_to_do_is_done_at_once() -> None:
 
 @pytest.mark.proof
 def test_without_a_check_only_the_names_are_found(folder: Path) -> None:
-    assert list(examine_all([Question("hostile:Plain")], (), jobs=1)) == [
+    assert list(examine_all([SubjectSpec("hostile:Plain")], (), jobs=1)) == [
         Members("hostile:Plain", ("hostile:Plain",))
     ]
 
 
 @pytest.mark.proof
 def test_settings_and_reference_reach_the_worker(folder: Path) -> None:
-    question = Question("hostile:Plain", "textbook-sgd", (("lr", 0.25),))
+    spec = SubjectSpec("hostile:Plain", "textbook-sgd", (("lr", 0.25),))
     check = choose(["follows_the_reference"])
-    found, result = examine_all([question], check, jobs=1)
+    found, result = examine_all([spec], check, jobs=1)
     assert found == Members("hostile:Plain", ("hostile:Plain",))
     assert isinstance(result, CheckResult)
     assert result.status is Status.PASSED, result.text
-    unknown = Question("hostile:Plain", "textbook-sgdd", (("rho", 1),))
+    unknown = SubjectSpec("hostile:Plain", "textbook-sgdd", (("rho", 1),))
     _, refused = examine_all([unknown], check, jobs=1)
     assert isinstance(refused, CheckResult)
     assert refused.status in UNCHECKED
@@ -467,7 +467,9 @@ def _is_there(pid: int) -> bool:
 
 
 def test_whoever_stops_listening_ends_the_workers(folder: Path) -> None:
-    going = examine_all([Question("hanging:Hangs"), Question("hanging:HangsWhenMade")], jobs=2)
+    going = examine_all(
+        [SubjectSpec("hanging:Hangs"), SubjectSpec("hanging:HangsWhenMade")], jobs=2
+    )
     assert isinstance(next(going), Members)
     children = [child.pid for child in multiprocessing.active_children()]
     assert children

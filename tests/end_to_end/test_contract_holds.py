@@ -6,7 +6,7 @@ import pytest
 
 from optbench.conformance.defects import known_defects
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.worker_process import Question
+from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import examine_all
 from optbench.runner.executors import default_jobs
 from optbench.scenarios.introspect import members
@@ -26,7 +26,7 @@ ADVISED = ("half_precision_stays_near_float32", "a_differentiable_step_has_its_d
 
 def examined(*targets: str) -> list[CheckResult]:
     # A limit that a busy machine does not reach.
-    said = examine_all(map(Question, targets), jobs=default_jobs(), limit_s=600.0)
+    said = examine_all(map(SubjectSpec, targets), jobs=default_jobs(), limit_s=600.0)
     return [each for each in said if isinstance(each, CheckResult)]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from optbench.engine.compiling import uncompiled
 from optbench.engine.lanes import advance, one_thread, start
-from optbench.engine.trial import found_by_trying
+from optbench.engine.trial import probe_needs
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.problems import PROBLEMS
 
@@ -171,7 +171,7 @@ def plain_loop(
 def row_of(package: Package) -> tuple[Optimizer, dict[str, Any]]:
     row = OPTIMIZERS[package.target]
     settings = row.settings(package.settings)
-    needs = found_by_trying(row, settings)
+    needs = probe_needs(row, settings)
     assert needs is not None, "it took no step on any problem"
     return needs.of(row), settings
 

@@ -9,7 +9,7 @@ from odd_constructors import PerturbsByWhatIsThere
 from optbench.engine import trial
 from optbench.engine.plan import NothingToRun, Selection, plan
 from optbench.engine.runs import Status
-from optbench.engine.trial import Needs, found_by_trying, tried_apart
+from optbench.engine.trial import Needs, probe_needs, tried_apart
 from optbench.engine.work import Unit, perform
 from optbench.optimizers import OPTIMIZERS
 from optbench.problems import PROBLEMS
@@ -38,7 +38,7 @@ def test_what_a_class_needs_is_found_by_trying(
     name: str, settings: dict[str, Any], needs: Needs | None
 ) -> None:
     row = OPTIMIZERS[name]
-    assert found_by_trying(row, row.settings(settings)) == needs
+    assert probe_needs(row, row.settings(settings)) == needs
 
 
 def test_a_method_for_matrices_is_left_out_of_problems_without() -> None:
@@ -50,7 +50,7 @@ def test_a_method_for_matrices_is_left_out_of_problems_without() -> None:
 
     def try_out(name: str, settings: Any) -> Needs | None:
         row = OPTIMIZERS[name]
-        return found_by_trying(row, settings)
+        return probe_needs(row, settings)
 
     planned = plan([selection], try_out=try_out)
     assert {run.problem for run in planned.runs} == {"matrix-completion"}
@@ -87,7 +87,7 @@ def test_who_wants_a_graph_is_left_out_with_the_reason() -> None:
         optimizers=("odd_constructors:DifferentiatesGradients",), problems=("quadratic",)
     )
     with pytest.raises(NothingToRun, match=r"gradients of backward\(create_graph=True\)"):
-        plan([selection], try_out=lambda name, s: found_by_trying(OPTIMIZERS[name], s))
+        plan([selection], try_out=lambda name, s: probe_needs(OPTIMIZERS[name], s))
 
 
 def test_gradients_that_the_loop_has_to_compute_first_are_there_and_count() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mutants.catalogue import MUTANTS, Mutant
 from optbench.conformance.contract import CONTRACT
 from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
-from optbench.conformance.worker_process import Question
+from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import examine_all
 from optbench.runner.executors import default_jobs
 
@@ -33,7 +33,7 @@ def prove(*, whole: bool = True) -> list[Proof]:
     the twins meet all in any case.
     """
     twins, bugs = (
-        [Question(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
+        [SubjectSpec(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
         for which in ("correct", "broken")
     )
     named = {name for mutant in MUTANTS for name in mutant.caught_by}

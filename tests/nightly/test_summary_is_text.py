@@ -8,7 +8,7 @@ import pytest
 from fuzzing import HOSTILE
 from parsed_html import rendered
 
-from optbench.nightly.outcome import AcceptedFinding, NightlyRun, Regression, Stage, State
+from optbench.nightly.outcome import AcceptedFinding, NightlyRun, Regression, Stage, StageState
 from optbench.nightly.summary import summary
 
 COMMIT = "a" * 40
@@ -24,7 +24,7 @@ def nightly_run(text: str, **changes: object) -> NightlyRun:
     made = {
         "verdict": "regressed", "branch": text, "commit": COMMIT, "subject": text, "base": COMMIT,
         "started": "2026-01-01T03:00:00+00:00", "seconds": 1.0,
-        "stages": [Stage(name="history", state=State.DONE, text=text, seconds=1.0)],
+        "stages": [Stage(name="history", state=StageState.DONE, text=text, seconds=1.0)],
         "regressions": [row], "accepted": [AcceptedFinding(what=text, why=text)], "notes": [text],
     }  # fmt: skip
     return NightlyRun.model_validate({**made, **changes})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optbench.process import pulse
-from optbench.process.channel import Answer, Channel, Gone, Sign, answer_questions
+from optbench.process.channel import Answer, Channel, Gone, Sign, serve_requests
 from optbench.process.worker import WorkerProcess, in_a_worker
 
 
@@ -35,7 +35,7 @@ def serve(pipe: Any, trail: str) -> None:
 
     pulse.BEAT_S = 0.1
     with in_a_worker(trail):
-        answer_questions(pipe, answer, "hello")
+        serve_requests(pipe, answer, "hello")
 
 
 @pytest.fixture

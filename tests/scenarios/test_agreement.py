@@ -184,9 +184,9 @@ def test_a_departure_is_the_place_the_values_and_the_size() -> None:
     # Step 0 is the start; of two elements the farther one, and the size is that of all steps.
     assert (found.step, found.element, found.not_finite) == (7, 2, "")
     assert (found.ours, found.theirs) == (float(ours[6, 2]), float(theirs[6, 2]))
-    assert found.apart == pytest.approx(5e-3, rel=1e-9)
-    assert found.way == float((theirs - start).abs().max())
-    assert found.worst == found.apart / found.way
+    assert found.difference == pytest.approx(5e-3, rel=1e-9)
+    assert found.travelled == float((theirs - start).abs().max())
+    assert found.worst == found.difference / found.travelled
     assert objection(ours, theirs, start).measured == found.worst
     assert departure(ours, theirs, start=start, relative=1.0) is None
 
@@ -200,7 +200,7 @@ def test_a_departure_says_which_side_alone_is_not_finite(value: float) -> None:
         found = departure(ours, theirs, start=start)
         assert found is not None
         assert (found.step, found.element, found.not_finite) == (5, 2, side)
-        assert (found.apart, found.worst) == (math.inf, math.inf)
+        assert (found.difference, found.worst) == (math.inf, math.inf)
         assert math.isfinite(found.ours) is (side == "theirs")
         assert math.isfinite(found.theirs) is (side == "ours")
 
@@ -210,7 +210,7 @@ def test_a_departure_from_one_that_rests_has_no_way_to_be_a_part_of() -> None:
     theirs = start.expand(3, 2)
     found = departure(theirs + torch.tensor([0.0, 0.5]), theirs, start=start)
     assert found is not None
-    assert (found.step, found.element, found.apart, found.way) == (1, 1, 0.5, 0.0)
+    assert (found.step, found.element, found.difference, found.travelled) == (1, 1, 0.5, 0.0)
     assert found.worst == math.inf
 
 

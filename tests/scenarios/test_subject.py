@@ -32,7 +32,7 @@ from optbench.scenarios.gradients import (
 )
 from optbench.scenarios.introspect import NotConstructible, introspect, members
 from optbench.scenarios.outcomes import NotApplicable
-from optbench.scenarios.perturb import neighbours, perturbations
+from optbench.scenarios.perturb import nearby_values, perturbations
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Requirements, Subject, problems_for
 
@@ -461,7 +461,7 @@ NAMES = st.sampled_from(["lr", "eps", "betas", "momentum", "weight_decay", "k"])
     ),
 )
 def test_neighbours_are_others_of_the_same_kind(name: str, value: Any) -> None:
-    found = list(neighbours(name, value))
+    found = list(nearby_values(name, value))
     assert found
     for other in found:
         assert other != value
@@ -479,12 +479,12 @@ def test_neighbours_are_others_of_the_same_kind(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, "text", (), [], {}, object()])
 def test_what_is_no_number_has_no_neighbours(value: Any) -> None:
-    assert list(neighbours("mode", value)) == []
+    assert list(nearby_values("mode", value)) == []
 
 
 @pytest.mark.parametrize("value", [0.9, 0.999, 0.51, 0.6, 0.61])
 def test_a_fraction_stays_one(value: float) -> None:
-    assert all(0 < other < 1 for other in neighbours("betas[0]", value))
+    assert all(0 < other < 1 for other in nearby_values("betas[0]", value))
 
 
 # ---------------------------------------------------------------------- what it is led along

@@ -43,8 +43,8 @@ def noise(material: Material) -> Section | None:
                 "With noise in the gradient and a fixed learning rate an optimizer does not "
                 "arrive: it ends in a cloud about the minimum, which grows with the rate. Dots: "
                 "the mean gap over the last quarter of the budget, with a 95 % interval over "
-                "seeds; hollow where it was still on its way. Lines: what theory gives exactly on "
-                "this quadratic, for SGD and heavy ball: the sum over coordinates of half the "
+                "seeds; hollow where it was not yet stationary. Lines: what theory gives exactly "
+                "on this quadratic, for SGD and heavy ball: the sum over coordinates of half the "
                 "eigenvalue times the stationary variance (Mandt et al. 2017).",
                 _shows(shown, expected),
                 f"Stationary gap by learning rate on {problem}, measured and by theory.",

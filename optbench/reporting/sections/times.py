@@ -76,7 +76,8 @@ def steps_table(one: Standing, problems: pd.DataFrame) -> Table:
         if row.failed:
             said.append(f"{row.failed} failed")
         if not row.solved:
-            said.append(f"median final gap {numerals.significant(row.median_gap)} of the initial")
+            gap = numerals.significant(row.median_gap)
+            said.append(f"median final gap {gap} times the initial gap")
         mark = "best" if row.median_steps == best[row.problem] else ""
         cells[row.optimizer, row.problem] = number(
             row.median_steps, numerals.integer(row.median_steps), "; ".join(said), mark
