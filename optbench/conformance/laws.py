@@ -254,15 +254,15 @@ def _held(subject: Subject, relation: Relation, settings: Any) -> float | None:
     try:
         return compare(relative=bound)
     except CheckFailed as error:
-        # Sums of another order end in other bits, which are larger in float32.
+        # Sums over another layout end in other bits, which are larger in float32.
         _, narrow = subject.state_of_float64
-        if not narrow or bound >= SINGLE or (error.measured or math.inf) > SINGLE:
+        if not narrow or not relation.scenario.layout or (error.measured or math.inf) > SINGLE:
             raise
         return compare(relative=SINGLE)
 
 
 SINGLE = 1e-5
-"""Bound where an optimizer computes in float32 whatever its parameters are, as of GradScaler."""
+"""Bound on layouts where an optimizer computes in float32 whatever its parameters are."""
 
 STATE = 1e-6
 """Bound on the difference of two states, relative to their size: scalars in them may be float32."""

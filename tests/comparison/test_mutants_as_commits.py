@@ -37,7 +37,7 @@ NAMED = {
     19: "only with fused=True and GradScaler, sometimes infinite",
     20: "raises with",
     22: "from step 3 on",
-    23: "step(closure)",
+    23: "the defaults among them",
     24: "from step 2 on",
     28: "gradients of other strides",
     33: "only with uncoalesced sparse gradients",

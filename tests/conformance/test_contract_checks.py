@@ -1582,7 +1582,8 @@ BREACHES = (
         OTHERS,
         EpsOfTheFirst,
         ("tensor 1 (float32) moves", "after a bfloat16 tensor"),
-        also(COMPLEX),  # advice: of complex numbers it takes the absolute value
+        # Advice: of complex numbers it takes the absolute value, and its eps is the type's own.
+        also(COMPLEX, HALF),
     ),
     Breach("bits_repeat_in_a_second_run", DriftsByInstance, ("second run", "by up to"), None),
     Breach(LANES, SharesACounter, ("route instance: ", "lane 0", "by up to"), None),

@@ -244,7 +244,12 @@ class LoadingSharesMemory(Adam):
     """pytorch#196083: what was loaded from a state_dict goes on as the other optimizer's, too."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        torch.optim.Optimizer.load_state_dict(self, state_dict)
+        super().load_state_dict(state_dict)
+        params = [p for group in self.param_groups for p in group["params"]]
+        for index, given in state_dict["state"].items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                if given[name].dtype is params[index].dtype:
+                    self.state[params[index]][name] = given[name]
 
 
 class LoadsNoEmptyState(Adam):
