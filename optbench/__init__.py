@@ -13,6 +13,7 @@ pandas.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from optbench.defaults import DEFAULT_STORE
@@ -109,9 +110,16 @@ def load(store: str = DEFAULT_STORE) -> Results:
     optbench.store.StoreError
         If the store cannot be opened, is not an optbench store, or contains invalid values.
     """
+    from optbench.store.errors import no_store
+
+    name = str(store)
+    # Before a database's libraries are imported, for which a misspelt path would wait.
+    is_path = name.isprintable() and "://" not in name and name not in ("", ":memory:")
+    if is_path and not os.path.exists(name):  # noqa: PTH110 - a name that is too long is not there
+        raise no_store(name)
     from optbench.store import Store
 
-    with Store(str(store)) as opened:
+    with Store(name) as opened:
         # Here, so that a store that cannot be opened is refused at once.
         from optbench.analysis import Results
         from optbench.store.sound import FRAMES, sound

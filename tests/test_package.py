@@ -57,10 +57,13 @@ def test_the_listing_of_what_is_loaded_is_to_be_trusted() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("run", "--help"), ("report", "--help"), ("export", "--help"), ("list",)],
+    [
+        *(("--help",), ("run", "--help"), ("report", "--help"), ("export", "--help"), ("list",)),
+        ("report", "--store", "there-is-no-such.sqlite"),
+    ],
     ids=" ".join,
 )
-def test_help_does_not_wait_for_torch(arguments: tuple[str, ...]) -> None:
+def test_help_and_mistakes_do_not_wait_for_libraries(arguments: tuple[str, ...]) -> None:
     # Only `list` without a catalogue is an error, and it shows its help as well.
     code = "import sys; from optbench.cli import main\ntry: main()\nexcept SystemExit: pass"
     loaded = loaded_by(f"exec({code!r})", *arguments)

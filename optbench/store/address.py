@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from optbench.store.errors import StoreError
+from optbench.store.errors import StoreError, no_store
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 """First bytes of every SQLite file (sqlite.org/fileformat.html, 1.3)."""
@@ -105,7 +105,7 @@ def prepare_file(url: URL, *, create: bool) -> None:
             raise StoreError(f"cannot open the store {shown(url)}: file is not a database")
         return
     if not create:
-        raise StoreError(f"there is no store at {path} (optbench run --store {path} makes one)")
+        raise no_store(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -13,6 +13,11 @@ class StoreError(OptbenchError, RuntimeError):
         super().__init__(on_a_line(text))
 
 
+def no_store(path: object) -> StoreError:
+    """Return the error for a path where there is no file."""
+    return StoreError(f"there is no store at {path} (optbench run --store {path} makes one)")
+
+
 def reason(error: BaseException) -> str:
     """Return the first line of the database's message, without SQLAlchemy's additions."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
