@@ -12,8 +12,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import cloudpickle
-
 _pickled: dict[str, bytes] = {}
 """Shared objects with their code, by their paths."""
 
@@ -32,6 +30,9 @@ def path_of(obj: Any) -> str:
     """
     path = f"{obj.__module__}:{obj.__qualname__}"
     if obj.__module__ == "__main__" or _imported(path) is not obj:
+        # Another environment, in which a worker runs, need not have it.
+        import cloudpickle
+
         receive({path: cloudpickle.dumps(obj)})
         _loaded[path] = obj
     return path

@@ -63,11 +63,14 @@ def configure(
     here = Path(repository) if repository is not None else Path.cwd()
     of_git = any(each.kind in (Kind.REVISION, Kind.WORKING_TREE) for each in sources)
     configuration = _configuration(here) if of_git else Configuration()
+    targets = tuple(_targets(optimizers) or configuration.optimizers)
+    if not targets and all(each.kind is Kind.ENVIRONMENT for each in sources):
+        raise WrongUse("say what to compare in two environments: -o package.module:Class")
     chosen = tuple(_listed(rungs)) or RUNGS
     _require_known("rung", chosen, RUNGS)
     return CompareConfig(
         *sources,
-        targets=tuple(_targets(optimizers) or configuration.optimizers),
+        targets=targets,
         repository=here,
         path=path if path is not None else configuration.path,
         install=configuration.install if install is None else install,
@@ -106,8 +109,8 @@ def compare(
     Parameters
     ----------
     base, head : str or Path
-        A git revision, ``pip:REQUIREMENT``, ``dir:PATH`` or a `Path`; the working tree where no
-        head is given.
+        A git revision, ``pip:REQUIREMENT``, ``dir:PATH`` or a `Path`, ``env:PATH`` (a Python with
+        libraries of its own); the working tree where no head is given.
     optimizers : str or class, or several of them
         ``package.module:Class``, ``package.module:*`` or the bare name of a class. Without:
         those of ``[tool.optbench]``, or all that the packages export.

@@ -86,7 +86,9 @@ def compare(
     base: Annotated[
         str,
         typer.Argument(
-            metavar="BASE", help="Git revision, pip:REQUIREMENT or dir:PATH.", show_default=False
+            metavar="BASE",
+            help="Git revision, pip:REQUIREMENT, dir:PATH or env:PATH.",
+            show_default=False,
         ),
     ],
     head: Annotated[
@@ -145,7 +147,8 @@ def compare(
     Is it the same maths? As many steps to the target? Does a step cost as much time and memory?
 
     optbench compare main says what the working tree changed; optbench compare v1.0 v1.1 compares
-    two revisions, optbench compare pip:tinyopt==1.0 pip:tinyopt==1.1 two releases.
+    two revisions, optbench compare pip:tinyopt==1.0 pip:tinyopt==1.1 two releases, optbench compare
+    env:OLD env:NEW -o my_package:MyAdam two environments, such as two versions of torch.
 
     A fast answer: --rung maths. What each verdict means, [tool.optbench] and a recipe for CI are in
     docs/comparing.md of optbench.

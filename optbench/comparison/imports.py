@@ -37,6 +37,8 @@ class Importer:
         self._judges = frozenset(sys.modules)
         # What is only in the user's folder, or was put on the path from another version (by
         # PYTHONPATH, by an editable install), must not look as if it were in the tree.
+        if tree.python:
+            return  # everything there is its own
         first = [] if tree.overlay else [str(tree.path)]
         sys.path[:] = [*first, *(each for each in sys.path if self._may_stay(each))]
 
@@ -78,6 +80,9 @@ class Importer:
             self._require_own(module)
             # What it merely imports is somebody else's, and the same on both sides.
             own = [n for n, cls in exported if self._is_own(sys.modules.get(cls.__module__))]
+            if self.tree.python:
+                package = module.partition(".")[0]
+                own = [n for n, cls in exported if cls.__module__.partition(".")[0] == package]
         fitting = [f"{module}:{name}" for name in own if fnmatchcase(name, attribute)]
         if not fitting:
             deeper = {t.partition(":")[0] for t in self.exported()[0] if t.startswith(f"{module}.")}
@@ -154,6 +159,8 @@ class Importer:
 
     def _require_own(self, name: str) -> None:
         """Refuse a module from outside the tree, which would be the same on both sides."""
+        if self.tree.python:
+            return
         for other in set(sys.modules) - self._judges:
             strange = _file(sys.modules[other])
             if strange is not None and self.tree.is_foreign(strange):

@@ -165,11 +165,11 @@ class Side:
             and "lr" in subject.row.defaults
             and subject.lr is not None
             and not subject.wants.graph,
-            code=digest(self.tree.path, cls.__module__),
+            code="" if self.tree.python else digest(self.tree.path, cls.__module__),
             opaque={name: _kind(value) for name, value in values.items() if not _travels(value)},
             open_ended=_takes_anything(subject),
             uncompiled=bool(requests()) and not self.compiled,
-            files=looked_at(self.tree.path, cls.__module__),
+            files=frozenset() if self.tree.python else looked_at(self.tree.path, cls.__module__),
         )
 
     def _perform(self, request: Perform) -> Record:

@@ -107,8 +107,9 @@ class SideProcess:
         self._begun += 1
         trail = self.folder / f"{os.getpid()}-{id(self)}-{self._begun}"
         worker = WorkerProcess.begin(
-            SERVE, trail, self.tree, self.compiled, environment={**PINNED, **variables(self.tree)}
-        )
+            SERVE, trail, self.tree, self.compiled,
+            environment={**PINNED, **variables(self.tree)}, python=self.tree.python,
+        )  # fmt: skip
         self._channel = Channel(worker)
 
     def refresh(self) -> None:

@@ -28,6 +28,7 @@ from optbench.plain_text import on_a_line
 from optbench.process import overlay
 from optbench.process.fork_servers import context as process_context
 from optbench.process.fork_servers import of_environment, take_over
+from optbench.process.interpreter import InterpreterProcess
 
 try:
     import resource
@@ -152,11 +153,13 @@ class WorkerProcess:
         environment: Mapping[str, str] | None = None,
         may_use_gpu: bool = False,
         preload: Sequence[str] = (),
+        python: str = "",
     ) -> Self:
         """Begin ``serve(pipe, trail, *arguments)`` with one thread and these variables.
 
         ``serve`` may be its name, ``package.module:function``. ``may_use_gpu``: it is not forked
         where there is a GPU. ``preload``: modules that it will import besides that of ``serve``.
+        ``python``: another interpreter that it runs in.
         """
         # Of the process before this one.
         trail.unlink(missing_ok=True)
@@ -164,6 +167,23 @@ class WorkerProcess:
         # By its name: to import it imports torch, and by then it can say what goes wrong.
         name = serve if isinstance(serve, str) else f"{serve.__module__}:{serve.__qualname__}"
         module = name.partition(":")[0]
+        if python:
+            with _environment(variables):
+                ours, theirs = multiprocessing.Pipe()
+                with interrupts_held():
+                    process: Any = InterpreterProcess(python, theirs)
+                given: tuple[Any, ...] = (
+                    name,
+                    str(trail),
+                    dict(os.environ),
+                    {},
+                    pickle.dumps(arguments),
+                )
+                # One that ended at once is seen when it is asked.
+                with contextlib.suppress(OSError):
+                    ours.send_bytes(pickle.dumps(given))
+            theirs.close()
+            return cls(process, ours, trail)
         with main_left_out(), _environment(variables), of_environment(module, *preload):
             context = process_context(may_use_gpu=may_use_gpu)
             ours, theirs = context.Pipe()
@@ -256,6 +276,12 @@ class WorkerProcess:
                 return file.read(TRAIL_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
             return None
+
+
+def enter_through(pipe: Connection) -> None:
+    """In a process of another interpreter: do what the first message says."""
+    serve, trail, variables, shared, arguments = pickle.loads(pipe.recv_bytes())
+    _enter(serve, pipe, trail, variables, shared, arguments)
 
 
 def _enter(

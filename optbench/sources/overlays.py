@@ -71,11 +71,15 @@ def _require_import(tree: Tree) -> None:
     package = tree.overlay.partition(".")[0]
     modules = [overlay.__name__, tree.overlay, *IMPORTED]
     modules += ["torch._dynamo"] if package == "torch" else []
-    answer = subprocess.run(
-        [sys.executable, "-c", f"import {', '.join(modules)}"],
-        capture_output=True, text=True, errors="replace", check=False, timeout=TRY_S,
-        env={**os.environ, **variables(tree), "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", f"import {', '.join(modules)}"],
+            capture_output=True, text=True, errors="replace", check=False, timeout=TRY_S,
+            env={**os.environ, **variables(tree), "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        text = f"{tree.label}: its {tree.overlay} was not imported within {TRY_S:g} s"
+        raise SourceError(text) from error
     if answer.returncode:
         said = [line for line in answer.stderr.splitlines() if line.strip()]
         last = said[-1] if said else f"exit status {answer.returncode}"

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from optbench.sources import git, pip
+from optbench.sources import git
+from optbench.sources.environments import environment
 from optbench.sources.overlays import OF_PYTORCH, laid_over, overlay_in
 from optbench.sources.source import WITHOUT_GIT, Kind, Source, SourceError, existing
 from optbench.sources.tree import Tree, importable, packages_in
@@ -43,6 +44,11 @@ def prepare(
     ------
     SourceError
     """
+    # Its libraries are in the judge's environment only, and a side imports this module, too.
+    from optbench.sources import pip
+
+    if source.kind is Kind.ENVIRONMENT:
+        return environment(source)
     if source.kind is Kind.PIP:
         if overlay := overlay or (OF_PYTORCH if pip.names(source.what, "torch") else ""):
             part = Tree(str(source), pip.part_of(source.what, overlay), ())

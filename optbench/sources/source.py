@@ -23,6 +23,7 @@ class Kind(enum.StrEnum):
     REVISION = "revision"
     PIP = "pip"
     FOLDER = "dir"
+    ENVIRONMENT = "env"
     WORKING_TREE = "working tree"
 
 
@@ -61,7 +62,7 @@ def existing(text: str) -> Path | None:
 
 
 def parse(text: str) -> Source:
-    """Read ``REVISION``, ``pip:REQUIREMENT`` or ``dir:PATH``.
+    """Read ``REVISION``, ``pip:REQUIREMENT``, ``dir:PATH`` or ``env:PATH``.
 
     >>> parse("pip:tinyopt==1.2").kind.value, str(parse("main~3"))
     ('pip', 'main~3')
@@ -73,7 +74,7 @@ def parse(text: str) -> Source:
     """
     text = text.strip()
     prefix, colon, rest = text.partition(":")
-    if colon and prefix in (Kind.PIP.value, Kind.FOLDER.value):
+    if colon and prefix in (Kind.PIP.value, Kind.FOLDER.value, Kind.ENVIRONMENT.value):
         if not rest.strip():
             raise SourceError(f"{shown(text)} names nothing after the colon")
         return Source(Kind(prefix), rest.strip())

@@ -48,6 +48,8 @@ class Tree:
         What a reader has to know: changes that are not committed, submodules left out.
     overlay : str
         The module that its one package is laid over, as installed; empty: it goes on the path.
+    python : str
+        The interpreter of an environment of its own; empty: this one.
     foreign : tuple of Path
         Folders with other versions of the same code, which nothing may be imported from.
     """
@@ -58,6 +60,7 @@ class Tree:
     version: str = ""
     note: str = ""
     overlay: str = ""
+    python: str = ""
     foreign: tuple[Path, ...] = ()
 
     def has(self, file: Path) -> bool:
