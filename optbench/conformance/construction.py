@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from optbench.conformance.laws import is_of_torch
+from optbench.conformance.laws import inherits_from_torch, is_of_torch
 from optbench.scenarios.handling import IN_EVERY_GROUP, observe
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.scenarios.record import IDEAL
@@ -122,10 +120,3 @@ def _unless_inherited(subject: Subject, method: str, found: str) -> None:
         raise NotApplicable(
             f"{found}, as with every class that inherits {method} from torch.optim.Optimizer"
         )
-
-
-def inherits_from_torch(subject: Subject, method: str) -> bool:
-    """Whether a class outside of torch has this method from torch's base class."""
-    if is_of_torch(subject):
-        return False
-    return getattr(subject.factory, method, None) is getattr(torch.optim.Optimizer, method)
