@@ -153,6 +153,7 @@ def compare(
         rows: list[OptimizerComparison] = []
         refusals = list(found.refused)
         complete = True
+        changed = _changed(trees)
         try:
             for place, target in enumerate(found.on_both, 1):
                 where = f"{place} of {len(found.on_both)}: {target}"
@@ -163,7 +164,7 @@ def compare(
                     rows.append(outcome)
                     done(outcome)
             # What a package has beside its optimizers is looked at where it was changed.
-            for scheduler in compare_schedulers(sides, _changed(trees)):
+            for scheduler in compare_schedulers(sides, changed):
                 if isinstance(scheduler, Refusal):
                     refusals.append(scheduler)
                 else:
@@ -184,7 +185,7 @@ def compare(
             only_in_base=found.only_in_base,
             only_in_head=found.only_in_head,
             not_constructible=tuple(refusals),
-            notes=_note(_not_looked_at(rows, trees)),
+            notes=_note(_not_looked_at(rows, changed)),
             environment=asdict(environment(torch_version=found.torch)),
             seconds=time.monotonic() - begun,
             complete=complete,
@@ -296,12 +297,12 @@ def _side(tree: Tree) -> SideOfComparison:
     return SideOfComparison(tree.label, tree.version, tree.note)
 
 
-def _not_looked_at(rows: Sequence[OptimizerComparison], trees: Sequence[Tree]) -> list[str]:
-    """Return the files that changed and that nothing compared imports, where that is known."""
+def _not_looked_at(rows: Sequence[OptimizerComparison], changed: Sequence[str]) -> list[str]:
+    """Return those changed files that nothing compared imports, where that is known."""
     if not all(row.files for row in rows):
         return []
     looked_at = {name for row in rows for name in row.files}
-    return [name for name in _changed(trees) if name not in looked_at]
+    return [name for name in changed if name not in looked_at]
 
 
 def _changed(trees: Sequence[Tree]) -> list[str]:

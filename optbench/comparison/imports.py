@@ -35,10 +35,10 @@ class Importer:
         self._clashing = {name for name in own if name in sys.modules}
         self._theirs: dict[str, types.ModuleType] = {}
         self._judges = frozenset(sys.modules)
-        # What is only in the user's folder, or was put on the path from another version (by
-        # PYTHONPATH, by an editable install), must not look as if it were in the tree.
         if tree.python:
             return  # everything there is its own
+        # What is only in the user's folder, or was put on the path from another version (by
+        # PYTHONPATH, by an editable install), must not look as if it were in the tree.
         first = [] if tree.overlay else [str(tree.path)]
         sys.path[:] = [*first, *(each for each in sys.path if self._may_stay(each))]
 

@@ -1,4 +1,4 @@
-"""Folders of a run, which go with it, and folders of packages, which stay.
+"""Folders of a run, which go with it, and folders of packages and environments, which stay.
 
 A run's folder holds a lock as long as the run lives. One that nobody holds is a run's that was
 killed: the next run removes it.
@@ -11,7 +11,8 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,12 @@ from optbench.sources.source import SourceError
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 
 LOCK = "lock"
+
+HALF = ".half-"
+"""Beginning of the names of folders that are not yet what they are to be."""
+
+DAY_S = 24 * 3600
+"""Seconds after which a half-made folder is one of a killed run: none takes as long as that."""
 
 
 def cache_folder() -> Path:
@@ -56,6 +63,29 @@ def run_folder() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def made_once(home: Path, make: Callable[[Path], Path]) -> Path:
+    """Return a folder of the cache, which is there whole or not at all.
+
+    Where it is not there, ``make`` is given an empty folder beside it, and returns what is moved to
+    its place.
+    """
+    if home.is_dir():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    for left in home.parent.glob(f"{HALF}*"):
+        with contextlib.suppress(OSError):  # another run removed it first
+            if time.time() - left.stat().st_mtime > DAY_S:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=HALF) as half:
+        made = make(Path(half))
+        try:
+            made.rename(home)
+        except OSError:
+            if not home.is_dir():  # somebody else was first
+                raise
+    return home
 
 
 def _take(lock: IO[str], *, wait: bool = True) -> None:

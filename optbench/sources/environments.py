@@ -10,11 +10,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from optbench.plain_text import on_a_line
-from optbench.sources.cache import cache_folder
+from optbench.sources.cache import cache_folder, made_once
 from optbench.sources.source import Source, SourceError, existing
 from optbench.sources.tree import Tree
 
@@ -27,6 +26,9 @@ print(json.dumps([sys.version_info[:2] >= (3, 11), sys.prefix, platform.python_v
 
 FACTS_S = 120.0
 """Seconds for another Python to import torch and NumPy."""
+
+PYTHON = Path("bin/python")
+"""Where an environment's folder has its Python."""
 
 NEEDED = ("torch", "numpy")
 """What each side computes with."""
@@ -78,42 +80,38 @@ def _python(source: Source) -> Path:
         )
     # As it is written: a link to a Python knows its environment by its own place.
     place = Path(os.path.abspath(place))  # noqa: PTH100
-    inside = [place / "bin" / "python", place / "Scripts" / "python.exe", place / "python.exe"]
-    found = [place] if place.is_file() else [each for each in inside if each.is_file()]
-    if not found:
-        raise SourceError(f"{source}: no Python in that folder (looked for bin/python)")
-    return found[0]
+    python = place if place.is_file() else place / PYTHON
+    if not python.is_file():
+        raise SourceError(f"{source}: no Python in that folder (looked for {PYTHON})")
+    return python
 
 
 def _made(source: Source) -> Path:
     """Return the Python of an environment with these requirements, made where it is not there."""
-    wanted = shlex.split(source.what)
+    try:
+        wanted = shlex.split(source.what)
+    except ValueError as error:
+        raise SourceError(f"{source}: {error}") from error
     named = {re.split(r"[^A-Za-z0-9._-]", each)[0].lower() for each in wanted}
     wanted += [name for name in NEEDED if name not in named]
     key = hashlib.sha256(f"{wanted} {sys.version} {sys.platform}".encode()).hexdigest()[:16]
     home = cache_folder() / "environments" / f"{re.sub(r'[^A-Za-z0-9.]+', '-', wanted[0])}-{key}"
-    inside = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if (home / inside).exists():
-        return home / inside
-    home.parent.mkdir(parents=True, exist_ok=True)
+
     # Its folder is moved when it is whole: a Python finds its environment by its own place.
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".half-") as half:
-        folder = Path(half) / "environment"
+    def install(half: Path) -> Path:
+        folder = half / "environment"
+        python = str(folder / PYTHON)
         uv = shutil.which("uv")
         if uv:
             _run(source, uv, "venv", "--quiet", "--python", sys.executable, str(folder))
-            install = (uv, "pip", "install", "--quiet", "--python", str(folder / inside))
+            _run(source, uv, "pip", "install", "--quiet", "--python", python, *wanted)
         else:
             _run(source, sys.executable, "-m", "venv", str(folder))
-            python = str(folder / inside)
-            install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        _run(source, *install, *wanted)
-        try:
-            folder.rename(home)
-        except OSError:
-            if not home.is_dir():  # somebody else was first
-                raise
-    return home / inside
+            quietly = ("--quiet", "--disable-pip-version-check")
+            _run(source, python, "-m", "pip", "install", *quietly, *wanted)
+        return folder
+
+    return made_once(home, install) / PYTHON
 
 
 def _run(source: Source, *command: str) -> None:

@@ -6,7 +6,6 @@ second torch would make two environments of what ought to be one.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -14,8 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,14 +24,11 @@ from packaging.utils import canonicalize_name
 from remotezip import RemoteIOError, RemoteZip
 
 from optbench.plain_text import on_a_line
-from optbench.sources.cache import cache_folder
+from optbench.sources.cache import cache_folder, made_once
 from optbench.sources.source import SourceError, existing
 
 JUDGE = frozenset(("torch", "numpy", "scipy"))
 """Packages that both sides compute with, which cannot be compared here but for an overlay."""
-
-HALF = ".half-"
-DAY_S = 24 * 3600
 
 
 def installed(requirement: str, scratch: Path) -> Path:
@@ -54,18 +48,7 @@ def installed(requirement: str, scratch: Path) -> Path:
     key = hashlib.sha256(f"{where} {sys.version} {sys.platform}".encode()).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", requirement).strip("-")[:60]
     home = cache_folder() / "pip" / f"{name}-{key}"
-    if home.is_dir():
-        return home
-    home.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over(home.parent)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=HALF) as half:
-        done = _install(where, Path(half) / "site")
-        try:
-            done.rename(home)
-        except OSError:
-            if not home.is_dir():  # somebody else was first
-                raise
-    return home
+    return made_once(home, lambda half: _install(where, half / "site"))
 
 
 def part_of(requirement: str, module: str) -> Path:
@@ -81,26 +64,24 @@ def part_of(requirement: str, module: str) -> Path:
     _read(requirement, judge=False)
     url, checksum = _wheel(requirement)
     home = cache_folder() / "overlays" / f"{module}-{checksum[:16]}"
-    if home.is_dir():
-        return home
-    home.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over(home.parent)
     inside = f"{module.replace('.', '/')}/"
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=HALF) as half:
+
+    def extract(half: Path) -> Path:
+        part = half / "part"
+        part.mkdir()
         try:
             with _opened(url) as wheel:
                 names = [name for name in wheel.namelist() if name.startswith(inside)]
                 for name in names:
                     if name.endswith(".py"):
-                        wheel.extract(name, half)
+                        wheel.extract(name, part)
         except (OSError, BadZipFile, RemoteIOError) as error:
             raise SourceError(f"pip:{requirement}: cannot read {url}: {error}") from error
         if not names:
             raise SourceError(f"pip:{requirement} has no {module}")
-        with contextlib.suppress(OSError):  # somebody else was first
-            Path(half).rename(home)
-            Path(half).mkdir()
-    return home
+        return part
+
+    return made_once(home, extract)
 
 
 def _wheel(requirement: str) -> tuple[str, str]:
@@ -127,14 +108,6 @@ def built(checkout: Path, scratch: Path, *, called: str = "") -> Path:
     What pip says of the checkout is said of what it is ``called``: its folder may be a run's.
     """
     return _install(str(checkout), scratch, called)
-
-
-def _remove_left_over(home: Path) -> None:
-    """Remove what killed installs left half-made; none takes as long as that."""
-    for half in home.glob(f"{HALF}*"):
-        with contextlib.suppress(OSError):  # another run removed it first
-            if time.time() - half.stat().st_mtime > DAY_S:
-                shutil.rmtree(half, ignore_errors=True)
 
 
 def names(requirement: str, package: str) -> bool:

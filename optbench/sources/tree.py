@@ -39,7 +39,7 @@ class Tree:
     label : str
         The source as the user wrote it.
     path : Path
-        Goes first on ``sys.path``, unless it is an overlay.
+        Goes first on ``sys.path``, unless it is an overlay or an environment.
     packages : tuple of str
         The top-level packages and modules in it that others import.
     version : str

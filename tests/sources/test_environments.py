@@ -57,6 +57,8 @@ def test_what_is_no_environment_is_refused(tmp_path: Path) -> None:
         prepare(parse(f"env:{tmp_path}"), tmp_path / "base")
     with pytest.raises(SourceError, match=r"no such Python or folder; .*'env:torch==2\.13\.0'"):
         prepare(parse(f"env:{tmp_path}/nowhere"), tmp_path / "base")
+    with pytest.raises(SourceError, match="No closing quotation"):
+        prepare(parse("env:torch=='2.13"), tmp_path / "base")
     with pytest.raises(WrongUse, match="say what to compare in two environments: -o"):
         configure(f"env:{tmp_path}", f"env:{tmp_path}")
 

@@ -72,38 +72,39 @@ def test_a_checkout_of_pytorch_is_known_by_its_folder(tmp_path: Path) -> None:
     assert overlay_in(write(tmp_path / "b", {"torch/optim.py": "", "mine.py": ""})) == ""
 
 
-def test_of_a_wheel_only_the_python_of_the_package_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[str]]:
+    """A release that pip finds, without files as yet, and what pip is asked for."""
     monkeypatch.setenv("OPTBENCH_CACHE", str(tmp_path / "cache"))
-    wheel = tmp_path / "big-1.0-py3-none-any.whl"
-    with ZipFile(wheel, "w") as file:
+    file, asked = tmp_path / "big-1.0-py3-none-any.whl", list[str]()
+
+    def find(requirement: str) -> tuple[str, str]:
+        asked.append(requirement)
+        return file.as_uri(), "0" * 64
+
+    monkeypatch.setattr(pip, "_wheel", find)
+    return file, asked
+
+
+def test_of_a_wheel_only_the_python_of_the_package_is_read(wheel: tuple[Path, list[str]]) -> None:
+    release, asked = wheel
+    with ZipFile(release, "w") as file:
         for name in ("big/__init__.py", "big/optim/__init__.py", "big/optim/sub/a.py"):
             file.writestr(name, "")
         file.writestr("big/optim/_c.so", "compiled")
-    asked: list[str] = []
-
-    def where(requirement: str) -> tuple[str, str]:
-        asked.append(requirement)
-        return wheel.as_uri(), "0" * 64
-
-    monkeypatch.setattr(pip, "_wheel", where)
     folder = pip.part_of("big==1.0", "big.optim")
     found = sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
     assert found == ["big/optim/__init__.py", "big/optim/sub/a.py"]
-    wheel.unlink()
+    release.unlink()
     assert pip.part_of("big==1.0", "big.optim") == folder, "it stays in the cache"
     assert asked == ["big==1.0"] * 2
 
 
 def test_a_wheel_without_the_package_is_refused_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wheel: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("OPTBENCH_CACHE", str(tmp_path / "cache"))
-    wheel = tmp_path / "big-1.0-py3-none-any.whl"
-    with ZipFile(wheel, "w") as file:
+    with ZipFile(wheel[0], "w") as file:
         file.writestr("big/__init__.py", "")
-    monkeypatch.setattr(pip, "_wheel", lambda _: (wheel.as_uri(), "0" * 64))
     with pytest.raises(SourceError, match=r"pip:big==1.0 has no big\.optim"):
         pip.part_of("big==1.0", "big.optim")
     assert not list((tmp_path / "cache" / "overlays").iterdir())
