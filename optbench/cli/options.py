@@ -52,7 +52,7 @@ OverlayOption = Annotated[
     place_option(
         "--overlay",
         metavar="MODULE",
-        help="Lay its folder over the installed package.",
+        help="Take only this subpackage from the checkout, all else as installed.",
         show_default="torch.optim, in a checkout of PyTorch",
     ),
 ]
