@@ -16,6 +16,7 @@ from optbench.scenarios.introspect import introspect
 from optbench.scenarios.perform import perform
 from optbench.scenarios.relations import RELATIONS
 from optbench.scenarios.scenario import STEPS, Scenario
+from optbench.scenarios.schedulers import STEPS as SCHEDULED
 from optbench.scenarios.schedulers import TriedScheduler, observe_scheduler
 
 PAGE = Path(__file__).parents[1] / "docs" / "scenarios.md"
@@ -38,9 +39,10 @@ Observed once an optimizer, by both judges. Where it raises, that is what is obs
 SCHEDULERS = """\
 ## Schedulers
 
-Classes below `torch.optim.lr_scheduler.LRScheduler` in files that changed and that no compared
-optimizer imports are stepped over two groups, with arguments that are found by trying. `compare`
-alone judges them.
+Classes below `torch.optim.lr_scheduler.LRScheduler` are stepped over two groups, with arguments
+that are found by trying: some that are short, and each optional one with another value. `compare`
+does so with those of files that changed, by the arguments of the base, and `check` with those that
+it is given ([what it holds](contract.md#learning-rate-schedulers)). Momenta are recorded, too.
 """
 
 NOT_SEEN = """\
@@ -54,7 +56,8 @@ NOT_SEEN = """\
 - What a checkpoint holds beside what the next steps need.
 - Text: messages, warnings and logs.
 - Arguments of `step` other than a closure, and methods that a training loop calls by other names.
-- Schedulers and averaged models in a file that an optimizer imports, or that did not change.
+- Averaged models.
+- Schedulers that are given no `torch.optim` optimizer, or are no subclass of torch's.
 - Gradients of a network: here they are given, and do not depend on where the parameters are. The
   convergence rung is for that.
 """
@@ -110,10 +113,13 @@ def page() -> str:
     averages = "averages of the weights in the state, at the defaults and with what is off there"
     observables.append((averages, "up to rounding, by any name"))
     schedule = observe_scheduler(TriedScheduler(torch.optim.lr_scheduler.StepLR))
-    resumed = [name for name in schedule if "resumed" in name]
+    every = [name for name in schedule if ";" not in name]
+    moments = [name for name in every if "resumed" in name or "last_epoch" in name]
     beside = [("observable",), *((name,) for name in OBSERVATIONS)]
-    rates = [("observable",), *((name,) for name in schedule if name not in resumed)]
-    rates.append((f"the same, resumed after each of {len(resumed)} steps",))
+    rates = [("observable",), *((name,) for name in every if name not in moments)]
+    rates.append((f"the same, resumed after each of {SCHEDULED} steps",))
+    rates.append((f"the same, constructed with last_epoch at each of {SCHEDULED} steps",))
+    rates.append(("each of these with every setting of the arguments",))
     sections = (
         HEAD,
         f"`check` holds {len(CONTRACT)} checks, of which {len({r.check for r in RELATIONS})} are "

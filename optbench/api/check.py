@@ -89,9 +89,9 @@ def configure(
     if not checks:
         raise WrongUse("no check is left: see --only and --skip")
     if reference:
-        from optbench.optimizers import OPTIMIZERS
+        from optbench.conformance.targets import require_reference
 
-        _ = OPTIMIZERS[reference]  # a wrong name is refused before the work, not after
+        require_reference(reference)  # before the work, not after
     return CheckConfig(
         tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled,
         overlay or overlay_in(Path.cwd()),
@@ -196,13 +196,14 @@ def carry_out(
     """Run the checks of a configuration; ``done`` is called with each optimizer's results."""
     from optbench.api.console import doing
     from optbench.conformance.worker_process import SubjectSpec
-    from optbench.conformance.workers import Members, examine_all
+    from optbench.conformance.workers import Members, Met, examine_all
     from optbench.runner.executors import default_jobs
 
     given = tuple(config.settings.items())
     specs = [SubjectSpec(target, config.reference, given) for target in config.targets]
     order = {each.name: place for place, each in enumerate(config.checks)}
     names: dict[str, tuple[str, ...]] = {}
+    checks: dict[str, int] = {}
     by_target: dict[str, list[CheckResult]] = {}
     ended: set[str] = set()
     with doing("starting") as show, _laid_over(config.overlay) as environment:
@@ -217,9 +218,12 @@ def carry_out(
             if isinstance(each, Members):
                 names[each.target] = each.names
                 continue
+            if isinstance(each, Met):
+                checks[each.target] = each.checks
+                continue
             rows = by_target.setdefault(each.target, [])
             rows.append(each)
-            if len(rows) == len(config.checks) or not each.check:
+            if not each.check or len(rows) == checks[each.target]:
                 ended.add(each.target)
                 rows.sort(key=lambda row: order.get(row.check, -1))
                 done(each.target, rows)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEMA = 2
 
 PARITY = ("follows_its_oracle", "follows_the_reference")
+PARITY_OF_SCHEDULERS = ("rates_follow_their_formula", "rates_follow_the_reference")
 
 ROOTS = (
     "neighbours_do_not_matter",
@@ -48,7 +49,8 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="TARGET...",
-            help="Registered name or glob, package.module:Class, or package.module:*.",
+            help="Registered name or glob, package.module:Class (optimizer or scheduler), or "
+            "package.module:*.",
             show_default=False,
         ),
     ] = None,
@@ -180,12 +182,12 @@ class _Printer:
                 tell(f"      known: {each.evidence}")
             if each.status in BAD:
                 tell(f"      again: {each.reproduce}{self.options}")
-        parity = {v.check: v for v in results if v.check in PARITY}
-        if len(parity) == len(PARITY) and {v.status for v in parity.values()} == {
-            Status.NOT_APPLICABLE
-        }:
-            why = parity[PARITY[0]].text
-            tell(f"  note           its rule was compared with nothing: {why}")
+        of_checks = {v.check: v for v in results}
+        for pair in (PARITY, PARITY_OF_SCHEDULERS):
+            rows = [of_checks[name] for name in pair if name in of_checks]
+            if len(rows) == len(pair) and {v.status for v in rows} == {Status.NOT_APPLICABLE}:
+                why = rows[0].text
+                tell(f"  note           its rule was compared with nothing: {why}")
 
 
 def by_cause(results: list[CheckResult]) -> dict[str, list[CheckResult]]:
@@ -221,8 +223,8 @@ def _conclude(
         count = len(uncompiled)
         steps = "its steps" if count == 1 else f"the steps of {count} optimizers"
         say(f"torch.compile was off, so {steps} ran uncompiled; --compile leaves it on")
-    optimizers = len({v.target for v in results if v.check})
-    say(f"{optimizers} optimizer{'s' * (optimizers != 1)}: {counted(results)}, in {seconds:.0f} s")
+    said = [f"{count} {word}{'s' * (count != 1)}" for word, count in _kinds(results).items()]
+    say(f"{' and '.join(said)}: {counted(results)}, in {seconds:.0f} s")
     if any(v.status in BAD or (strict and v.status is Status.ADVICE) for v in results):
         return 1
     unchecked = [v for v in results if v.status in UNCHECKED]
@@ -232,6 +234,17 @@ def _conclude(
         say("error: nothing was checked: no check applied to anything")
         return 2
     return 0
+
+
+def _kinds(results: list[CheckResult]) -> dict[str, int]:
+    """Count optimizers and schedulers."""
+    from optbench.conformance.contract import OF_SCHEDULERS
+
+    theirs = {each.name for each in OF_SCHEDULERS}
+    schedulers = {v.target for v in results if v.check in theirs}
+    optimizers = {v.target for v in results if v.check} - schedulers
+    counts = {"optimizer": len(optimizers), "scheduler": len(schedulers)}
+    return {word: n for word, n in counts.items() if n} or {"optimizer": 0}
 
 
 def _list(checks: tuple[Check, ...]) -> None:

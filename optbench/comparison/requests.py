@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optbench.scenarios.record import Record
 from optbench.scenarios.requirements import Requirements
 from optbench.scenarios.scenario import Scenario
 
@@ -60,9 +61,21 @@ class FindSchedulers:
 
 @dataclass(frozen=True)
 class StepScheduler:
-    """Step a scheduler in each scenario: a `record.Record` without a path."""
+    """Step a scheduler in each scenario: a `SteppedScheduler`.
+
+    ``settings``: arguments of the constructor by a label; without, they are found by trying.
+    """
 
     target: str
+    settings: Mapping[str, Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class SteppedScheduler:
+    """What was observed of a scheduler, and under which settings."""
+
+    settings: Mapping[str, Mapping[str, Any]]
+    record: Record
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,15 @@ def compare_schedulers(sides: Sides, files: Sequence[str]) -> list[OptimizerComp
 
 
 def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refusal:
-    base, head = both(sides.base, sides.head, StepScheduler(target))
+    of_base = sides.base.ask(StepScheduler(target))
     files = frozenset({file})
-    if isinstance(base, Failure):
-        return Refusal(target, base.text)
-    if isinstance(head, Failure):
-        text = f"cannot be constructed any more: {head.text}"
+    if isinstance(of_base, Failure):
+        return Refusal(target, of_base.text)
+    of_head = sides.head.ask(StepScheduler(target, of_base.settings))
+    if isinstance(of_head, Failure):
+        text = f"cannot be constructed any more: {of_head.text}"
         return OptimizerComparison(target, Maths(MathsVerdict.BROKEN, text), files=files)
+    base, head = of_base.record, of_head.record
     differing = list(disagreements(head, base, ROUNDING))
     names = tuple(each.observable for each in differing)
     count = len(base.observations)

@@ -32,6 +32,7 @@ from optbench.comparison.requests import (
     Prepare,
     Request,
     Save,
+    SteppedScheduler,
     StepScheduler,
     Time,
     Train,
@@ -141,9 +142,11 @@ class Side:
         found, refused = self.imports.schedulers(request.modules)
         return Found(tuple(found), tuple(refused), str(torch.__version__))
 
-    def _step_scheduler(self, request: StepScheduler) -> Record:
-        scheduler = schedulers.TriedScheduler(self.imports.attribute(request.target))
-        return Record(np.zeros((1, 1)), schedulers.observe_scheduler(scheduler))
+    def _step_scheduler(self, request: StepScheduler) -> SteppedScheduler:
+        cls = self.imports.attribute(request.target)
+        scheduler = schedulers.TriedScheduler(cls, settings=request.settings)
+        record = Record(np.zeros((1, 1)), schedulers.observe_scheduler(scheduler))
+        return SteppedScheduler(scheduler.settings, record)
 
     def _meet(self, request: Meet) -> Description:
         cls = self.imports.attribute(request.target)

@@ -6,10 +6,7 @@ import enum
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from optbench.scenarios.subject import Subject
+from typing import Any
 
 
 class Severity(enum.StrEnum):
@@ -21,8 +18,9 @@ class Severity(enum.StrEnum):
     """Either, by the exception that the check raises: `CheckFailed` or `Advice`."""
 
 
-Function = Callable[["Subject"], str | None]
-"""Returns what was measured, in words; raises `CheckFailed` or `NotApplicable`."""
+Function = Callable[[Any], str | None]
+"""Takes a `Subject` or a `TriedScheduler`, and returns what was measured, in words; raises
+`CheckFailed` or `NotApplicable`."""
 
 
 @dataclass(frozen=True)

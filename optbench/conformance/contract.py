@@ -19,11 +19,14 @@ from optbench.conformance import (
     laws,
     parity,
     persistence,
+    schedulers,
     steadiness,
     types,
 )
 from optbench.conformance.check import Check, Severity
 from optbench.registry import UnknownName
+from optbench.scenarios.schedulers import TriedScheduler
+from optbench.scenarios.subject import Subject
 
 CONTRACT = (
     Check(parity.follows_its_oracle),
@@ -98,6 +101,32 @@ CONTRACT = (
     Check(distributed.data_parallel_is_the_joint_batch, slow=True),
     Check(distributed.zero_redundancy_is_the_joint_batch, slow=True),
 )
+"""Checks of optimizers."""
+
+OF_SCHEDULERS = (
+    Check(schedulers.rates_follow_their_formula),
+    Check(schedulers.rates_follow_their_formula_for_100_000_steps),
+    Check(schedulers.rates_follow_the_reference),
+    Check(schedulers.resumes_at_every_step),
+    Check(schedulers.last_epoch_goes_on_in_mid_training),
+    Check(schedulers.tensor_rates_go_as_numbers, severity=Severity.EITHER),
+    Check(schedulers.each_group_goes_as_alone),
+    Check(schedulers.get_last_lr_is_what_is_set),
+    Check(schedulers.chains_with_another),
+    Check(schedulers.works_in_a_sequence),
+    Check(schedulers.an_epoch_may_be_named),
+    Check(schedulers.saves_with_torch_save, severity=Severity.ADVICE),
+    Check(schedulers.given_lists_are_left_alone),
+    Check(schedulers.every_argument_matters, severity=Severity.ADVICE),
+)
+"""Checks of learning-rate schedulers."""
+
+EVERY = (*CONTRACT, *OF_SCHEDULERS)
+
+
+def checks_of(subject: Subject | TriedScheduler) -> tuple[Check, ...]:
+    """Return the checks of an optimizer, or those of a scheduler."""
+    return CONTRACT if isinstance(subject, Subject) else OF_SCHEDULERS
 
 
 def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
@@ -108,7 +137,7 @@ def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, .
     UnknownName
         A pattern that fits nothing.
     """
-    names = [check.name for check in CONTRACT]
+    names = [check.name for check in EVERY]
     for pattern in (*only, *skip):
         if not fnmatch.filter(names, pattern):
             near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
@@ -118,4 +147,4 @@ def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, .
     def fits(name: str, patterns: Sequence[str]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
-    return tuple(c for c in CONTRACT if fits(c.name, only or ["*"]) and not fits(c.name, skip))
+    return tuple(c for c in EVERY if fits(c.name, only or ["*"]) and not fits(c.name, skip))

@@ -13,10 +13,11 @@ from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.engine.lanes import one_thread
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.schedulers import TriedScheduler
 from optbench.scenarios.subject import Subject
 
 
-def examine(subject: Subject, check: Check) -> CheckResult:
+def examine(subject: Subject | TriedScheduler, check: Check) -> CheckResult:
     """Hold a check against a subject.
 
     An exception that the optimizer raises fails the check: it was led along an ordinary
@@ -27,7 +28,7 @@ def examine(subject: Subject, check: Check) -> CheckResult:
     return replace(result, seconds=time.perf_counter() - begun)
 
 
-def require(subject: Subject, check: Check) -> str:
+def require(subject: Subject | TriedScheduler, check: Check) -> str:
     """Hold a check against a subject, and let its exceptions through: for tests and debuggers."""
     with torch_as_found(), one_thread(), warnings.catch_warnings():
         # What an optimizer warns of is not what is asked here, and it may do so at every step.
@@ -35,7 +36,7 @@ def require(subject: Subject, check: Check) -> str:
         return check.function(subject) or ""
 
 
-def _outcome(subject: Subject, check: Check) -> CheckResult:
+def _outcome(subject: Subject | TriedScheduler, check: Check) -> CheckResult:
     result = CheckResult(subject.name, check.name, Status.PASSED)
     try:
         return replace(result, text=require(subject, check))
@@ -58,7 +59,7 @@ def cause(error: BaseException) -> str:
 
 
 def explain(
-    subject: Subject, check: Check, error: BaseException
+    subject: Subject | TriedScheduler, check: Check, error: BaseException
 ) -> tuple[CheckFailed, KnownDefect | None]:
     """Return an exception of `require` as a failure, and the known defect that explains it."""
     failure = error if isinstance(error, CheckFailed) else CheckFailed(f"raises {describe(error)}")

@@ -14,16 +14,24 @@ import pytest
 
 from optbench.conformance import pytest_marks as marks
 from optbench.conformance.check import Check
-from optbench.conformance.contract import choose
+from optbench.conformance.contract import CONTRACT, OF_SCHEDULERS, checks_of, choose
 from optbench.conformance.examiner import explain, require
 from optbench.conformance.result import CheckResult, Status, options
-from optbench.conformance.targets import Target, labelled, name_of, targets_of
+from optbench.conformance.targets import (
+    Target,
+    is_one_of_schedulers,
+    labelled,
+    meet,
+    name_of,
+    targets_of,
+)
 from optbench.engine.as_found import torch_as_found
 from optbench.engine.error_text import describe
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.registry import NotAdoptable, UnknownName
-from optbench.scenarios.introspect import NotConstructible, introspect
+from optbench.scenarios.introspect import NotConstructible
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
+from optbench.scenarios.schedulers import TriedScheduler
 from optbench.scenarios.subject import Subject
 
 
@@ -95,7 +103,8 @@ def parametrize_with_checks(
     acquaintances = Acquaintances(reference, dict(settings or {}))
     cases = []
     for label, target in labelled(targets).items():
-        for check in checks:
+        contract = OF_SCHEDULERS if is_one_of_schedulers(target) else CONTRACT
+        for check in [each for each in checks if each in contract]:
             given = [getattr(pytest.mark, marks.CONTRACT)(label)]
             if check.slow:
                 given.append(getattr(pytest.mark, marks.SLOW))
@@ -163,7 +172,7 @@ class BoundCheck:
         answer.add_note(f"raised by {subject.name} in {self.name}\n{expected}")
         raise answer.with_traceback(_theirs(answer.__traceback__))
 
-    def _answer(self, subject: Subject) -> str | BaseException:
+    def _answer(self, subject: Subject | TriedScheduler) -> str | BaseException:
         """Return what was measured, or what was raised."""
         try:
             return require(subject, self.check)
@@ -180,7 +189,7 @@ class Acquaintances:
     settings: Mapping[str, Any] = field(default_factory=dict)
     _met: dict[object, _Met] = field(default_factory=dict, repr=False)
 
-    def meet(self, target: Target, check: str) -> Subject:
+    def meet(self, target: Target, check: str) -> Subject | TriedScheduler:
         """Return the subject; where none can be made, the first check says so."""
         __tracebackhide__ = True
         # Rows cannot be hashed. What is met is kept, so that its id stays its own.
@@ -202,7 +211,7 @@ class Acquaintances:
             # What it warns of is not what is asked here, and may be an error in this session.
             with torch_as_found(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                subject = introspect(target, reference=self.reference, settings=self.settings)
+                subject = meet(target, reference=self.reference, settings=self.settings)
         except (UnknownName, NotAdoptable) as error:
             where = f"\n{describe(error.__cause__)}" if error.__cause__ else ""
             return _Met(target, check, refusal=f"{error.args[0]}{where}")
@@ -211,6 +220,9 @@ class Acquaintances:
         # Importing and constructing run a stranger's code.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             text = f"{name_of(target)} is not constructible: {describe(error)}"
+            return _Met(target, check, refusal=text)
+        if check not in [each.name for each in checks_of(subject)]:
+            text = f"{name_of(target)} is a learning-rate scheduler: give the class, not its path"
             return _Met(target, check, refusal=text)
         return _Met(target, check, subject)
 
@@ -229,7 +241,7 @@ class _Met:
 
     target: Target
     asked_by: str
-    subject: Subject | None = None
+    subject: Subject | TriedScheduler | None = None
     refusal: str = ""
 
 

@@ -1,19 +1,79 @@
-"""What outsiders name optimizers by, in a test file: classes, rows, and strings."""
+"""What is checked, by name or as a class: optimizers and learning-rate schedulers."""
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import adopt
-from optbench.scenarios.introspect import members
+from optbench.registry import NotAdoptable, import_attribute
+from optbench.scenarios.introspect import NotConstructible, introspect, members
+from optbench.scenarios.schedulers import TriedScheduler, is_scheduler, parameters_of
+from optbench.scenarios.subject import Subject
 
-Target = str | type[torch.optim.Optimizer] | Optimizer
+Target = str | type[torch.optim.Optimizer] | type[torch.optim.lr_scheduler.LRScheduler] | Optimizer
 """A target of checks: a registered name, ``package.module:Name``, a class or a row."""
+
+
+def meet(
+    target: Target, *, reference: str = "", settings: Mapping[str, Any] | None = None
+) -> Subject | TriedScheduler:
+    """Make a subject of an optimizer, or try how a scheduler is built.
+
+    Raises
+    ------
+    UnknownName, NotAdoptable
+        No such target or reference, or neither an optimizer nor a scheduler.
+    NotConstructible
+        No instance could be made of it.
+    """
+    found = _scheduler(target)
+    if found is None:
+        # A scheduler is given by its class, or by its path.
+        return introspect(target, reference=reference, settings=settings)  # type: ignore[arg-type]
+    try:
+        scheduler = TriedScheduler(found, settings, name_of(target))
+        if reference:
+            other = _scheduler(reference)
+            if other is None:
+                raise NotAdoptable(f"{reference!r} is no scheduler, as {scheduler.name} is")
+            taken = parameters_of(other)
+            shared = {k: v for k, v in scheduler.arguments.items() if k in taken}
+            scheduler.reference = TriedScheduler(other, shared, reference)
+    except ValueError as error:
+        raise NotConstructible(str(error)) from error
+    return scheduler
+
+
+def _scheduler(target: Target) -> type | None:
+    """Return the class of a scheduler; None of anything else."""
+    found = import_attribute(target) if isinstance(target, str) and ":" in target else target
+    return found if is_scheduler(found) else None
+
+
+def is_one_of_schedulers(target: Target) -> bool:
+    """Whether it is a scheduler, as far as can be said without importing anything."""
+    if not isinstance(target, str):
+        return _scheduler(target) is not None
+    module, _, name = target.partition(":")
+    return is_scheduler(getattr(sys.modules.get(module), name, None))
+
+
+def require_reference(name: str) -> None:
+    """Refuse a reference that there is none of.
+
+    Raises
+    ------
+    UnknownName, NotAdoptable
+    """
+    if _scheduler(name) is None:
+        _ = OPTIMIZERS[name]
 
 
 def targets_of(optimizers: Sequence[Target]) -> list[Target]:
@@ -36,7 +96,7 @@ def targets_of(optimizers: Sequence[Target]) -> list[Target]:
 
 
 def require_optimizer(target: object) -> None:
-    """Refuse what is neither a row nor a class of optimizers.
+    """Refuse what is neither a row nor a class of optimizers or schedulers.
 
     Raises
     ------
@@ -46,6 +106,8 @@ def require_optimizer(target: object) -> None:
     __tracebackhide__ = True
     if isinstance(target, torch.optim.Optimizer):
         raise TypeError(f"give the class {type(target).__name__}, not an instance of it")
+    if is_scheduler(target):
+        return
     is_class = inspect.isclass(target) and issubclass(target, torch.optim.Optimizer)
     if not isinstance(target, Optimizer) and (not is_class or target is torch.optim.Optimizer):
         raise TypeError(

@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from optbench.conformance.contract import CONTRACT
+from optbench.conformance.contract import EVERY, checks_of
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import CheckResult, Status
+from optbench.conformance.targets import meet
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
 from optbench.process.channel import serve_requests
 from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName, import_attribute
-from optbench.scenarios.introspect import NotConstructible, introspect, members
+from optbench.scenarios.introspect import NotConstructible, members
+from optbench.scenarios.schedulers import TriedScheduler
 from optbench.scenarios.subject import Subject
 
 
@@ -53,8 +55,8 @@ class Job:
         return CheckResult(self.target, self.check, status, text, seconds)
 
 
-Content = CheckResult | list[str] | None
-"""What was concluded; the names that a target stands for; or that an optimizer was met."""
+Content = CheckResult | list[str] | tuple[str, ...]
+"""What was concluded; the names that a target stands for; or the checks of the one it names."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Done:
 
     Attributes
     ----------
-    content : CheckResult, list of str or None
+    content : CheckResult, list of str or tuple of str
     as_met : bool
         The class held what it did when this process met it, before the check was held.
     """
@@ -76,7 +78,7 @@ class Done:
 class _Met:
     """A subject, and what its class held when it was met."""
 
-    subject: Subject
+    subject: Subject | TriedScheduler
     attributes: list[tuple[str, object]]
 
     @property
@@ -89,7 +91,7 @@ class _Met:
         )
 
 
-def _attributes(subject: Subject) -> list[tuple[str, object]]:
+def _attributes(subject: Subject | TriedScheduler) -> list[tuple[str, object]]:
     # What copying a class for the first time leaves there is a cache.
     classes = getattr(inspect.unwrap(subject.factory), "__mro__", ())
     return [pair for cls in classes for pair in vars(cls).items() if pair[0] != "__slotnames__"]
@@ -118,7 +120,7 @@ def serve(pipe: Connection, trail: str, compiled: bool) -> None:
 def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Content, bool]:
     """Do a job; return the answer, and whether it changed global state."""
     begun = time.perf_counter()
-    content: Content = None
+    content: Content = ()
     before = shared_by_all()
     try:
         with torch_as_found():
@@ -129,6 +131,7 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
             # What a package patches when it is imported, it always patches.
             before = shared_by_all()
             subject = _met(job.spec, known)
+            content = tuple(check.name for check in checks_of(subject))
             if job.kind == "check":
                 begin()
                 content = _held(subject, job, begun)
@@ -141,8 +144,8 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
     return content, shared_by_all() != before
 
 
-def _held(subject: Subject, job: Job, begun: float) -> CheckResult:
-    (check,) = (c for c in CONTRACT if c.name == job.check)
+def _held(subject: Subject | TriedScheduler, job: Job, begun: float) -> CheckResult:
+    (check,) = (c for c in EVERY if c.name == job.check)
     try:
         return examine(subject, check)
     # Ctrl-C does not come here: what interrupts is the optimizer.
@@ -151,9 +154,9 @@ def _held(subject: Subject, job: Job, begun: float) -> CheckResult:
         return job.result(Status.FAILED, text, time.perf_counter() - begun)
 
 
-def _met(spec: SubjectSpec, known: dict[str, _Met]) -> Subject:
+def _met(spec: SubjectSpec, known: dict[str, _Met]) -> Subject | TriedScheduler:
     if (key := _key(spec)) not in known:
-        subject = introspect(spec.target, reference=spec.reference, settings=dict(spec.settings))
+        subject = meet(spec.target, reference=spec.reference, settings=dict(spec.settings))
         known[key] = _Met(subject, _attributes(subject))
     return known[key].subject
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from optbench.conformance.check import Check
-from optbench.conformance.contract import CONTRACT
+from optbench.conformance.contract import EVERY
 from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.result import BAD, NOT_STARTED, CheckResult, Status
 from optbench.conformance.worker_process import Content, Done, Job, SubjectSpec, serve
@@ -48,6 +48,14 @@ class Members:
 
     target: str
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Met:
+    """A target that can be constructed, and how many of the checks are of such a class."""
+
+    target: str
+    checks: int
 
 
 class _Worker(Channel):
@@ -80,18 +88,18 @@ class _Worker(Channel):
 
 def examine_all(
     specs: Iterable[SubjectSpec],
-    checks: Sequence[Check] = CONTRACT,
+    checks: Sequence[Check] = EVERY,
     *,
     jobs: int,
     limit_s: float = LIMIT_S,
     compiled: bool = False,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[CheckResult | Members]:
+) -> Iterator[CheckResult | Members | Met]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
-    Yields first, for each spec, the optimizers that its target stands for, then results as
-    they come. Every pair of an optimizer and a check gets exactly one; an optimizer
-    that cannot be examined gets one result without a check.
+    Yields first, for each spec, the optimizers that its target stands for, how many of the checks
+    are of each, and results as they come. Every pair of an optimizer and a check of such a class
+    gets exactly one; an optimizer that cannot be examined gets one result without a check.
 
     ``compiled`` leaves torch.compile on: without it steps run as they are written. ``environment``:
     variables of the workers.
@@ -104,7 +112,7 @@ def examine_all(
     seen: set[str] = set()
     owed = 0
     late: Counter[str] = Counter()
-    doubts = _Doubts(len(checks))
+    doubts = _Doubts()
     with tempfile.TemporaryDirectory(prefix="optbench-") as folder:
         serial = itertools.count()
 
@@ -127,15 +135,21 @@ def examine_all(
                         seen.update(map(repr, new))
                         waiting.extend(Job(spec, "meet") for spec in new)
                         yield Members(job.target, tuple(spec.target for spec in new))
-                    elif answer is None:
-                        owed += len(checks)
+                    elif isinstance(answer, tuple):
+                        names = [check.name for check in checks if check.name in answer]
+                        owed += len(names)
+                        doubts.checks[job.target] = len(names)
+                        yield Met(job.target, len(names))
+                        if not names:
+                            text = "none of the chosen checks is one of such a class"
+                            yield job.result(Status.NOT_APPLICABLE, text, 0.0)
                         # At the front: an optimizer is finished before the next begins.
-                        waiting.extendleft(Job(job.spec, "check", c.name) for c in reversed(checks))
+                        waiting.extendleft(Job(job.spec, "check", name) for name in names[::-1])
                     elif isinstance(answer, CheckResult) and job.kind == "check":
                         answers = [(job, answer, as_met)]
                         late[job.target] += answer.status is Status.TIMEOUT
                         if late[job.target] >= PATIENCE:
-                            late[job.target] = -len(CONTRACT)
+                            late[job.target] = -len(EVERY)
                             answers += _given_up(waiting, job.target)
                         for each in answers:
                             certain, again = doubts.answered(*each)
@@ -154,14 +168,14 @@ def examine_all(
 class _Doubts:
     """Failures that may come of what was held before in the same process.
 
-    They wait until each of the ``checks`` was held once, so that a worker keeps whom it has met.
-    Of those with one cause, for whom the class was still as it was met, the first is held again.
-    Where it fails by that cause again, the others are certain as well; where it does not, the next
-    is held again.
+    They wait until each of a target's ``checks`` was held once, so that a worker keeps whom it has
+    met. Of those with one cause, for whom the class was still as it was met, the first is held
+    again. Where it fails by that cause again, the others are certain as well; where it does not,
+    the next is held again.
     """
 
-    def __init__(self, checks: int) -> None:
-        self.checks = checks
+    def __init__(self) -> None:
+        self.checks: dict[str, int] = {}
         self.answers: Counter[str] = Counter()
         self.failed: dict[str, dict[str, list[tuple[Job, CheckResult]]]] = {}
         self.held_again: dict[tuple[str, str], list[tuple[Job, CheckResult]]] = {}
@@ -187,7 +201,7 @@ class _Doubts:
             shared = result.cause if as_met else ""
             of_a_cause.setdefault(shared or job.check, []).append((job, result))
         again: list[Job] = []
-        if self.answers[job.target] == self.checks:
+        if self.answers[job.target] == self.checks[job.target]:
             again = [self._again(group) for group in self.failed.pop(job.target, {}).values()]
         return [result] if certain else [], again
 

@@ -19,6 +19,7 @@ from optbench.optimizers.recipe import adopt, default_lr
 from optbench.optimizers.textbook_optimizers import ORACLES
 from optbench.registry import NotAdoptable, UnknownName, import_attribute, import_module
 from optbench.scenarios.requirements import Requirements
+from optbench.scenarios.schedulers import scheduler_classes
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject
 
@@ -48,7 +49,7 @@ PATIENCE_S = 0.5
 
 
 def members(target: str) -> list[str]:
-    """Expand a target: ``module:*`` is every optimizer class in a module.
+    """Expand a target: ``module:*`` is every optimizer class in a module, else every scheduler.
 
     Raises
     ------
@@ -64,10 +65,12 @@ def members(target: str) -> list[str]:
         return [target]
     module = import_module(module_name, target)
     found: dict[type, str] = {}
-    for name, cls in optimizer_classes(module):
+    for name, cls in [*optimizer_classes(module)] or scheduler_classes(module):
         found.setdefault(cls, f"{module_name}:{name}")
     if not found:
-        raise NotAdoptable(f"module {module_name!r} exports no torch.optim.Optimizer class")
+        raise NotAdoptable(
+            f"module {module_name!r} exports no class of torch.optim.Optimizer or LRScheduler"
+        )
     # What it merely imports is somebody else's, unless it says that it is part of it.
     home = module_name.partition(".")[0]
     own = [name for cls, name in found.items() if cls.__module__.partition(".")[0] == home]

@@ -20,8 +20,8 @@ SCHEDULES = """
 from torch.optim.lr_scheduler import LRScheduler
 
 class {name}(LRScheduler):
-    def __init__(self, optimizer, factor, last_epoch=-1):
-        self.factor = factor
+    def __init__(self, optimizer, factor, last_epoch=-1, floor=0.0):
+        self.factor, self.floor = factor, floor
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
@@ -30,8 +30,12 @@ class {name}(LRScheduler):
 
 POWERS = "base * self.factor ** self.last_epoch"
 
+# The rule that the argument is for, and one that has forgotten it.
+FORGETS = ("max(base * self.factor ** self.last_epoch, self.floor)", POWERS)
+
 RULES = {
     "Same": (POWERS, POWERS),
+    "Forgets": FORGETS,
     "Faster": (POWERS, "base * self.factor ** (2 * self.last_epoch)"),
     "Raises": (POWERS, "base.item() * self.factor"),
     "Rounds": (POWERS, "self.factor ** self.last_epoch * base * 3 / 3"),
@@ -55,9 +59,10 @@ def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) 
     said = optbench("compare", "dir:0", "dir:1", "--rung", "maths", folder=tmp_path)
     assert said.verdicts == {
         "Mine": "identical", "Same": "identical", "Faster": "changed", "Raises": "broken",
-        "Rounds": "rounding",
+        "Rounds": "rounding", "Forgets": "changed",
     }  # fmt: skip
     assert "in every scenario" in said.of("Faster")["maths_text"]
+    assert "only with the learning rates; floor=" in said.of("Forgets")["maths_text"]
     # What was looked at is not said to be left out.
     (note,) = said.content["notes"]
     assert "theirs/notes.py" in note

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
 import optbench
 from optbench.conformance import pytest_plugin
@@ -99,6 +100,17 @@ def test_there_is_one_test_a_check_and_optimizer() -> None:
     assert {c.marks["optbench_contract"].args for c in found} == {(each,) for each in labels}
 
 
+def test_a_scheduler_has_the_checks_of_schedulers() -> None:
+    found = cases([StepLR, "torch.optim.lr_scheduler:*"], only=["resumes_*", "bits_*"])
+    assert {c.check.name for c in found} == {"resumes_at_every_step"}
+    assert len(found) == 16
+    assert "each of 16 steps" in found[0].check(StepLR)
+    # What is not imported yet is taken for an optimizer, and says so at its first test.
+    late = BoundCheck(CONTRACT[0], found[0].check.acquaintances)
+    with pytest.raises(pytest.fail.Exception, match="a learning-rate scheduler: give the class"):
+        late(ExponentialLR)
+
+
 def test_only_and_skip_take_names_globs_and_a_single_text() -> None:
     assert [c.check.name for c in cases([Unheeding], only="follows_*", skip=["*float32"])] == [
         "follows_its_oracle",
@@ -162,7 +174,7 @@ A_PARAMETER = [torch.nn.Parameter(torch.zeros(2))]
         ([Unheeding], {"skip": ["dtypes_kept"]}, UnknownName, "did you mean 'dtypes_are_kept'"),
         ([Unheeding], {"skip": {"dtypes_kept": ""}}, UnknownName, "did you mean"),
         ([Unheeding], {"skip": "*"}, ValueError, "leave no check"),
-        (["json:*"], {}, NotAdoptable, "exports no torch.optim.Optimizer"),
+        (["json:*"], {}, NotAdoptable, "exports no class of torch.optim.Optimizer"),
         (["no_such_module:*"], {}, UnknownName, "cannot import 'no_such_module'"),
     ],
 )
@@ -312,9 +324,9 @@ def test_advice_is_a_warning_and_fails_where_that_is_asked_for() -> None:
 
 def test_an_optimizer_is_got_to_know_once(monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[object] = []
-    real = pytest_plugin.introspect
+    real = pytest_plugin.meet
     monkeypatch.setattr(
-        pytest_plugin, "introspect", lambda target, **k: (met.append(target), real(target, **k))[1]
+        pytest_plugin, "meet", lambda target, **k: (met.append(target), real(target, **k))[1]
     )
     found = cases(["torch.optim:SGD", Unheeding], only=["dtypes_*", "deepcopies_*"])
     assert met == []
