@@ -167,6 +167,7 @@ def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerCompariso
         growth_bytes_per_step=(base.growth_bytes, head.growth_bytes),
         operations_after_loading=(_after_loading(base), _after_loading(head)),
         text="; ".join(filter(None, (row.cost.text, words))),
+        compiled=_under_compile(base, head),
     )
     speed = row.speed
     if _after_loading(head) > 1.25 >= _after_loading(base):
@@ -176,6 +177,28 @@ def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerCompariso
         )
         cost = replace(cost, text=f"{cost.text}; a step takes {after}")
     return replace(row, memory=verdict, cost=cost, speed=speed)
+
+
+def _under_compile(base: Memory, head: Memory) -> str:
+    """Say what torch.compile makes of a step, where it is not what it makes of the base's."""
+    if base.graphs is None or head.graphs is None:
+        return ""
+    said = []
+    if head.graphs != base.graphs:
+        said.append(f"{_graphs(head)}, {_graphs(base)} in the base")
+    if head.recompiles != base.recompiles:
+        side = "the head" if head.recompiles else "the base alone"
+        said.append(f"{side} is compiled again after the third step")
+    if not said:
+        return ""
+    breaks = [each for each in head.breaks if each not in base.breaks]
+    return "; ".join([f"a step {' and '.join(said)}", *breaks])
+
+
+def _graphs(memory: Memory) -> str:
+    if not memory.graphs:
+        return "runs uncompiled"
+    return f"is {memory.graphs} graph{'s' * (memory.graphs > 1)}"
 
 
 def _after_loading(memory: Memory) -> float:

@@ -7,6 +7,7 @@ import torch
 from optbench.comparison.requests import Memory
 from optbench.engine.state import state_bytes
 from optbench.scenarios.alive import growth_of
+from optbench.scenarios.compiled import CompiledSteps, compiled_steps
 from optbench.scenarios.counted_work import cheapest_step, temporaries
 from optbench.scenarios.gradients import sequence
 from optbench.scenarios.session import Session
@@ -22,13 +23,28 @@ def weigh(subject: Subject) -> Memory:
     session = Session(subject, subject.sequence())
     growth = growth_of(session)
     operations = 0 if subject.wants.closure else cheapest_step(session, 5).operations
+    compiled = _compiled(subject)
     return Memory(
         state_bytes=state / count,
         temporary_bytes=temporaries(large) / count,
         growth_bytes=growth,
         operations=operations,
         operations_after_loading=_after_loading(session) if operations else 0,
+        graphs=compiled.graphs_per_step if compiled else None,
+        recompiles=bool(compiled and compiled.compiled_again),
+        breaks=compiled.breaks if compiled else (),
     )
+
+
+def _compiled(subject: Subject) -> CompiledSteps | None:
+    wants = subject.wants
+    if wants.closure or wants.graph or wants.sparse:
+        return None
+    try:
+        return compiled_steps(subject)
+    # That it cannot be compiled is for `optbench check` to say.
+    except Exception:  # noqa: BLE001
+        return None
 
 
 def _after_loading(session: Session) -> int:

@@ -190,6 +190,13 @@ class Memory:
         Tensor operations of a step.
     operations_after_loading : int
         Of a step after ``load_state_dict``; 0 where it cannot be loaded.
+    graphs : int or None
+        Of a step under torch.compile, once all is compiled: 0 where it runs as it is written. None
+        where that was not tried, or raises.
+    recompiles : bool
+        Whether a step after the third is compiled again, under a rate that is a tensor.
+    breaks : tuple of str
+        What torch.compile cannot put into a graph.
     """
 
     state_bytes: float
@@ -197,6 +204,9 @@ class Memory:
     growth_bytes: float
     operations: int
     operations_after_loading: int
+    graphs: int | None = None
+    recompiles: bool = False
+    breaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

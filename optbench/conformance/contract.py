@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from optbench.conformance import (
     cleanliness,
     closures,
+    compiled,
     construction,
     devices,
     direction,
@@ -94,6 +95,7 @@ CONTRACT = (
         steadiness.the_default_takes_no_more_memory_than_the_loop,
         severity=Severity.ADVICE,
     ),
+    Check(compiled.a_compiled_step_equals_the_eager_one, severity=Severity.EITHER),
     Check(laws.a_gradient_scaler_does_not_matter),
     Check(devices.a_gradient_scaler_does_not_matter_on_cuda),
     Check(devices.cuda_agrees_with_the_cpu),

@@ -14,6 +14,10 @@ _requests = 0
 
 def note_requests() -> None:
     """From now on count what this process asks torch.compile for (`requests`)."""
+    from torch._dynamo.eval_frame import TorchPatcher
+
+    # At its first compilation torch wraps methods of its optimizers, which is no optimizer's doing.
+    TorchPatcher.patch()
     compile_ = torch.compile
 
     @functools.wraps(compile_)

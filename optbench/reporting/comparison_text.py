@@ -83,6 +83,8 @@ def details(row: OptimizerComparison, *, verbose: bool = False) -> list[tuple[st
     loud = any(v and v.value not in QUIET for v in (row.speed, row.memory))
     if (loud or verbose) and (text := cost_in_words(row)):
         told.append(("cost", text))
+    if row.cost.compiled:
+        told.append(("torch.compile", row.cost.compiled))
     return told
 
 

@@ -46,12 +46,11 @@ class _Census:
         """Of what is alive now, or was before."""
         gc.collect()
         containers, tensors = map(chain, self._before, _weighed(gc.get_objects()))
-        storages = (
-            each.untyped_storage()
-            for each in tensors
-            if each.layout is torch.strided and each.device.type == "cpu"
-        )
-        distinct: dict[int, int] = {each.data_ptr(): each.nbytes() for each in storages}
+        storages = (each.untyped_storage() for each in tensors if each.layout is torch.strided)
+        # Of its own: the tensors that torch.compile traces with say that they are on the CPU.
+        distinct: dict[int, int] = {
+            each.data_ptr(): each.nbytes() for each in storages if each.device.type == "cpu"
+        }
         return sum(map(sys.getsizeof, containers), sum(distinct.values()))
 
 

@@ -178,6 +178,8 @@ class Cost:
     sizes : tuple of AtSize
     text : str
         What decides, or why nothing was timed.
+    compiled : str
+        What torch.compile makes of a step, where it makes something else of the base's.
     """
 
     step_ratio: float | None = None
@@ -189,6 +191,7 @@ class Cost:
     operations_after_loading: tuple[float, float] | None = None
     sizes: tuple[AtSize, ...] = ()
     text: str = ""
+    compiled: str = ""
 
 
 @dataclass(frozen=True)
