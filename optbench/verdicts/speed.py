@@ -1,18 +1,25 @@
-"""Times of a step on two sides that took turns: from seconds to a verdict."""
+"""Times of a step on two sides that took turns, and counts of its work: from both to a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from optbench.analysis.paired import median_ratio
-from optbench.verdicts.comparison import AtSize, SpeedVerdict
+from optbench.verdicts.comparison import AtSize, Counted, InFunction, SpeedVerdict
 
 SAME = 0.10
 """A step within 10 % is as fast: what is less does not show between one process and the next."""
 
 ALPHA = 0.01
+
+OPERATIONS = 0.10
+"""Share of tensor operations that decides where the time does not."""
+
+CALLS = 0.50
+"""Share of Python calls that decides: a call takes a tenth of the time of a small operation."""
 
 
 def judge_times(
@@ -35,3 +42,69 @@ def judge_times(
         verdict = SpeedVerdict.INCONCLUSIVE
     seconds = (float(np.median(base)), float(np.median(head)))
     return AtSize(parameters, verdict, found.ratio, found.low, found.high, seconds, len(ratios))
+
+
+@dataclass(frozen=True)
+class StepWork:
+    """Work of a step.
+
+    Attributes
+    ----------
+    functions : mapping
+        Names of functions to the tensor operations, bytes and Python calls that they ask for.
+    digest : str
+        Of the operations in their order.
+    """
+
+    functions: Mapping[str, tuple[float, float, float]]
+    digest: str
+
+
+def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]:
+    """Compare counts of work, which decide where times do not.
+
+    Slower is more than `OPERATIONS` more tensor operations or more than `CALLS` more Python calls,
+    and neither of them as much less. The same is the same operations in the same order, and as many
+    of each kind of work in every function: what those compute has to be known to be the same.
+    """
+    functions = sorted({*base.functions, *head.functions})
+    sides = [[side.functions.get(f, (0.0, 0.0, 0.0)) for f in functions] for side in (base, head)]
+    every = [
+        InFunction(function, *zip(old, new, strict=True))
+        for function, old, new in zip(functions, *sides, strict=True)
+    ]
+    operations, calls = _sum(e.operations for e in every), _sum(e.calls for e in every)
+    counted = Counted(operations, _sum(e.bytes for e in every), calls, dearer=_dearer(every))
+    signs = {_sign(*operations, OPERATIONS), _sign(*calls, CALLS)} - {0}
+    if signs == {1}:
+        verdict = SpeedVerdict.SLOWER
+    elif signs == {-1}:
+        verdict = SpeedVerdict.FASTER
+    elif base == head:
+        verdict = SpeedVerdict.SAME
+    else:
+        verdict = SpeedVerdict.INCONCLUSIVE
+    return verdict, counted
+
+
+def _sum(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    base, head = zip(*pairs, strict=True)
+    return sum(base), sum(head)
+
+
+def _sign(base: float, head: float, share: float) -> int:
+    return (head > (1 + share) * base) - (base > (1 + share) * head)
+
+
+def _dearer(every: Sequence[InFunction]) -> tuple[InFunction, ...]:
+    """Those with more operations; where there are none, with more bytes, or more calls."""
+    for kind in ("operations", "bytes", "calls"):
+        more = {each: head - base for each in every for base, head in [getattr(each, kind)]}
+        found = sorted((e for e in every if more[e] > 0), key=lambda e: (-more[e], e.function))
+        if found:
+            return tuple(found[:MOST_NAMED])
+    return ()
+
+
+MOST_NAMED = 3
+"""Number of functions that are named."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optbench.verdicts.comparison import SpeedVerdict
-from optbench.verdicts.speed import ALPHA, SAME, judge_times
+from optbench.verdicts.speed import ALPHA, SAME, StepWork, judge_counts, judge_times
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
 
@@ -119,3 +119,54 @@ def test_the_seconds_told_are_the_medians_of_each_side() -> None:
     found = judge_times(10_000, [1.0, 2.0, 9.0], [3.0, 4.0, 5.0])
     assert found.seconds == (2.0, 4.0)
     assert found.parameters == 10_000
+
+
+# Counts of work.
+
+
+def work(operations: float, calls: float = 100.0, size: float = 8.0, **more: float) -> StepWork:
+    """Work of ``update``, and tensor operations of other functions, by name."""
+    others = {name: (count, 8.0, 10.0) for name, count in more.items()}
+    return StepWork({"update": (operations, size, calls), **others}, f"{operations} {more}")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [
+        (work(100), work(111), SpeedVerdict.SLOWER),
+        (work(100), work(110), SpeedVerdict.INCONCLUSIVE),
+        (work(100), work(100, calls=151), SpeedVerdict.SLOWER),
+        (work(100), work(100, calls=150), SpeedVerdict.INCONCLUSIVE),
+        # Fewer operations by many more calls: who knows.
+        (work(100), work(80, calls=200), SpeedVerdict.INCONCLUSIVE),
+        (work(0), work(1), SpeedVerdict.SLOWER),
+        (work(100), work(100), SpeedVerdict.SAME),
+        (work(100), work(100, size=9), SpeedVerdict.INCONCLUSIVE),
+        (work(100), StepWork(work(100).functions, "another order"), SpeedVerdict.INCONCLUSIVE),
+        (work(100), StepWork({"renamed": (100, 8, 100)}, "100 {}"), SpeedVerdict.INCONCLUSIVE),
+    ],
+)
+def test_counts_decide_beyond_a_share(
+    base: StepWork, head: StepWork, verdict: SpeedVerdict
+) -> None:
+    assert judge_counts(base, head)[0] is verdict
+    mirror = {SpeedVerdict.SLOWER: SpeedVerdict.FASTER}
+    assert judge_counts(head, base)[0] is mirror.get(verdict, verdict)
+
+
+def test_the_functions_that_grew_most_are_named() -> None:
+    base = work(100, a=5, b=5, c=5, d=5, gone=50)
+    head = work(90, a=6, b=9, c=7, d=5, new=2)
+    counted = judge_counts(base, head)[1]
+    assert [each.function for each in counted.dearer] == ["b", "c", "new"]
+    assert counted.dearer[0].operations == (5, 9)
+    assert counted.dearer[2].operations == (0, 2)
+    assert counted.operations == (170, 119)
+    assert judge_counts(base, base)[1].dearer == ()
+
+
+def test_where_no_operation_was_added_bytes_name_the_function_and_else_calls() -> None:
+    one = judge_counts(work(5), work(5, calls=120, size=16))[1].dearer
+    assert [each.bytes for each in one] == [(8, 16)]
+    (other,) = judge_counts(work(5), work(5, calls=120))[1].dearer
+    assert other.calls == (100, 120)
