@@ -15,11 +15,11 @@ SAME = 0.10
 
 ALPHA = 0.01
 
-OPERATIONS = 0.10
-"""Share of tensor operations that decides where the time does not."""
+WORK = 0.10
+"""Share of work that decides where the time does not."""
 
-CALLS = 0.50
-"""Share of Python calls that decides: a call takes a tenth of the time of a small operation."""
+CALL = 0.02
+"""Tensor operations that a Python call counts for: of a small one it takes a fiftieth or less."""
 
 
 def judge_times(
@@ -63,9 +63,9 @@ class StepWork:
 def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]:
     """Compare counts of work, which decide where times do not.
 
-    Slower is more than `OPERATIONS` more tensor operations or more than `CALLS` more Python calls,
-    and neither of them as much less. The same is the same operations in the same order, and as many
-    of each kind of work in every function: what those compute has to be known to be the same.
+    Slower is more than `WORK` more work, of tensor operations and Python calls together. The same
+    is the same operations in the same order, and as much of each kind of work in every function:
+    what those compute has to be known to be the same.
     """
     functions = sorted({*base.functions, *head.functions})
     sides = [[side.functions.get(f, (0.0, 0.0, 0.0)) for f in functions] for side in (base, head)]
@@ -75,10 +75,10 @@ def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]
     ]
     operations, calls = _sum(e.operations for e in every), _sum(e.calls for e in every)
     counted = Counted(operations, _sum(e.bytes for e in every), calls, dearer=_dearer(every))
-    signs = {_sign(*operations, OPERATIONS), _sign(*calls, CALLS)} - {0}
-    if signs == {1}:
+    old, new = (ops + CALL * called for ops, called in zip(operations, calls, strict=True))
+    if new > (1 + WORK) * old:
         verdict = SpeedVerdict.SLOWER
-    elif signs == {-1}:
+    elif old > (1 + WORK) * new:
         verdict = SpeedVerdict.FASTER
     elif base == head:
         verdict = SpeedVerdict.SAME
@@ -90,10 +90,6 @@ def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]
 def _sum(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
     base, head = zip(*pairs, strict=True)
     return sum(base), sum(head)
-
-
-def _sign(base: float, head: float, share: float) -> int:
-    return (head > (1 + share) * base) - (base > (1 + share) * head)
 
 
 def _dearer(every: Sequence[InFunction]) -> tuple[InFunction, ...]:

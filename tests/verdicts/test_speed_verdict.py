@@ -133,13 +133,13 @@ def work(operations: float, calls: float = 100.0, size: float = 8.0, **more: flo
 @pytest.mark.parametrize(
     ("base", "head", "verdict"),
     [
-        (work(100), work(111), SpeedVerdict.SLOWER),
-        (work(100), work(110), SpeedVerdict.INCONCLUSIVE),
-        (work(100), work(100, calls=151), SpeedVerdict.SLOWER),
-        (work(100), work(100, calls=150), SpeedVerdict.INCONCLUSIVE),
-        # Fewer operations by many more calls: who knows.
-        (work(100), work(80, calls=200), SpeedVerdict.INCONCLUSIVE),
-        (work(0), work(1), SpeedVerdict.SLOWER),
+        (work(100, calls=0), work(111, calls=0), SpeedVerdict.SLOWER),
+        (work(100, calls=0), work(110, calls=0), SpeedVerdict.INCONCLUSIVE),
+        (work(98), work(98, calls=700), SpeedVerdict.SLOWER),
+        (work(98), work(98, calls=600), SpeedVerdict.INCONCLUSIVE),
+        # Fewer operations by many more calls.
+        (work(100), work(95, calls=500), SpeedVerdict.INCONCLUSIVE),
+        (work(0, calls=0), work(1, calls=0), SpeedVerdict.SLOWER),
         (work(100), work(100), SpeedVerdict.SAME),
         (work(100), work(100, size=9), SpeedVerdict.INCONCLUSIVE),
         (work(100), StepWork(work(100).functions, "another order"), SpeedVerdict.INCONCLUSIVE),
