@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -86,6 +86,29 @@ def test_operations_are_those_of_the_function_that_asks_for_them() -> None:
 def test_counts_and_digest_repeat() -> None:
     assert counted(torch.optim.Adam) == counted(torch.optim.Adam)
     assert counted(Plain)[1] != counted(Doubled)[1]
+
+
+def ones(
+    *strides: int, shape: tuple[int, ...] = (2, 3), dtype: Any = torch.float32
+) -> torch.Tensor:
+    return torch.empty_strided(shape, strides, dtype=dtype).fill_(1.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: ones(1, 2).abs().neg(),
+        lambda: ones(3, 1, shape=(3, 2)).abs().neg(),
+        lambda: ones(3, 1, dtype=torch.float64).abs().neg(),
+        lambda: ones(3, 1).neg().abs(),
+    ],
+)
+def test_the_digest_tells_strides_shapes_types_and_order_apart(other: Callable[[], Any]) -> None:
+    def digest(work: Callable[[], Any]) -> str:
+        return counted(type("One", (Plain,), {"update": lambda *_: work()}))[1]
+
+    assert digest(lambda: ones(3, 1).abs().neg()) == digest(lambda: ones(3, 1).abs().neg())
+    assert digest(lambda: ones(3, 1).abs().neg()) != digest(other)
 
 
 def test_the_work_of_libraries_is_that_of_who_calls_them() -> None:
