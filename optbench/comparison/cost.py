@@ -231,7 +231,7 @@ def _counted(sides: Sides, row: OptimizerComparison, work: _Workload) -> Optimiz
     for answer in answers:
         if isinstance(answer, Failure):
             return _with_words(row, f"not counted: {answer.text}")
-    verdict, counted = judge_counts(*answers)
+    verdict, counted = judge_counts(*answers, row.cost.sizes)
     if verdict is SpeedVerdict.SAME and row.maths.verdict is not MathsVerdict.IDENTICAL:
         verdict = SpeedVerdict.INCONCLUSIVE  # other values may take other times
     one_torch = not any(side.tree.python for side in sides)

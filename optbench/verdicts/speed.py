@@ -60,12 +60,16 @@ class StepWork:
     digest: str
 
 
-def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]:
+def judge_counts(
+    base: StepWork, head: StepWork, sizes: Sequence[AtSize] = ()
+) -> tuple[SpeedVerdict, Counted]:
     """Compare counts of work, which decide where times do not.
 
     Slower is more than `WORK` more work, of tensor operations and Python calls together. The same
-    is the same operations in the same order, and as much of each kind of work in every function:
-    what those compute has to be known to be the same.
+    is the same operations in the same order, if Python takes the same time: it does for as many
+    calls in every function, or by the times at the first of the sizes, where a step is overhead,
+    as long as no size has a median beyond `SAME`. What the operations compute has to be known to be
+    the same.
     """
     functions = sorted({*base.functions, *head.functions})
     sides = [[side.functions.get(f, (0.0, 0.0, 0.0)) for f in functions] for side in (base, head)]
@@ -80,11 +84,16 @@ def judge_counts(base: StepWork, head: StepWork) -> tuple[SpeedVerdict, Counted]
         verdict = SpeedVerdict.SLOWER
     elif old > (1 + WORK) * new:
         verdict = SpeedVerdict.FASTER
-    elif base == head:
+    elif base.digest == head.digest and (base == head or _same_overhead(sizes)):
         verdict = SpeedVerdict.SAME
     else:
         verdict = SpeedVerdict.INCONCLUSIVE
     return verdict, counted
+
+
+def _same_overhead(sizes: Sequence[AtSize]) -> bool:
+    first = bool(sizes) and sizes[0].verdict is SpeedVerdict.SAME
+    return first and all(1 / (1 + SAME) <= size.ratio <= 1 + SAME for size in sizes)
 
 
 def _sum(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:

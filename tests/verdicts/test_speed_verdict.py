@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.verdicts.comparison import SpeedVerdict
+from optbench.verdicts.comparison import AtSize, SpeedVerdict
 from optbench.verdicts.speed import ALPHA, SAME, StepWork, judge_counts, judge_times
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
@@ -152,6 +152,30 @@ def test_counts_decide_beyond_a_share(
     assert judge_counts(base, head)[0] is verdict
     mirror = {SpeedVerdict.SLOWER: SpeedVerdict.FASTER}
     assert judge_counts(head, base)[0] is mirror.get(verdict, verdict)
+
+
+@pytest.mark.parametrize(
+    ("timed", "same"),
+    [
+        ([], False),
+        ([("same", 1.0)], True),
+        ([("same", 1.0), ("inconclusive", 1.09), ("inconclusive", 0.92)], True),
+        ([("same", 1.0), ("inconclusive", 1.11)], False),
+        ([("same", 1.0), ("inconclusive", 0.9)], False),
+        ([("inconclusive", 1.0), ("same", 1.0)], False),
+    ],
+)
+def test_calls_that_take_no_time_leave_the_same_operations_the_same(
+    timed: list[tuple[str, float]], same: bool
+) -> None:
+    sizes = [
+        AtSize(1, SpeedVerdict(word), ratio, 0.5, 2.0, (1.0, ratio), 16) for word, ratio in timed
+    ]
+    base, head = work(100), work(100, calls=120)
+    verdict = SpeedVerdict.SAME if same else SpeedVerdict.INCONCLUSIVE
+    assert judge_counts(base, head, sizes)[0] is verdict
+    other = StepWork(head.functions, "another order")
+    assert judge_counts(base, other, sizes)[0] is SpeedVerdict.INCONCLUSIVE
 
 
 def test_the_functions_that_grew_most_are_named() -> None:
