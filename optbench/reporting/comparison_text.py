@@ -111,15 +111,15 @@ def counts_in_words(counted: Counted | None, speed: SpeedVerdict | None) -> str:
     if counted is None:
         return ""
     work = (counted.operations, "tensor operations")
-    if work[0][0] == work[0][1]:
+    if counted.operations[0] == counted.operations[1] and counted.bytes[0] != counted.bytes[1]:
         work = (counted.bytes, "bytes read")
-    differing = [
-        f"{_count(head)} {words}, {_count(base)} in the base"
-        for (base, head), words in (work, (counted.calls, "Python calls"))
-        if base != head
-    ]
     text = "decided by counts, a step: " if counted.decides else "counted, a step: "
-    text += "; ".join(differing) or "as many tensor operations and Python calls"
+    text += "; ".join(
+        f"as many {words}"
+        if base == head
+        else f"{_count(head)} {words}, {_count(base)} in the base"
+        for (base, head), words in (work, (counted.calls, "Python calls"))
+    )
     if counted.dearer and speed is not None and speed.value == "slower":
         text += f"; dearer: {', '.join(map(_dearer, counted.dearer))}"
     return text

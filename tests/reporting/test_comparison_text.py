@@ -192,13 +192,14 @@ CALLS = InFunction("Adam.step", (1, 1), (8, 8), (9, 11))
          "the base; dearer: Adam.update +124 tensor operations, _max (new) +61.5 tensor "
          "operations"),
         (Counted((5, 5), (8, 8), (9, 11), (CALLS,), decides=True), "slower",
-         "decided by counts, a step: 11 Python calls, 9 in the base; dearer: Adam.step +2 calls"),
+         "decided by counts, a step: as many tensor operations; 11 Python calls, 9 in the base; "
+         "dearer: Adam.step +2 calls"),
         (Counted((5, 5), (8, 4_000), (9, 9)), "inconclusive",
-         "counted, a step: 4,000 bytes read, 8 in the base"),
+         "counted, a step: 4,000 bytes read, 8 in the base; as many Python calls"),
         (Counted((9, 9), (8, 8), (9, 9), decides=True), "same",
-         "decided by counts, a step: as many tensor operations and Python calls"),
+         "decided by counts, a step: as many tensor operations; as many Python calls"),
         (Counted((1240, 620), (8, 8), (9, 9), (NEW,)), "faster",
-         "counted, a step: 620 tensor operations, 1,240 in the base"),
+         "counted, a step: 620 tensor operations, 1,240 in the base; as many Python calls"),
     ],
 )  # fmt: skip
 def test_counts_are_told_with_the_functions_that_grew(
