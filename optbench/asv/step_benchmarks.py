@@ -33,7 +33,8 @@ def bench(optimizer: str, shapes: Shapes) -> Bench:
     return Bench(
         lambda params: row.make(torch_names(params), row.settings()),
         shapes,
-        sparse=row.sparse_gradients,
+        # Slow, and part of the series of peaks of memory.
+        sparse=(lambda gradient: gradient.to_sparse(1)) if row.sparse_gradients else None,
         closure=row.closure,
         before_step=row.before_step,
     )

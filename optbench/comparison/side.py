@@ -40,7 +40,7 @@ from optbench.comparison.requests import (
 )
 from optbench.conformance.contract import choose
 from optbench.engine.as_found import shared_by_all, torch_as_found
-from optbench.engine.bench import Bench
+from optbench.engine.bench import Bench, with_all_rows
 from optbench.engine.certify import fastest_route
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
@@ -222,7 +222,7 @@ class Side:
         self._bench = Bench(
             subject.make,
             request.shapes,
-            sparse=subject.wants.sparse,
+            sparse=with_all_rows if subject.wants.sparse else None,
             closure=subject.wants.closure,
             before_step=subject.before_step,
         )

@@ -26,8 +26,8 @@ class Bench:
         Gives the optimizer of a list of parameters.
     shapes : sequence of tuple of int
         Of the parameters, as of `optbench.engine.model_shapes`.
-    sparse : bool
-        The optimizer wants sparse gradients.
+    sparse : callable or None
+        Makes a sparse gradient, a copy, of a dense one: for an optimizer that wants those.
     closure : bool
         Its ``step`` wants a closure.
     before_step : callable or None
@@ -39,7 +39,7 @@ class Bench:
         make: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer],
         shapes: Sequence[tuple[int, ...]],
         *,
-        sparse: bool = False,
+        sparse: Callable[[Tensor], Tensor] | None = None,
         closure: bool = False,
         before_step: BeforeStep | None = None,
     ) -> None:
@@ -88,7 +88,7 @@ class Bench:
             self.params, self._gradients, self._buffers, strict=True
         ):
             # The same buffer each time, whatever the last step put in its place.
-            parameter.grad = gradient.to_sparse(1) if self._sparse else buffer.copy_(gradient)
+            parameter.grad = self._sparse(gradient) if self._sparse else buffer.copy_(gradient)
 
     def _loss(self) -> Tensor:
         """Return the loss of a quadratic with the given gradients, for closure methods."""
@@ -98,3 +98,11 @@ class Bench:
                 parameter.grad = parameter + gradient
                 total += ((0.5 * parameter + gradient) * parameter).sum()
         return total
+
+
+def with_all_rows(gradient: Tensor) -> Tensor:
+    """Return what ``to_sparse(1)`` does of rows without zeros, which takes seconds for millions."""
+    rows = torch.arange(len(gradient))[None]
+    return torch.sparse_coo_tensor(
+        rows, gradient.clone(), gradient.shape, is_coalesced=True, check_invariants=False
+    )
