@@ -17,6 +17,12 @@ class Step(asv.Step):
     params = (IMPLEMENTATIONS, (1_000, 100_000, 10_000_000), (1, 100))
 
 
+class ModelStep(asv.ModelStep):
+    """Seconds over the shapes of real models, many of which are small."""
+
+    params = (("adam", "adam[foreach]", "adam[fused]"), asv.ModelStep.params[1])
+
+
 class RelativeStep(asv.RelativeStep):
     """By a step of SGD: what the load of the machine moves least."""
 

@@ -75,15 +75,17 @@ def measure(folder: Path, count: int, factor: float, each: int) -> Counter[str]:
                 met = [side.ask(Meet(target)) for side in sides]
                 assert all(isinstance(one, Description) for one in met), met
                 begun = time.monotonic()
-                row = OptimizerComparison(target, Maths(MathsVerdict.CHANGED))
+                row = OptimizerComparison(target, Maths(MathsVerdict.IDENTICAL))
                 row = compare_speed(sides, row, *(replace(one, code="") for one in met))
                 counts[str(row.speed)] += 1
                 sizes = ", ".join(
-                    f"{s.parameters:.0e}: {s.ratio:.3f} [{s.low:.3f}, {s.high:.3f}] {s.verdict}"
+                    f"{s.shapes or format(s.parameters, '.0e')}: {s.ratio:.3f} "
+                    f"[{s.low:.3f}, {s.high:.3f}] {s.verdict}"
                     for s in row.cost.sizes
                 )
-                print(f"{factor} {target} {row.speed} in {time.monotonic() - begun:.1f} s; {sizes}",
-                      flush=True)  # fmt: skip
+                by = " by counts" if row.cost.counted and row.cost.counted.decides else ""
+                seconds = f"{time.monotonic() - begun:.1f} s"
+                print(f"{factor} {target} {row.speed}{by} in {seconds}; {sizes}", flush=True)
         finally:
             for side in sides:
                 side.end()

@@ -7,7 +7,7 @@ module's names for one of its benchmarks. See docs/tracking.md.
 from optbench.asv.convergence_benchmarks import PROBLEMS, Accuracy, Convergence
 from optbench.asv.convergence_runs import defined
 from optbench.asv.lane_benchmarks import Lanes
-from optbench.asv.step_benchmarks import Memory, MemoryBound, RelativeStep, Step
+from optbench.asv.step_benchmarks import Memory, MemoryBound, ModelStep, RelativeStep, Step
 
 __all__ = [
     "PROBLEMS",
@@ -16,6 +16,7 @@ __all__ = [
     "Lanes",
     "Memory",
     "MemoryBound",
+    "ModelStep",
     "RelativeStep",
     "Step",
     "defined",

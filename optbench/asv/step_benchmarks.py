@@ -13,12 +13,13 @@ from optbench.asv.convergence_runs import NotAtThisCommit, missing
 from optbench.asv.interleaved_timing import blocks, turns
 from optbench.asv.samples import Samples, samples
 from optbench.engine.bench import Bench
-from optbench.optimizers import OPTIMIZERS, Optimizer
+from optbench.engine.model_shapes import MODELS, Shapes, equal
+from optbench.optimizers import OPTIMIZERS
 from optbench.optimizers.builders import torch_names
 
 
-def bench(optimizer: str, parameters: int, tensors: int) -> Bench:
-    """Construct a registered optimizer or ``package.module:Class`` over synthetic parameters.
+def bench(optimizer: str, shapes: Shapes) -> Bench:
+    """Construct a registered optimizer or ``package.module:Class`` over parameters of these shapes.
 
     Raises
     ------
@@ -28,15 +29,12 @@ def bench(optimizer: str, parameters: int, tensors: int) -> Bench:
     reason = missing(optimizer)
     if reason:
         raise NotAtThisCommit(reason)
-    return _bench(OPTIMIZERS[optimizer], parameters, tensors)
-
-
-def _bench(row: Optimizer, parameters: int, tensors: int) -> Bench:
+    row = OPTIMIZERS[optimizer]
     return Bench(
         lambda params: row.make(torch_names(params), row.settings()),
-        parameters,
-        tensors=tensors,
-        sparse=row.sparse_gradients,
+        shapes,
+        # Slow, and part of the series of peaks of memory.
+        sparse=(lambda gradient: gradient.to_sparse(1)) if row.sparse_gradients else None,
         closure=row.closure,
         before_step=row.before_step,
     )
@@ -64,9 +62,33 @@ class Step:
     def setup(self, optimizer: str, parameters: int, tensors: int) -> None:
         """Make the optimizer and take a first step, which makes its state."""
         torch.set_num_threads(1)
-        self.bench = bench(optimizer, parameters, tensors)
+        self.bench = bench(optimizer, equal(parameters, tensors))
 
     def time_step(self, *_: object) -> None:
+        """One step."""
+        self.bench.step()
+
+
+class ModelStep:
+    """The time of a step over the shapes of a model, scaled to 5 million elements, on one thread.
+
+    ``params`` are optimizers and names of `optbench.engine.model_shapes.MODELS`.
+    """
+
+    params: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = ((), tuple(MODELS))
+    param_names = ("optimizer", "shapes")
+    version = "1"
+    timeout = 300.0
+    timer = Step.timer
+    rounds = Step.rounds
+    repeat = Step.repeat
+
+    def setup(self, optimizer: str, shapes: str) -> None:
+        """Make the optimizer and take a first step, which makes its state."""
+        torch.set_num_threads(1)
+        self.bench = bench(optimizer, MODELS[shapes].scaled().shapes)
+
+    def time_model_step(self, *_: object) -> None:
         """One step."""
         self.bench.step()
 
@@ -85,8 +107,8 @@ class RelativeStep:
     def setup(self, optimizer: str, parameters: int) -> None:
         """Make both."""
         torch.set_num_threads(1)
-        self.bench = bench(optimizer, parameters, 10)
-        self.sgd = bench("sgd", parameters, 10)
+        self.bench = bench(optimizer, equal(parameters))
+        self.sgd = bench("sgd", equal(parameters))
 
     def track_step_ratio(self, *_: object) -> Samples:
         """One sample a round: SGD, the optimizer, SGD."""
@@ -107,7 +129,7 @@ class Memory:
     def setup(self, optimizer: str) -> None:
         """Make it, and take a step."""
         torch.set_num_threads(1)
-        self.bench = bench(optimizer, self.parameters, 1)
+        self.bench = bench(optimizer, equal(self.parameters, 1))
 
     def track_state_bytes(self, *_: object) -> float:
         """Bytes of the parameters and of all that the optimizer keeps, for each parameter."""
@@ -131,7 +153,7 @@ class MemoryBound:
     def setup(self) -> None:
         """Make the optimizer, and two tensors to measure the bandwidth with."""
         torch.set_num_threads(1)
-        self.adam = bench("adam[fused]", self.parameters, 1)
+        self.adam = bench("adam[fused]", equal(self.parameters, 1))
         self.stream = torch.zeros(self.parameters), torch.ones(self.parameters)
 
     def track_bandwidth_gap(self) -> Samples:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from optbench.comparison.requests import Failure, Memory, Prepare, Time, Weigh
+from optbench.comparison.requests import Count, Failure, Memory, Prepare, Time, Weigh
 from optbench.comparison.sides import both
+from optbench.engine.model_shapes import ELEMENTS, MODELS, Shapes, equal
 from optbench.scenarios.catalogue import Description
 from optbench.scenarios.record import LEAK_BYTES
 from optbench.verdicts.comparison import (
@@ -18,26 +19,43 @@ from optbench.verdicts.comparison import (
     OptimizerComparison,
     SpeedVerdict,
 )
-from optbench.verdicts.speed import judge_times
+from optbench.verdicts.speed import judge_counts, judge_times
 
 if TYPE_CHECKING:
     from optbench.comparison.sides import Sides
 
-SIZES = (10_000, 1_000_000, 10_000_000)
-"""Parameters: where the overhead counts, where the caches do, where the memory's bandwidth does."""
+SMALL, LARGE = 10_000, 10_000_000
+"""Parameters in ten matrices of one shape: where the overhead counts, where the memory's bandwidth
+does."""
+
+LISTS = ("resnet18", "gpt2", "many-tiny")
+"""Names of models whose shapes are timed between the two."""
+
+SCALES = (ELEMENTS, ELEMENTS // 10)
+"""Parameters that those are scaled to; the less where a step over the more takes too long."""
 
 BLOCK_S = 0.004
 """Seconds that a block of steps takes, about: the quickest of them counts. Short ones, and many:
 what interferes comes in stretches, and a round that it hits is one of many."""
 
 LONGEST_STEP_S = 0.5
-"""A size at which a step takes longer is left out, and said to be."""
+"""Seconds of a step from which on a size is left out, and said to be."""
+
+LONGEST_STEP_OF_LIST_S = 0.1
+"""Seconds of a step from which on the models are scaled to less."""
 
 ROUNDS = (16, 32, 64, 128)
 """Turns at each look."""
 
 BUDGET_S = 4.0
 """Seconds after which the timing of one size ends with the round that it is in."""
+
+ROUNDS_OF_LIST = (12, 24, 48)
+"""Turns over the shapes of a model: twelve are the fewest whose interval of 99 % leaves out the
+most extreme, and what stays open is counted."""
+
+BUDGET_OF_LIST_S = 2.0
+"""As `BUDGET_S`, for the shapes of a model."""
 
 
 def compare_speed(
@@ -47,7 +65,8 @@ def compare_speed(
 
     The sides take turns, base, head, head, base: what drifts falls on both. What looks faster or
     slower is measured again in fresh processes, for where a process happens to lie in memory can
-    make a step a third slower for as long as it lives; only what shows twice is said.
+    make a step a third slower for as long as it lives; only what shows twice is said. What is not
+    the same is counted.
     """
     same_code = bool(base.code) and base.code == head.code
     if same_code and row.maths.verdict is MathsVerdict.IDENTICAL:
@@ -57,31 +76,82 @@ def compare_speed(
     if base.wants.graph or head.wants.graph:
         text = "not timed: it differentiates the gradient again"
         return replace(row, speed=SpeedVerdict.INCONCLUSIVE, cost=replace(row.cost, text=text))
+    matrices = base.wants.matrices or head.wants.matrices
+    sizes, left_out = _times(sides, row.name, matrices)
+    speed, cost = _concluded(row.cost, sizes, left_out)
+    row = replace(row, speed=speed, cost=cost)
+    if not sizes or speed is SpeedVerdict.SAME:
+        return row
+    if base.wants.closure or head.wants.closure:
+        return _with_words(row, "not counted: a step takes as many evaluations as it likes")
+    return _counted(sides, row, _workload("resnet18", SCALES[-1], matrices))
+
+
+@dataclass(frozen=True)
+class _Workload:
+    """Shapes to time a step over: of a model, or of equal matrices (no name)."""
+
+    name: str
+    parameters: int
+    shapes: Shapes
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds of a step from which on it is not timed."""
+        shrinks = self.name and self.parameters > SCALES[-1]
+        return LONGEST_STEP_OF_LIST_S if shrinks else LONGEST_STEP_S
+
+    def __str__(self) -> str:
+        if not self.name:
+            return f"{self.parameters:,} parameters"
+        return f"{self.parameters:,} parameters in the {len(self.shapes):,} shapes of {self.name}"
+
+
+def _workload(name: str, parameters: int, matrices: bool) -> _Workload:
+    if not name:
+        return _Workload(name, parameters, equal(parameters))
+    model = MODELS[name].scaled(parameters)
+    return _Workload(name, parameters, (model.matrices() if matrices else model).shapes)
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """Why a size has no times, and whether for taking too long."""
+
+    text: str
+    slow: bool = False
+
+
+def _times(sides: Sides, target: str, matrices: bool) -> tuple[list[AtSize], str]:
+    """Return the times at each size that can be timed, and why the others cannot."""
     sizes: list[AtSize] = []
-    left_out = ""
     confirmed = None
-    for parameters in SIZES:
-        measured = _at_size(sides, row.name, parameters)
-        if isinstance(measured, str):
-            left_out = measured
-            break
+    scale = SCALES[0]
+    for name, parameters in (("", SMALL), *((model, 0) for model in LISTS), ("", LARGE)):
+        work = _workload(name, parameters or scale, matrices)
+        measured = _at_size(sides, target, work)
+        if isinstance(measured, _LeftOut) and measured.slow and name and scale > SCALES[-1]:
+            scale = SCALES[-1]
+            work = _workload(name, scale, matrices)
+            measured = _at_size(sides, target, work)
+        if isinstance(measured, _LeftOut):
+            return sizes, measured.text
         if measured.verdict in _FINDINGS and measured.verdict is not confirmed:
-            measured = _again(sides, row.name, measured)
+            measured = _again(sides, target, work, measured)
             confirmed = measured.verdict if measured.verdict in _FINDINGS else confirmed
         sizes.append(measured)
-    speed, cost = _concluded(row.cost, sizes, left_out)
-    return replace(row, speed=speed, cost=cost)
+    return sizes, ""
 
 
 _FINDINGS = frozenset((SpeedVerdict.FASTER, SpeedVerdict.SLOWER))
 
 
-def _again(sides: Sides, target: str, found: AtSize) -> AtSize:
+def _again(sides: Sides, target: str, work: _Workload, found: AtSize) -> AtSize:
     """Repeat a size in fresh processes, to drop a finding that does not repeat."""
     for side in sides:
         side.end()
-    again = _at_size(sides, target, found.parameters)
-    if isinstance(again, str) or again.verdict is found.verdict:
+    again = _at_size(sides, target, work)
+    if isinstance(again, _LeftOut) or again.verdict is found.verdict:
         return found
     if again.verdict is SpeedVerdict.SAME:
         return again
@@ -96,6 +166,8 @@ def _concluded(cost: Cost, sizes: list[AtSize], left_out: str) -> tuple[SpeedVer
     deciding = [size for size in sizes if size.verdict is verdict]
     decides = max(deciding, key=lambda size: abs(size.ratio - 1))
     text = f"at {decides.parameters:,} parameters"
+    if decides.shapes:
+        text += f" in the shapes of {decides.shapes}"
     if left_out:
         text += f"; {left_out}"
     return verdict, replace(
@@ -108,45 +180,70 @@ def _concluded(cost: Cost, sizes: list[AtSize], left_out: str) -> tuple[SpeedVer
     )
 
 
-def _at_size(sides: Sides, target: str, parameters: int) -> AtSize | str:
+def _at_size(sides: Sides, target: str, work: _Workload) -> AtSize | _LeftOut:
     """Return the times at one size, or why there are none."""
     first = []
     # One after the other: two large ones at once would crowd each other out.
     for side in sides:
-        said = side.ask(Prepare(target, parameters))
+        said = side.ask(Prepare(target, work.shapes))
         if isinstance(said, Failure):
-            return f"{parameters:,} parameters: {said.text}"
+            return _LeftOut(f"{work}: {said.text}")
         first.append(said)
     typical = []
     for side in sides:
         said = side.ask(Time(3 if max(first) < LONGEST_STEP_S else 1))
         if isinstance(said, Failure):
-            return f"{parameters:,} parameters: {said.text}"
+            return _LeftOut(f"{work}: {said.text}")
         typical.append(said)
-    if max(typical) > LONGEST_STEP_S:
-        return f"{parameters:,} parameters left out: a step takes {max(typical):.1f} s"
+    if max(typical) > work.longest_s:
+        return _LeftOut(f"{work} left out: a step takes {max(typical):.1f} s", slow=True)
     steps = max(1, min(20, round(BLOCK_S / max(min(typical), 1e-6))))
     base: list[float] = []
     head: list[float] = []
     begun = time.monotonic()
     found: AtSize | None = None
-    for rounds in ROUNDS:
+    looks, budget_s = (ROUNDS_OF_LIST, BUDGET_OF_LIST_S) if work.name else (ROUNDS, BUDGET_S)
+    for rounds in looks:
         while len(base) < rounds:
             times = []
             for side in (sides.base, sides.head, sides.head, sides.base):
                 said = side.ask(Time(steps))
                 if isinstance(said, Failure):
-                    return f"{parameters:,} parameters: {said.text}"
+                    return _LeftOut(f"{work}: {said.text}")
                 times.append(said)
             base.append((times[0] + times[3]) / 2)
             head.append((times[1] + times[2]) / 2)
-            if len(base) >= ROUNDS[0] and time.monotonic() - begun > BUDGET_S:
+            if len(base) >= looks[0] and time.monotonic() - begun > budget_s:
                 break
-        found = judge_times(parameters, base, head)
-        if found.verdict is not SpeedVerdict.INCONCLUSIVE or time.monotonic() - begun > BUDGET_S:
+        found = judge_times(work.parameters, base, head)
+        if found.verdict is not SpeedVerdict.INCONCLUSIVE or time.monotonic() - begun > budget_s:
             break
     assert found is not None
-    return found
+    return replace(found, shapes=work.name)
+
+
+def _counted(sides: Sides, row: OptimizerComparison, work: _Workload) -> OptimizerComparison:
+    """Return the row with the work of a step on both sides, which decides where the time does not.
+
+    Not between two environments: another torch makes other operations of the same call.
+    """
+    answers = both(sides.base, sides.head, Count(row.name, work.shapes))
+    for answer in answers:
+        if isinstance(answer, Failure):
+            return _with_words(row, f"not counted: {answer.text}")
+    verdict, counted = judge_counts(*answers, row.cost.sizes)
+    if verdict is SpeedVerdict.SAME and row.maths.verdict is not MathsVerdict.IDENTICAL:
+        verdict = SpeedVerdict.INCONCLUSIVE  # other values may take other times
+    one_torch = not any(side.tree.python for side in sides)
+    open_ = row.speed is SpeedVerdict.INCONCLUSIVE
+    if open_ and one_torch and verdict is not SpeedVerdict.INCONCLUSIVE:
+        counted = replace(counted, decides=True)
+        row = replace(row, speed=verdict)
+    return replace(row, cost=replace(row.cost, counted=counted))
+
+
+def _with_words(row: OptimizerComparison, words: str) -> OptimizerComparison:
+    return replace(row, cost=replace(row.cost, text=f"{row.cost.text}; {words}"))
 
 
 def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerComparison:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optbench.engine.model_shapes import Shapes
 from optbench.scenarios.record import Record
 from optbench.scenarios.requirements import Requirements
 from optbench.scenarios.scenario import Scenario
@@ -154,10 +155,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Make an optimizer over so many parameters, to be timed; gives seconds of a first step."""
+    """Make an optimizer over parameters of these shapes; gives seconds of a first step."""
 
     target: str
-    parameters: int
+    shapes: Shapes
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,14 @@ class Time:
     """Time so many steps of what was prepared: seconds of the quickest."""
 
     steps: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count the work of steps over parameters of these shapes: a `verdicts.speed.StepWork`."""
+
+    target: str
+    shapes: Shapes
 
 
 @dataclass(frozen=True)
@@ -242,5 +251,6 @@ Request = (
     | Train
     | Prepare
     | Time
+    | Count
     | Weigh
 )

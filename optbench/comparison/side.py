@@ -19,6 +19,7 @@ from optbench.comparison.imports import Importer
 from optbench.comparison.memory_probe import weigh
 from optbench.comparison.requests import (
     Averages,
+    Count,
     Failure,
     Find,
     FindSchedulers,
@@ -40,7 +41,7 @@ from optbench.comparison.requests import (
 )
 from optbench.conformance.contract import choose
 from optbench.engine.as_found import shared_by_all, torch_as_found
-from optbench.engine.bench import Bench
+from optbench.engine.bench import Bench, with_all_rows
 from optbench.engine.certify import fastest_route
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
@@ -50,6 +51,7 @@ from optbench.process.worker import in_a_worker
 from optbench.registry import NotAdoptable, UnknownName
 from optbench.scenarios import schedulers
 from optbench.scenarios.catalogue import Description
+from optbench.scenarios.counted_work import work_by_function
 from optbench.scenarios.handling import observe
 from optbench.scenarios.introspect import NotConstructible, introspect
 from optbench.scenarios.outcomes import CheckFailed, NotApplicable
@@ -58,6 +60,7 @@ from optbench.scenarios.record import Checkpoint, Record
 from optbench.scenarios.subject import Subject
 from optbench.sources import Tree
 from optbench.sources.closure import digest, looked_at
+from optbench.verdicts.speed import StepWork
 
 
 def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:
@@ -101,6 +104,7 @@ class Side:
             Train: self._train,
             Prepare: self._prepare,
             Time: self._time,
+            Count: self._count,
             Weigh: self._weigh,
         }
         try:
@@ -213,16 +217,24 @@ class Side:
         return training.train(self._rows[request.target], request)
 
     def _prepare(self, request: Prepare) -> float:
+        return self._made(request).first
+
+    def _made(self, request: Prepare | Count) -> Bench:
         self._bench = None  # first, so that two never stand in memory at once
         subject = self._met[request.target]
         self._bench = Bench(
             subject.make,
-            request.parameters,
-            sparse=subject.wants.sparse,
+            request.shapes,
+            sparse=with_all_rows if subject.wants.sparse else None,
             closure=subject.wants.closure,
             before_step=subject.before_step,
         )
-        return self._bench.first
+        return self._bench
+
+    def _count(self, request: Count) -> StepWork | Failure:
+        if requests():
+            return Failure("refused", "it calls torch.compile")
+        return StepWork(*work_by_function(self._made(request)))
 
     def _time(self, request: Time) -> float:
         assert self._bench is not None

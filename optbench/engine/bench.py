@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,12 +13,9 @@ from optbench.engine.state import state_bytes
 from optbench.engine.stepping import Stepper
 from optbench.optimizers.builders import BeforeStep
 
-TENSORS = 10
-"""Default number of parameter tensors."""
-
 
 class Bench:
-    """An optimizer over so many float32 parameters, ready to be timed.
+    """An optimizer over float32 parameters of given shapes, ready to be timed.
 
     The gradient is put back before every step, outside of what is timed: some write into it, and
     what grows without bounds is slower to compute with.
@@ -28,12 +24,10 @@ class Bench:
     ----------
     make : callable
         Gives the optimizer of a list of parameters.
-    parameters : int
-        Numbers to optimize, about: they are cut into tensors of one shape, near square.
-    tensors : int
-        How many.
-    sparse : bool
-        The optimizer wants sparse gradients.
+    shapes : sequence of tuple of int
+        Of the parameters, as of `optbench.engine.model_shapes`.
+    sparse : callable or None
+        Makes a sparse gradient, a copy, of a dense one: for an optimizer that wants those.
     closure : bool
         Its ``step`` wants a closure.
     before_step : callable or None
@@ -43,22 +37,17 @@ class Bench:
     def __init__(
         self,
         make: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer],
-        parameters: int,
+        shapes: Sequence[tuple[int, ...]],
         *,
-        tensors: int = TENSORS,
-        sparse: bool = False,
+        sparse: Callable[[Tensor], Tensor] | None = None,
         closure: bool = False,
         before_step: BeforeStep | None = None,
     ) -> None:
-        each = max(1, parameters // tensors)
-        rows = max(1, int(math.sqrt(each)))
-        columns = each // rows
         generator = torch.Generator().manual_seed(0)
         self.params = [
-            torch.nn.Parameter(torch.randn(rows, columns, generator=generator) * 0.05)
-            for _ in range(tensors)
+            torch.nn.Parameter(torch.randn(shape, generator=generator) * 0.05) for shape in shapes
         ]
-        self._gradients = [torch.randn(rows, columns, generator=generator) for _ in self.params]
+        self._gradients = [torch.randn(shape, generator=generator) for shape in shapes]
         self._sparse = sparse
         self._buffers = [torch.empty_like(gradient) for gradient in self._gradients]
         self._closure = self._loss if closure else None
@@ -68,7 +57,7 @@ class Bench:
 
     @property
     def parameters(self) -> int:
-        """Numbers that are optimized: what was asked for, but for the rounding of the shape."""
+        """Number of elements of all parameters."""
         return sum(parameter.numel() for parameter in self.params)
 
     def time(self, steps: int) -> float:
@@ -99,7 +88,7 @@ class Bench:
             self.params, self._gradients, self._buffers, strict=True
         ):
             # The same buffer each time, whatever the last step put in its place.
-            parameter.grad = gradient.to_sparse(1) if self._sparse else buffer.copy_(gradient)
+            parameter.grad = self._sparse(gradient) if self._sparse else buffer.copy_(gradient)
 
     def _loss(self) -> Tensor:
         """Return the loss of a quadratic with the given gradients, for closure methods."""
@@ -109,3 +98,11 @@ class Bench:
                 parameter.grad = parameter + gradient
                 total += ((0.5 * parameter + gradient) * parameter).sum()
         return total
+
+
+def with_all_rows(gradient: Tensor) -> Tensor:
+    """Return what ``to_sparse(1)`` does of rows without zeros, which takes seconds for millions."""
+    rows = torch.arange(len(gradient))[None]
+    return torch.sparse_coo_tensor(
+        rows, gradient.clone(), gradient.shape, is_coalesced=True, check_invariants=False
+    )

@@ -11,9 +11,12 @@ from typing import Any
 from optbench.reporting.numerals import MISSING, significant
 from optbench.verdicts.comparison import (
     Comparison,
+    Counted,
+    InFunction,
     OnProblem,
     OptimizerComparison,
     SideOfComparison,
+    SpeedVerdict,
 )
 
 QUIET = frozenset(("identical", "equivalent", "same"))
@@ -97,9 +100,42 @@ def cost_in_words(row: OptimizerComparison) -> str:
         parts.append(f"{cost.step_ratio:.2f}x [{cost.low:.2f}, {cost.high:.2f}] the time a step")
         if row.speed is not None and row.speed.value == "inconclusive":
             parts[-1] += " (the same is within 10 %)"
+        elif cost.counted is not None and cost.counted.decides:
+            parts[-1] += " (inconclusive)"
     if cost.text:
         parts.append(cost.text)
-    return " ".join(parts)
+    timed = " ".join(parts)
+    return "; ".join(filter(None, (timed, counts_in_words(cost.counted, row.speed))))
+
+
+def counts_in_words(counted: Counted | None, speed: SpeedVerdict | None) -> str:
+    """Return the work of a step on both sides, and the functions that it grew in."""
+    if counted is None:
+        return ""
+    work = (counted.operations, "tensor operations")
+    if counted.operations[0] == counted.operations[1] and counted.bytes[0] != counted.bytes[1]:
+        work = (counted.bytes, "bytes read")
+    text = "decided by counts, a step: " if counted.decides else "counted, a step: "
+    text += "; ".join(
+        f"as many {words}"
+        if base == head
+        else f"{_count(head)} {words}, {_count(base)} in the base"
+        for (base, head), words in (work, (counted.calls, "Python calls"))
+    )
+    if counted.dearer and speed is not None and speed.value == "slower":
+        text += f"; dearer: {', '.join(map(_dearer, counted.dearer))}"
+    return text
+
+
+def _dearer(each: InFunction) -> str:
+    kinds = ((each.operations, "tensor operations"), (each.bytes, "bytes"), (each.calls, "calls"))
+    (base, head), words = next((pair, w) for pair, w in kinds if pair[1] > pair[0])
+    new = " (new)" if not any((each.operations[0], each.bytes[0], each.calls[0])) else ""
+    return f"{each.function}{new} +{_count(head - base)} {words}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0")
 
 
 def on_problem(each: OnProblem) -> str:

@@ -148,10 +148,14 @@ class AtSize:
 
     Attributes
     ----------
+    parameters : int
+        About: what the shapes were made for.
     seconds : tuple of float
         Medians of base and head.
     rounds : int
         Turns of base, head, head, base.
+    shapes : str
+        The model whose shapes the parameters have; empty: ten matrices of one shape.
     """
 
     parameters: int
@@ -161,6 +165,38 @@ class AtSize:
     high: float
     seconds: tuple[float, float]
     rounds: int
+    shapes: str = ""
+
+
+@dataclass(frozen=True)
+class InFunction:
+    """Work that a function of the step asks for, base and head, a step."""
+
+    function: str
+    operations: tuple[float, float]
+    bytes: tuple[float, float]
+    calls: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Work of a step, base and head, counted over the shapes of ResNet-18.
+
+    Attributes
+    ----------
+    operations, bytes, calls : pairs
+        Tensor operations, the bytes that they read, and Python calls.
+    dearer : tuple of InFunction
+        Functions that ask for more in the head, at most three, the largest increase first.
+    decides : bool
+        Whether the verdict on speed was decided by the counts, for lack of a clear time.
+    """
+
+    operations: tuple[float, float]
+    bytes: tuple[float, float]
+    calls: tuple[float, float]
+    dearer: tuple[InFunction, ...] = ()
+    decides: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,6 +212,8 @@ class Cost:
     operations_after_loading : pair
         Tensor operations of a step after ``load_state_dict``, over those of one before it.
     sizes : tuple of AtSize
+    counted : Counted or None
+        None where the times are the same, or nothing was counted.
     text : str
         What decides, or why nothing was timed.
     compiled : str
@@ -191,6 +229,7 @@ class Cost:
     operations_after_loading: tuple[float, float] | None = None
     sizes: tuple[AtSize, ...] = ()
     text: str = ""
+    counted: Counted | None = None
     compiled: str = ""
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from optbench import asv
 from optbench.asv import plain_loop
+from optbench.engine.model_shapes import ELEMENTS, MODELS
 from optbench.engine.suites import SLOW_LANES
 from optbench.optimizers import OPTIMIZERS
 from optbench.optimizers.catalogue import BASES
@@ -54,7 +55,7 @@ def test_the_lists_are_the_registrys(benchmarks):
             zip(getattr(kind, "param_names", ()), getattr(kind, "params", ()), strict=True)
         )
         for name, values in params.items():
-            registry = {"optimizer": OPTIMIZERS, "problem": PROBLEMS}.get(name)
+            registry = {"optimizer": OPTIMIZERS, "problem": PROBLEMS, "shapes": MODELS}.get(name)
             made_here = {"mlp-64-32-10"}
             assert registry is None or all(v in registry or v in made_here for v in values)
 
@@ -141,6 +142,17 @@ def test_every_tracked_value_is_positive_and_finite(benchmarks, name, monkeypatc
         assert all(math.isfinite(value) and value > 0 for value in drawn)
         count += 1
     assert count
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_over_the_shapes_of_a_model_moves_all_of_them(benchmarks, name):
+    one = classes(benchmarks)["step.ModelStep"]()
+    assert name in one.params[1]
+    one.setup("sgd", name)
+    before = [parameter.detach().clone() for parameter in one.bench.params]
+    one.time_model_step("sgd", name)
+    assert one.bench.parameters == pytest.approx(ELEMENTS, rel=0.02)
+    assert all((old != new).any() for old, new in zip(before, one.bench.params, strict=True))
 
 
 def configuration():

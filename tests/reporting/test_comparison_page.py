@@ -241,7 +241,11 @@ def test_the_page_says_all_that_was_found() -> None:
         "beale", "default", "regressed", "1.31", "1.18", "1.44", "1e-6", "0 of 16", "0.001, 0.01",
     ]  # fmt: skip
     sizes = Html(page(comparison(regressed()))).tables[2]
-    assert sizes[1] == ["10,000", "slower", "1.30", "1.25", "1.35", "1", "1.3", "32"]
+    numbers = ["slower", "1.30", "1.25", "1.35", "1", "1.3", "32"]
+    assert sizes[1] == ["10,000", "equal matrices", *numbers]
+    row = regressed()
+    row = replace(row, cost=replace(row.cost, sizes=(replace(row.cost.sizes[0], shapes="gpt2"),)))
+    assert Html(page(comparison(row))).tables[2][1] == ["10,000", "gpt2", *numbers]
 
 
 def test_the_comment_says_all_that_was_found() -> None:

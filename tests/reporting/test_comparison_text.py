@@ -21,7 +21,9 @@ from optbench.verdicts.comparison import (
     Comparison,
     ConvergenceVerdict,
     Cost,
+    Counted,
     Difference,
+    InFunction,
     Maths,
     MathsVerdict,
     MemoryVerdict,
@@ -175,6 +177,39 @@ def test_a_cost_that_is_the_same_is_told_on_demand() -> None:
 def test_a_cost_has_its_interval() -> None:
     assert cost_in_words(regressed()) == ("1.30x [1.25, 1.35] the time a step at 10,000 parameters")
     assert cost_in_words(broken()) == ""
+
+
+ADAM = InFunction("Adam.update", (496, 620), (8, 16), (600, 724))
+NEW = InFunction("_max", (0, 61.5), (0, 8), (0, 62))
+CALLS = InFunction("Adam.step", (1, 1), (8, 8), (9, 11))
+
+
+@pytest.mark.parametrize(
+    ("counted", "speed", "said"),
+    [
+        (Counted((496, 681.5), (8, 24), (609, 797), (ADAM, NEW)), "slower",
+         "counted, a step: 681.5 tensor operations, 496 in the base; 797 Python calls, 609 in "
+         "the base; dearer: Adam.update +124 tensor operations, _max (new) +61.5 tensor "
+         "operations"),
+        (Counted((5, 5), (8, 8), (9, 11), (CALLS,), decides=True), "slower",
+         "decided by counts, a step: as many tensor operations; 11 Python calls, 9 in the base; "
+         "dearer: Adam.step +2 calls"),
+        (Counted((5, 5), (8, 4_000), (9, 9)), "inconclusive",
+         "counted, a step: 4,000 bytes read, 8 in the base; as many Python calls"),
+        (Counted((9, 9), (8, 8), (9, 9), decides=True), "same",
+         "decided by counts, a step: as many tensor operations; as many Python calls"),
+        (Counted((1240, 620), (8, 8), (9, 9), (NEW,)), "faster",
+         "counted, a step: 620 tensor operations, 1,240 in the base; as many Python calls"),
+    ],
+)  # fmt: skip
+def test_counts_are_told_with_the_functions_that_grew(
+    counted: Counted, speed: str, said: str
+) -> None:
+    cost = Cost(1.02, 0.9, 1.2, text="at 10,000 parameters", counted=counted)
+    row = replace(regressed(), speed=SpeedVerdict(speed), cost=cost)
+    timed, counts = cost_in_words(row).split("; ", 1)
+    assert counts == said
+    assert ("(inconclusive)" in timed) == counted.decides
 
 
 # A question.

@@ -25,7 +25,9 @@ def made(text: str) -> dict[str, Any]:
           "high": 3.0, "target": 0.1, "seeds": 3, "won": 1, "lr": [0.1, 0.1],
           "text": text}  # fmt: skip
     timed = {"parameters": 10, "verdict": "slower", "ratio": 2.0, "low": 1.5, "high": 3.0,
-             "seconds": [0.1, 0.2], "rounds": 3}  # fmt: skip
+             "seconds": [0.1, 0.2], "rounds": 3, "shapes": text}  # fmt: skip
+    pairs = {"operations": [1.0, 2.0], "bytes": [1.0, 2.0], "calls": [1.0, 2.0]}
+    counted = {**pairs, "dearer": [{**pairs, "function": text}], "decides": True}
     return {
         "schema": 2, "base": words, "head": words, "notes": [text],
         "rungs": ["maths", "convergence", "speed", "memory"], "only_in_base": [text],
@@ -36,7 +38,8 @@ def made(text: str) -> dict[str, Any]:
              "differing_scenarios": [text], "convergence": "regressed", "convergence_text": text,
              "first_difference": {"scenario": text, "step": 1, "relative": 0.1},
              "problems": [on], "speed": "slower", "memory": "leak",
-             "cost": {"sizes": [timed], "text": text, "step_ratio": 2.0, "low": 1.5, "high": 3.0}}
+             "cost": {"sizes": [timed], "text": text, "counted": counted, "step_ratio": 2.0,
+                      "low": 1.5, "high": 3.0}}
         ],
     }  # fmt: skip
 

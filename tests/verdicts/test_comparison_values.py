@@ -16,7 +16,9 @@ from optbench.verdicts.comparison import (
     Comparison,
     ConvergenceVerdict,
     Cost,
+    Counted,
     Difference,
+    InFunction,
     Maths,
     MathsVerdict,
     MemoryVerdict,
@@ -52,7 +54,16 @@ FULL = OptimizerComparison(
         state_bytes_per_parameter=(8.0, 12.0),
         temporary_bytes_per_parameter=(0.0, 4.0),
         growth_bytes_per_step=(0.0, 64.0),
-        sizes=(AtSize(10_000, SpeedVerdict.SLOWER, 1.3, 1.2, math.inf, (1e-3, 1.3e-3), 32),),
+        sizes=(
+            AtSize(10_000, SpeedVerdict.SLOWER, 1.3, 1.2, math.inf, (1e-3, 1.3e-3), 32),
+            AtSize(5_000_000, SpeedVerdict.SAME, 1.0, 0.9, 1.1, (1e-3, 1e-3), 12, "gpt2"),
+        ),
+        counted=Counted(
+            (5.0, 6.0),
+            (8.0, 8.0),
+            (9.0, 9.5),
+            (InFunction("step", (5.0, 6.0), (8.0, 8.0), (9.0, 9.5)),),
+        ),
     ),
     seconds=1.23456,
 )

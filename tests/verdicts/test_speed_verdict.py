@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.verdicts.comparison import SpeedVerdict
-from optbench.verdicts.speed import ALPHA, SAME, judge_times
+from optbench.verdicts.comparison import AtSize, SpeedVerdict
+from optbench.verdicts.speed import ALPHA, SAME, StepWork, judge_counts, judge_times
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
 
@@ -119,3 +119,78 @@ def test_the_seconds_told_are_the_medians_of_each_side() -> None:
     found = judge_times(10_000, [1.0, 2.0, 9.0], [3.0, 4.0, 5.0])
     assert found.seconds == (2.0, 4.0)
     assert found.parameters == 10_000
+
+
+# Counts of work.
+
+
+def work(operations: float, calls: float = 100.0, size: float = 8.0, **more: float) -> StepWork:
+    """Work of ``update``, and tensor operations of other functions, by name."""
+    others = {name: (count, 8.0, 10.0) for name, count in more.items()}
+    return StepWork({"update": (operations, size, calls), **others}, f"{operations} {more}")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [
+        (work(100, calls=0), work(111, calls=0), SpeedVerdict.SLOWER),
+        (work(100, calls=0), work(110, calls=0), SpeedVerdict.INCONCLUSIVE),
+        (work(98), work(98, calls=700), SpeedVerdict.SLOWER),
+        (work(98), work(98, calls=600), SpeedVerdict.INCONCLUSIVE),
+        # Fewer operations by many more calls.
+        (work(100), work(95, calls=500), SpeedVerdict.INCONCLUSIVE),
+        (work(0, calls=0), work(1, calls=0), SpeedVerdict.SLOWER),
+        (work(100), work(100), SpeedVerdict.SAME),
+        (work(100), work(100, size=9), SpeedVerdict.INCONCLUSIVE),
+        (work(100), StepWork(work(100).functions, "another order"), SpeedVerdict.INCONCLUSIVE),
+        (work(100), StepWork({"renamed": (100, 8, 100)}, "100 {}"), SpeedVerdict.INCONCLUSIVE),
+    ],
+)
+def test_counts_decide_beyond_a_share(
+    base: StepWork, head: StepWork, verdict: SpeedVerdict
+) -> None:
+    assert judge_counts(base, head)[0] is verdict
+    mirror = {SpeedVerdict.SLOWER: SpeedVerdict.FASTER}
+    assert judge_counts(head, base)[0] is mirror.get(verdict, verdict)
+
+
+@pytest.mark.parametrize(
+    ("timed", "same"),
+    [
+        ([], False),
+        ([("same", 1.0)], True),
+        ([("same", 1.0), ("inconclusive", 1.09), ("inconclusive", 0.92)], True),
+        ([("same", 1.0), ("inconclusive", 1.11)], False),
+        ([("same", 1.0), ("inconclusive", 0.9)], False),
+        ([("inconclusive", 1.0), ("same", 1.0)], False),
+    ],
+)
+def test_calls_that_take_no_time_leave_the_same_operations_the_same(
+    timed: list[tuple[str, float]], same: bool
+) -> None:
+    sizes = [
+        AtSize(1, SpeedVerdict(word), ratio, 0.5, 2.0, (1.0, ratio), 16) for word, ratio in timed
+    ]
+    base, head = work(100), work(100, calls=120)
+    verdict = SpeedVerdict.SAME if same else SpeedVerdict.INCONCLUSIVE
+    assert judge_counts(base, head, sizes)[0] is verdict
+    other = StepWork(head.functions, "another order")
+    assert judge_counts(base, other, sizes)[0] is SpeedVerdict.INCONCLUSIVE
+
+
+def test_the_functions_that_grew_most_are_named() -> None:
+    base = work(100, a=5, b=5, c=5, d=5, gone=50)
+    head = work(90, a=6, b=9, c=7, d=5, new=2)
+    counted = judge_counts(base, head)[1]
+    assert [each.function for each in counted.dearer] == ["b", "c", "new"]
+    assert counted.dearer[0].operations == (5, 9)
+    assert counted.dearer[2].operations == (0, 2)
+    assert counted.operations == (170, 119)
+    assert judge_counts(base, base)[1].dearer == ()
+
+
+def test_where_no_operation_was_added_bytes_name_the_function_and_else_calls() -> None:
+    one = judge_counts(work(5), work(5, calls=120, size=16))[1].dearer
+    assert [each.bytes for each in one] == [(8, 16)]
+    (other,) = judge_counts(work(5), work(5, calls=120))[1].dearer
+    assert other.calls == (100, 120)
