@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from optbench.conformance.check import Check
     from optbench.conformance.result import CheckResult
     from optbench.conformance.targets import Target
+    from optbench.sources.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class CheckConfig:
         Leave torch.compile on.
     overlay : str
         A module whose folder in the current one is laid over the installed package.
+    env : str
+        Where another Python is, with its own torch; empty: this one.
     """
 
     targets: tuple[str, ...]
@@ -48,13 +53,15 @@ class CheckConfig:
     jobs: int | None = None
     compiled: bool = False
     overlay: str = ""
+    env: str = ""
 
     @property
     def options(self) -> str:
         """The options that, behind ``optbench check NAME``, check the same."""
         from optbench.conformance.result import options
 
-        return options(self.reference, self.settings)
+        where = f" --env {shlex.quote(self.env)}" if self.env else ""
+        return options(self.reference, self.settings) + where
 
 
 def configure(
@@ -68,6 +75,7 @@ def configure(
     jobs: int | None = None,
     compiled: bool = False,
     overlay: str = "",
+    env: str = "",
 ) -> CheckConfig:
     """Read the arguments of `check`.
 
@@ -88,13 +96,13 @@ def configure(
         raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
     if not checks:
         raise WrongUse("no check is left: see --only and --skip")
-    if reference:
+    if reference and not env:
         from optbench.conformance.targets import require_reference
 
         require_reference(reference)  # before the work, not after
     return CheckConfig(
         tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled,
-        overlay or overlay_in(Path.cwd()),
+        overlay or overlay_in(Path.cwd()), env,
     )  # fmt: skip
 
 
@@ -108,6 +116,7 @@ def check(
     strict: bool = False,
     compiled: bool = False,
     overlay: str = "",
+    env: str = "",
     timeout: float = 60.0,
     jobs: int | None = None,
     on_fail: Literal["raise", "warn"] | None = "raise",
@@ -134,6 +143,9 @@ def check(
     overlay : str
         A package within an installed one, such as ``"timm.optim"``: its folder in the current
         checkout is laid over what is installed. ``"torch.optim"`` is found in one of PyTorch.
+    env : str
+        Check in another environment: a folder with a Python, or requirements such as
+        ``"torch==2.12.0"``, of which one is made in the cache.
     timeout : float
         Seconds that a check may take.
     jobs : int or None
@@ -164,7 +176,7 @@ def check(
         raise WrongUse(f"on_fail is 'raise', 'warn' or None, not {on_fail!r}")
     config = configure(
         optimizers, reference=reference, settings=settings, only=only, skip=skip,
-        timeout=timeout, jobs=jobs, compiled=compiled, overlay=overlay,
+        timeout=timeout, jobs=jobs, compiled=compiled, overlay=overlay, env=env,
     )  # fmt: skip
     results = carry_out(config)
     found = failures(results, strict=strict)
@@ -206,6 +218,7 @@ def carry_out(
     checks: dict[str, int] = {}
     by_target: dict[str, list[CheckResult]] = {}
     ended: set[str] = set()
+    python = environment_of(config.env).python if config.env else ""
     with doing("starting") as show, _laid_over(config.overlay) as environment:
         for each in examine_all(
             specs,
@@ -214,6 +227,7 @@ def carry_out(
             limit_s=config.timeout,
             compiled=config.compiled,
             environment=environment,
+            python=python,
         ):
             if isinstance(each, Members):
                 names[each.target] = each.names
@@ -231,6 +245,21 @@ def carry_out(
             show(f"{len(ended)} of {known} optimizers, {count:,} checks; now {each.target}")
     ordered = [name for target in config.targets for name in names.get(target, (target,))]
     return [row for name in dict.fromkeys(ordered) for row in by_target.get(name, ())]
+
+
+@functools.cache
+def environment_of(env: str) -> Tree:
+    """Return the environment ``--env`` names, made where it is not there.
+
+    Raises
+    ------
+    SourceError
+        Where there is no such Python, or it does not import torch and NumPy.
+    """
+    from optbench.sources.environments import environment
+    from optbench.sources.source import Kind, Source
+
+    return environment(Source(Kind.ENVIRONMENT, env))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import typer
 from optbench.api.console import say
 from optbench.cli.console import INTERRUPTED, tell
 from optbench.cli.options import (
+    EnvOption,
     JobsOption,
     JsonOption,
     OverlayOption,
@@ -97,6 +98,7 @@ def check(
     ] = 60.0,
     jobs: JobsOption = None,
     overlay: OverlayOption = "",
+    env: EnvOption = "",
 ) -> None:
     """Check optimizers against the torch.optim contract.
 
@@ -109,7 +111,7 @@ def check(
     use, or nothing that could be checked. Known defects (xfailed) and advice are shown and do not
     count as failures; --strict counts advice.
     """
-    from optbench.api.check import carry_out, configure
+    from optbench.api.check import carry_out, configure, environment_of
 
     if list_checks:
         from optbench.conformance.contract import choose
@@ -126,12 +128,15 @@ def check(
         jobs=jobs,
         compiled=compiled,
         overlay=overlay,
+        env=env,
     )
     to_screen = str(json_file) == "-"
     if json_file is not None and not to_screen:
         require_writable(json_file, "--json")
     printer = _Printer(verbose, config.options)
     begun = time.monotonic()
+    if config.env:
+        say(f"in {config.env}: {environment_of(config.env).note}")
     try:
         results = carry_out(
             config, lambda name, rows: None if to_screen else printer.tell(name, rows)
@@ -259,11 +264,13 @@ def _list(checks: tuple[Check, ...]) -> None:
 def _write(path: Path, results: list[CheckResult], seconds: float, config: CheckConfig) -> None:
     from dataclasses import asdict
 
+    from optbench.api.check import environment_of
     from optbench.engine.environment import environment
 
     content = {
         "schema": SCHEMA,
         "environment": asdict(environment()),
+        **({"checked_in": environment_of(config.env).note} if config.env else {}),
         "reference": config.reference,
         "seconds": round(seconds, 2),
         "results": [v.as_row(config.options) for v in results],

@@ -57,6 +57,16 @@ OverlayOption = Annotated[
     ),
 ]
 
+EnvOption = Annotated[
+    str,
+    place_option(
+        "--env",
+        metavar="PATH|REQUIREMENTS",
+        help="Another Python, or torch==2.12.0, of which one is made.",
+        show_default="this one",
+    ),
+]
+
 JobsOption = Annotated[
     int | None,
     place_option(

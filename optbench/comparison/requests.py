@@ -170,7 +170,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Count:
-    """Count the work of steps over parameters of these shapes: a `verdicts.speed.StepWork`."""
+    """Count the work of steps over parameters of these shapes: a `verdicts.comparison.StepWork`."""
 
     target: str
     shapes: Shapes

@@ -60,7 +60,7 @@ from optbench.scenarios.record import Checkpoint, Record
 from optbench.scenarios.subject import Subject
 from optbench.sources import Tree
 from optbench.sources.closure import digest, looked_at
-from optbench.verdicts.speed import StepWork
+from optbench.verdicts.comparison import StepWork
 
 
 def serve(pipe: Connection, trail: str, tree: Tree, compiled: bool) -> None:

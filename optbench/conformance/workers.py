@@ -94,6 +94,7 @@ def examine_all(
     limit_s: float = LIMIT_S,
     compiled: bool = False,
     environment: Mapping[str, str] | None = None,
+    python: str = "",
 ) -> Iterator[CheckResult | Members | Met]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
@@ -102,7 +103,7 @@ def examine_all(
     gets exactly one; an optimizer that cannot be examined gets one result without a check.
 
     ``compiled`` leaves torch.compile on: without it steps run as they are written. ``environment``:
-    variables of the workers.
+    variables of the workers. ``python``: another interpreter that they run in.
 
     Closing the generator, or an exception where it yields, ends the workers at once.
     """
@@ -120,7 +121,7 @@ def examine_all(
             return _Worker(
                 WorkerProcess.begin(
                     serve, Path(folder) / str(next(serial)), compiled,
-                    may_use_gpu=True, preload=PRELOADED, environment=environment,
+                    may_use_gpu=True, preload=PRELOADED, environment=environment, python=python,
                 )
             )  # fmt: skip
 

@@ -6,22 +6,33 @@ import subprocess
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import packaging
+
 JUDGE = Path(__file__).parents[1] / "__init__.py"
 
 BOOT = """
 import importlib.util, os, sys
 from multiprocessing.connection import Connection
-init, handle = sys.argv[1:]
+init, versions, handle = sys.argv[1:]
+def take(name, init):
+    spec = importlib.util.spec_from_file_location(
+        name, init, submodule_search_locations=[os.path.dirname(init)]
+    )
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
 # This package alone comes from the judge; what lies beside it, such as its torch, does not.
-spec = importlib.util.spec_from_file_location(
-    "optbench", init, submodule_search_locations=[os.path.dirname(init)]
-)
-module = sys.modules["optbench"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
+take("optbench", init)
+if importlib.util.find_spec("packaging") is None:
+    take("packaging", versions)
+from optbench.process import interpreter
 from optbench.process.worker import enter_through
+interpreter.inside = sys.executable
 enter_through(Connection(int(handle)))
 """
-"""Program that such a process runs, with the judge's package and the pipe's handle."""
+"""Program that such a process runs, with the judge's packages and the pipe's handle."""
+
+inside = ""
+"""The interpreter of this process, where it is such a one; what it begins runs in it as well."""
 
 
 class InterpreterProcess:
@@ -29,7 +40,7 @@ class InterpreterProcess:
 
     def __init__(self, python: str, pipe: Connection) -> None:
         self._process = subprocess.Popen(
-            [python, "-c", BOOT, str(JUDGE), str(pipe.fileno())],
+            [python, "-c", BOOT, str(JUDGE), str(packaging.__file__), str(pipe.fileno())],
             pass_fds=(pipe.fileno(),), stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self.pid = self._process.pid

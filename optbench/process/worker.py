@@ -25,7 +25,7 @@ from typing import Any, Self
 from optbench import by_value
 from optbench.errors import OptbenchError
 from optbench.plain_text import on_a_line
-from optbench.process import overlay
+from optbench.process import interpreter, overlay
 from optbench.process.fork_servers import context as process_context
 from optbench.process.fork_servers import of_environment, take_over
 from optbench.process.interpreter import InterpreterProcess
@@ -167,7 +167,7 @@ class WorkerProcess:
         # By its name: to import it imports torch, and by then it can say what goes wrong.
         name = serve if isinstance(serve, str) else f"{serve.__module__}:{serve.__qualname__}"
         module = name.partition(":")[0]
-        if python:
+        if python := python or interpreter.inside:
             with _environment(variables):
                 ours, theirs = multiprocessing.Pipe()
                 with interrupts_held():

@@ -179,6 +179,22 @@ class InFunction:
 
 
 @dataclass(frozen=True)
+class StepWork:
+    """Work of a step.
+
+    Attributes
+    ----------
+    functions : mapping
+        Names of functions to the tensor operations, bytes and Python calls that they ask for.
+    digest : str
+        Of the operations in their order.
+    """
+
+    functions: Mapping[str, tuple[float, float, float]]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Counted:
     """Work of a step, base and head, counted over the shapes of ResNet-18.
 

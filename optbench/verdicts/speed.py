@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from optbench.analysis.paired import median_ratio
-from optbench.verdicts.comparison import AtSize, Counted, InFunction, SpeedVerdict
+from optbench.verdicts.comparison import AtSize, Counted, InFunction, SpeedVerdict, StepWork
 
 SAME = 0.10
 """A step within 10 % is as fast: what is less does not show between one process and the next."""
@@ -42,22 +41,6 @@ def judge_times(
         verdict = SpeedVerdict.INCONCLUSIVE
     seconds = (float(np.median(base)), float(np.median(head)))
     return AtSize(parameters, verdict, found.ratio, found.low, found.high, seconds, len(ratios))
-
-
-@dataclass(frozen=True)
-class StepWork:
-    """Work of a step.
-
-    Attributes
-    ----------
-    functions : mapping
-        Names of functions to the tensor operations, bytes and Python calls that they ask for.
-    digest : str
-        Of the operations in their order.
-    """
-
-    functions: Mapping[str, tuple[float, float, float]]
-    digest: str
 
 
 def judge_counts(

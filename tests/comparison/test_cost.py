@@ -18,8 +18,7 @@ from optbench.engine.model_shapes import Shapes
 from optbench.scenarios.catalogue import Description
 from optbench.scenarios.requirements import Requirements
 from optbench.sources import Tree
-from optbench.verdicts.comparison import Maths, MathsVerdict, OptimizerComparison
-from optbench.verdicts.speed import StepWork
+from optbench.verdicts.comparison import Maths, MathsVerdict, OptimizerComparison, StepWork
 
 WORK = StepWork({"Adam.step": (2.0, 8.0, 70.0), "Adam.update": (500.0, 4e6, 600.0)}, "d")
 DEARER = StepWork({"Adam.step": (2.0, 8.0, 70.0), "Adam.update": (620.0, 5e6, 720.0)}, "e")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 NEEDED = (
     *("torch", "numpy", "numpy.libs", "torch.libs", "functorch", "torchgen"),
     *("typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "fsspec"),
-    *("filelock", "packaging"),
+    "filelock",
 )  # fmt: skip
 """Folders and files of torch, of NumPy, and of what these require."""
 
@@ -67,6 +68,37 @@ def test_each_side_runs_in_its_own_python(environments: list[Path], optbench: Co
     assert "weight_decay" in said.of("Mine")["maths_text"]
     assert said.of("Same")["memory"] == "same"
     assert f"torch {torch.__version__}" in said.content["base"]["note"]
+
+
+def test_a_class_is_checked_in_its_own_python(environments: list[Path], tmp_path: Path) -> None:
+    command = (
+        sys.executable,
+        "-m",
+        "optbench.cli",
+        "check",
+        "mine:Mine",
+        "mine:Same",
+        "--json",
+        "-",
+    )
+    said = subprocess.run(
+        [*command, "--env", str(environments[1])],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.stdout, said.stderr
+    content = json.loads(said.stdout)
+    assert f"torch {torch.__version__}" in content["checked_in"]
+    rows = {(row["target"], row["check"]): row["status"] for row in content["results"]}
+    # Also what begins processes of its own, and what is known of that version of torch.
+    assert rows["mine:Same", "data_parallel_is_the_joint_batch"] == "passed"
+    assert rows["mine:Same", "a_loaded_optimizer_shares_no_memory"] == "not applicable"
+    assert "no target" not in rows.values()
+    assert said.returncode in (0, 1)
+    missing = subprocess.run(
+        [*command, "--env", "nowhere"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 2
+    assert "env:nowhere: no such Python or folder" in missing.stderr
 
 
 def test_what_is_trained_there_needs_torch_and_numpy_alone(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optbench.verdicts.comparison import AtSize, SpeedVerdict
-from optbench.verdicts.speed import ALPHA, SAME, StepWork, judge_counts, judge_times
+from optbench.verdicts.comparison import AtSize, SpeedVerdict, StepWork
+from optbench.verdicts.speed import ALPHA, SAME, judge_counts, judge_times
 
 FIXED = settings(deadline=None, derandomize=True, database=None)
 
