@@ -319,7 +319,7 @@ class Session:
 
     def position(self) -> Tensor:
         """All parameters, flat, in float64 (complex ones as their real view)."""
-        return torch.cat([_flat(p.detach()) for p in self.params])
+        return torch.cat([_flat(p.detach()) for p in self.params]).double().cpu()
 
     def positions(self) -> list[Tensor]:
         """Return a copy of each parameter."""
@@ -386,7 +386,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 def _flat(value: Tensor) -> Tensor:
     real = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
-    return real.reshape(-1).double().cpu()
+    return real.reshape(-1)
 
 
 RandomState = tuple[Tensor, Any, Any]

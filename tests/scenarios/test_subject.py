@@ -578,6 +578,34 @@ def test_who_looks_on_the_way_sees_what_who_does_not_does(factory: Any) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+class DrawsFromNumPy(torch.optim.SGD):
+    """A normal number a step: NumPy makes two at once, and keeps the other."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            group["lr"] = abs(np.random.randn())  # noqa: NPY002
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kept", [0, 1], ids=["between pairs", "within a pair"])
+@pytest.mark.parametrize("factory", [torch.optim.Adam, DrawsFromNumPy])
+def test_numpy_s_generator_is_lent_with_the_number_that_it_keeps(factory: Any, kept: int) -> None:
+    subject, along = subject_of(factory), sequence(MIXED, 9)
+    with torch_as_found():
+        np.random.seed(3)  # noqa: NPY002
+        np.random.randn(kept)  # noqa: NPY002
+        before = np.random.get_state()  # noqa: NPY002
+        apart = Session(subject, along).trace(9)
+        one, other = Session(subject, along), Session(subject, along)
+        turns = [(one.trace(1), other.trace(1)) for _ in range(9)]
+        assert repr(np.random.get_state()) == repr(before)  # noqa: NPY002
+        drawn = np.random.randn(3)  # noqa: NPY002
+        np.random.set_state(before)  # noqa: NPY002
+        assert np.array_equal(np.random.randn(3), drawn)  # noqa: NPY002
+    for session in zip(*turns, strict=True):
+        assert torch.equal(torch.cat(session), apart)
+
+
 def test_a_session_does_not_depend_on_torch_s_generator() -> None:
     along = sequence(MIXED, 5)
     with torch_as_found():
