@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mutants.catalogue import MUTANTS, Mutant
-from optbench.conformance.contract import CONTRACT
+from optbench.conformance.contract import choose
 from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
 from optbench.conformance.worker_process import SubjectSpec
 from optbench.conformance.workers import examine_all
@@ -29,19 +29,20 @@ class Proof:
 def prove(*, whole: bool = True) -> list[Proof]:
     """Run the whole contract over all of them, each in a worker process.
 
-    Where not ``whole``, the bugs meet only the checks that ought to catch one or another of them;
-    the twins meet all in any case.
+    Where not ``whole``, a bug meets only the checks that ought to catch it, on which alone it
+    depends whether it is caught; the twins meet all in any case.
     """
     twins, bugs = (
         [SubjectSpec(getattr(mutant, which), mutant.reference) for mutant in MUTANTS]
         for which in ("correct", "broken")
     )
-    named = {name for mutant in MUTANTS for name in mutant.caught_by}
-    some = [check for check in CONTRACT if whole or check.name in named]
+    asked: dict[tuple[str, ...], list[SubjectSpec]] = {}
+    for mutant, bug in zip(MUTANTS, bugs, strict=True):
+        asked.setdefault(() if whole else mutant.caught_by, []).append(bug)
     counts = BAD | UNCHECKED | {Status.ADVICE}  # as --strict has it, for bugs and twins alike
     broken: dict[str, list[str]] = {question.target: [] for question in (*twins, *bugs)}
-    for questions, checks in ((twins, CONTRACT), (bugs, some)):
-        for said in examine_all(questions, checks, jobs=default_jobs()):
+    for questions, only in ((twins, ()), *((bugs, only) for only, bugs in asked.items())):
+        for said in examine_all(questions, choose(only), jobs=default_jobs()):
             if isinstance(said, CheckResult) and said.status in counts:
                 broken[said.target].append(said.check or said.status.value)
     return [
