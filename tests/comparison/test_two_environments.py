@@ -74,7 +74,7 @@ def test_a_class_is_checked_in_its_own_python(environments: list[Path], tmp_path
     command = (
         sys.executable,
         "-m",
-        "optbench.cli",
+        "optbench",
         "check",
         "mine:Mine",
         "mine:Same",
