@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 import functools
 import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -390,75 +389,25 @@ def _flat(value: Tensor) -> Tensor:
     return real.reshape(-1)
 
 
-RandomState = tuple[Tensor, "_NumPyState", Any]
+RandomState = tuple[Tensor, Any, Any]
 """State of torch's, NumPy's and Python's global generators."""
-
-
-class _NumPyState(NamedTuple):
-    """State of NumPy's global generator: its bits in memory, and what NumPy says of it."""
-
-    bits: bytes
-    complete: Any
-
-    @property
-    def is_in_the_bits(self) -> bool:
-        """Whether the bits are all: half of a pair of normal numbers may be kept elsewhere."""
-        return bool(self.bits) and not self.complete[3]
-
-
-_known = _NumPyState(b"", None)
-"""State in which NumPy's global generator was read or put last."""
-
-
-def _take_numpy(state: _NumPyState | None = None) -> _NumPyState:
-    """Return the state of NumPy's global generator, and replace it if another is given.
-
-    NumPy copies its 624 numbers one by one, which costs as much as a step. Where its bits are as
-    they were, nothing was drawn, and what NumPy said then still holds.
-    """
-    global _known
-    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    bits = _bits_of(generator)
-    if not (_known.is_in_the_bits and bits == _known.bits):
-        _known = _NumPyState(bits, np.random.get_state())  # noqa: NPY002
-    before = _known
-    if state is not None and state is not before:
-        if state.is_in_the_bits and before.is_in_the_bits:
-            ctypes.memmove(generator.ctypes.state_address, state.bits, _BYTES)
-        else:
-            np.random.set_state(state.complete)  # noqa: NPY002
-        _known = state
-    return before
-
-
-def _bits_of(generator: Any) -> bytes:
-    """Return the memory of a Mersenne Twister; nothing of another generator."""
-    is_one = isinstance(generator, np.random.MT19937)
-    return ctypes.string_at(generator.ctypes.state_address, _BYTES) if is_one else b""
-
-
-_BYTES = 624 * 4 + 4
-"""Size of the state of a Mersenne Twister in NumPy: its numbers, and the place among them."""
 
 
 @functools.cache
 def _seeded() -> RandomState:
-    twister = np.random.MT19937()
-    seeded = np.random.RandomState(twister)
-    seeded.seed(SEED)
     return (
         torch.Generator().manual_seed(SEED).get_state(),
-        _NumPyState(_bits_of(twister), seeded.get_state()),
+        np.random.RandomState(SEED).get_state(),
         random.Random(SEED).getstate(),
     )
 
 
 def _take(state: RandomState | None = None) -> RandomState:
     """Return the state of the global generators, and replace it if another is given."""
-    given = (None, None, None) if state is None else state
-    before = (torch.get_rng_state(), _take_numpy(given[1]), random.getstate())
+    before = (torch.get_rng_state(), np.random.get_state(), random.getstate())  # noqa: NPY002
     if state is not None:
         torch.set_rng_state(state[0])
+        np.random.set_state(state[1])  # noqa: NPY002
         random.setstate(state[2])
     return before
 
