@@ -31,6 +31,7 @@ ALLOWED = {
     ("conformance/distributed.py", "pickle"): "whether what two processes are sent can be sent",
     ("conformance/persistence.py", "pickle"): "an optimizer of this process, there and back",
     ("scenarios/session.py", "torch.load"): "weights only, of what this process has saved",
+    ("scenarios/schedulers.py", "torch.load"): "the state of a scheduler that this process saved",
     ("process/overlay.py", "spec_from_file_location"): "the tree that is compared, as above",
     ("process/overlay.py", "exec_module"): "as above",
     ("sources/pip.py", "zipfile"): "Python files of a wheel, which a comparison imports",
