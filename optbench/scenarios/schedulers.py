@@ -169,6 +169,11 @@ class TriedScheduler:
             self.settings[_label(other, self.arguments)] = other
         if not self.schedules_others:
             self.idle = self._vary()
+        elif "milestones" in self.arguments and len(found) > 1:
+            # The second schedule, which is another here, from the beginning on.
+            at_once = {**found[1], "milestones": [0]}
+            if self._tried(at_once) is not None:
+                self.settings[_label(at_once, self.arguments)] = at_once
 
     @property
     def factory(self) -> type:

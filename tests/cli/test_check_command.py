@@ -405,7 +405,9 @@ def test_options_reach_the_workers(optbench: Optbench, asked: Asked) -> None:
         SubjectSpec("sgd", "textbook-sgd", given),
         SubjectSpec("a:B", "textbook-sgd", given),
     ]
-    assert asked.options == {"jobs": 3, "limit_s": 2.5, "compiled": False, "environment": {}}
+    assert asked.options == {
+        "jobs": 3, "limit_s": 2.5, "compiled": False, "environment": {}, "python": "",
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------- how it ends

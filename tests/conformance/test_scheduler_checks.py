@@ -253,6 +253,16 @@ class GoesOnWithTheFirst(lr_scheduler.SequentialLR):
         self._last_lr = self._schedulers[at].get_last_lr()
 
 
+class BeginsWithTheFirst(lr_scheduler.SequentialLR):
+    """Begins with the first schedule where its milestone is 0, as torch 2.12 does."""
+
+    def __init__(self, optimizer: Any, schedulers: Any, milestones: Any) -> None:
+        super().__init__(optimizer, schedulers, milestones)
+        if milestones == [0]:
+            for group, base in zip(optimizer.param_groups, schedulers[0].base_lrs, strict=True):
+                group["lr"] = base * 0.5
+
+
 class StopsAtTheBottom(lr_scheduler.CosineAnnealingLR):
     """Does not rise again after the first half of the cosine."""
 
@@ -277,6 +287,7 @@ OF_TORCH: dict[type, str] = {
     ForgetsMomentum: FORMULA,
     WaitsOneMore: FORMULA,
     GoesOnWithTheFirst: FORMULA,
+    BeginsWithTheFirst: FORMULA,
     StopsAtTheBottom: FORMULA,
     AccumulatesThePhase: LONG,
 }
