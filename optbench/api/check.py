@@ -67,7 +67,7 @@ class CheckConfig:
 def configure(
     targets: Target | Iterable[Target],
     *,
-    reference: str = "",
+    reference: Target = "",
     settings: Mapping[str, Any] | None = None,
     only: Iterable[str] = (),
     skip: Iterable[str] = (),
@@ -96,12 +96,13 @@ def configure(
         raise WrongUse("name what to check: optbench check torch.optim:Adam (or --list)")
     if not checks:
         raise WrongUse("no check is left: see --only and --skip")
-    if reference and not env:
+    known = reference if isinstance(reference, str) else names_of(reference)[0]
+    if known and not env:
         from optbench.conformance.targets import require_reference
 
-        require_reference(reference)  # before the work, not after
+        require_reference(known)  # before the work, not after
     return CheckConfig(
-        tuple(names), checks, reference, dict(settings or {}), timeout, jobs, compiled,
+        tuple(names), checks, known, dict(settings or {}), timeout, jobs, compiled,
         overlay or overlay_in(Path.cwd()), env,
     )  # fmt: skip
 
@@ -109,7 +110,7 @@ def configure(
 def check(
     optimizers: Target | Iterable[Target],
     *,
-    reference: str = "",
+    reference: Target = "",
     settings: Mapping[str, Any] | None = None,
     only: str | Iterable[str] = (),
     skip: str | Iterable[str] = (),
@@ -121,7 +122,7 @@ def check(
     jobs: int | None = None,
     on_fail: Literal["raise", "warn"] | None = "raise",
 ) -> list[CheckResult]:
-    """Check optimizers against the contract: parity, groups, checkpoints, convergence, ...
+    """Check optimizers or schedulers: parity, groups, checkpoints, convergence, ...
 
     Checks run in worker processes, so that one that hangs or crashes is one result.
 
@@ -130,8 +131,9 @@ def check(
     optimizers : str, class or Optimizer, or several of them
         Registered names or globs, ``package.module:Class``, ``package.module:*``, or classes,
         also those of a notebook.
-    reference : str
-        Demand the same steps as this optimizer, such as ``"textbook-adam"``.
+    reference : str, class or Optimizer
+        Demand the same steps as this optimizer, such as ``"textbook-adam"``, or the same rates as
+        this scheduler.
     settings : mapping
         Arguments of the constructor.
     only, skip : str or iterable of str

@@ -63,7 +63,8 @@ def configure(
     here = Path(repository) if repository is not None else Path.cwd()
     of_git = any(each.kind in (Kind.REVISION, Kind.WORKING_TREE) for each in sources)
     configuration = _configuration(here) if of_git else Configuration()
-    targets = tuple(_targets(optimizers) or configuration.optimizers)
+    given = _targets(optimizers)
+    targets = tuple(given or configuration.optimizers)
     if not targets and all(each.kind is Kind.ENVIRONMENT for each in sources):
         raise WrongUse("say what to compare in two environments: -o package.module:Class")
     chosen = tuple(_listed(rungs)) or RUNGS
@@ -71,6 +72,7 @@ def configure(
     return CompareConfig(
         *sources,
         targets=targets,
+        schedulers=not given,
         repository=here,
         path=path if path is not None else configuration.path,
         install=configuration.install if install is None else install,

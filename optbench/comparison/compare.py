@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ class CompareConfig:
     base, head : Source
     targets : tuple of str
         ``package.module:Class``, a glob of names behind the colon, or a bare name of a class;
-        every exported optimizer without any.
+        every exported optimizer without any. Schedulers that are named are compared as well.
+    schedulers : bool
+        Compare those of files that changed, too.
     repository : Path or None
         Of revisions and the working tree.
     path : str or None
@@ -78,6 +81,7 @@ class CompareConfig:
     base: Source
     head: Source
     targets: tuple[str, ...] = ()
+    schedulers: bool = True
     repository: Path | None = None
     path: str | None = None
     install: bool = False
@@ -164,15 +168,16 @@ def compare(
                     rows.append(outcome)
                     done(outcome)
             # What a package has beside its optimizers is looked at where it was changed.
-            for scheduler in compare_schedulers(sides, changed):
+            files = changed if wanted.schedulers else ()
+            for scheduler in compare_schedulers(sides, files, wanted.targets):
                 if isinstance(scheduler, Refusal):
                     refusals.append(scheduler)
                 else:
                     rows.append(scheduler)
                     done(scheduler)
             # One that was named is no optimizer, and was compared nevertheless.
-            names = {row.name for row in rows}
-            refusals = [each for each in refusals if each.name not in names]
+            names = [row.name for row in rows]
+            refusals = [each for each in refusals if not fnmatch.filter(names, each.name)]
         except KeyboardInterrupt:
             complete = False
         if complete and not rows:

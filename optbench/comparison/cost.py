@@ -282,7 +282,7 @@ def _under_compile(base: Memory, head: Memory) -> str:
         return ""
     said = []
     if head.graphs != base.graphs:
-        said.append(f"{_graphs(head)}, {_graphs(base)} in the base")
+        said.append(f"{_graphs(head)}, and {_graphs(base)} in the base")
     if head.recompiles != base.recompiles:
         side = "the head" if head.recompiles else "the base alone"
         said.append(f"{side} is compiled again after the third step")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,25 +22,34 @@ ROUNDING = 1e-9
 """Bound on the difference of two rates, relative to the largest one."""
 
 
-def compare_schedulers(sides: Sides, files: Sequence[str]) -> list[OptimizerComparison | Refusal]:
-    """Compare the scheduler classes that these source files define on both sides."""
-    modules = [
-        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files
-    ]
+def compare_schedulers(
+    sides: Sides, files: Sequence[str], targets: Sequence[str] = ()
+) -> list[OptimizerComparison | Refusal]:
+    """Compare the scheduler classes that these source files define on both sides.
+
+    ``targets``: names or globs of classes that are compared whether their file has changed or not.
+    """
+    home = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in files
+    }
+    named = {target.partition(":")[0] for target in targets if ":" in target}
+    modules = (*home, *sorted(named - home.keys()))
     if not modules:
         return []
-    answers = both(sides.base, sides.head, FindSchedulers(tuple(modules)), START_S)
+    answers = both(sides.base, sides.head, FindSchedulers(modules), START_S)
     if any(isinstance(answer, Failure) for answer in answers):
         return []
     base, head = answers
     assert isinstance(base, Found)
     assert isinstance(head, Found)
-    home = dict(zip(modules, files, strict=True))
-    return [
-        _compare(sides, target, home[target.partition(":")[0]])
-        for target in base.targets
-        if target in head.targets
-    ]
+    found = []
+    for target in base.targets:
+        module = target.partition(":")[0]
+        wanted = module in home or any(fnmatch.fnmatchcase(target, each) for each in targets)
+        if wanted and target in head.targets:
+            file = home.get(module, f"{module.replace('.', '/')}.py")
+            found.append(_compare(sides, target, file))
+    return found
 
 
 def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refusal:
@@ -66,9 +76,10 @@ def _compare(sides: Sides, target: str, file: str) -> OptimizerComparison | Refu
         and isinstance(base.observations[name], np.ndarray)
     ]
     first = differing[0]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    only = f"only with {'; '.join(names[:3])}{more}"
-    text = f"differs in {first}; {'in every scenario' if len(names) == count else only}"
+    where = "in every scenario" if len(names) == count else f"in {len(names)} of {count} scenarios"
+    if len(names) <= 3:
+        where = f"only with {'; '.join(names)}"
+    text = f"differs in {first}; {where}"
     return OptimizerComparison(
         target,
         Maths(

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler
 
 from optbench.optimizers import textbook_schedules as textbook
 from optbench.scenarios.outcomes import Advice, CheckFailed, NotApplicable
 from optbench.scenarios.schedulers import (
     COLUMNS,
+    DECAY,
+    MOMENTUM,
     RATES,
     STEPS,
     TriedScheduler,
@@ -23,6 +25,7 @@ from optbench.scenarios.schedulers import (
     optimizer_of_two_groups,
     saved,
     take_step,
+    takes_a_metric,
     with_a_constant,
 )
 
@@ -77,16 +80,20 @@ def rates_follow_the_reference(scheduler: TriedScheduler) -> str:
         raise NotApplicable("no reference was named (--reference package.module:Class)")
     largest = 0.0
     compared = 0
+    missing: set[str] = set()
     for label, arguments in scheduler.settings.items():
-        if not set(arguments) <= set(other.parameters):
+        if lacking := set(arguments) - set(other.parameters):
+            missing |= lacking
             continue
         compared += 1
-        expected = other.path(arguments)
+        expected = other.path(scheduler.shared_with(other.cls, arguments))
         path = scheduler.path(arguments)
         largest = max(largest, _require_equal(path, expected, f"by {other.name}", label))
+    lacks = f"{other.name} takes no {', '.join(sorted(missing))}" if missing else ""
     if not compared:
-        raise NotApplicable(f"{other.name} takes other arguments")
-    return f"within {largest:.1e} of {other.name} over {compared} settings"
+        raise CheckFailed(f"cannot be compared with its reference: {lacks}")
+    said = f"within {largest:.1e} of {other.name} over {compared} settings"
+    return f"{said}; {lacks}" if lacks else said
 
 
 def resumes_at_every_step(scheduler: TriedScheduler) -> str:
@@ -102,8 +109,8 @@ def last_epoch_goes_on_in_mid_training(scheduler: TriedScheduler) -> str:
     """Constructed with last_epoch over an optimizer that was loaded, it goes on the same."""
     if not scheduler.takes("last_epoch"):
         raise NotApplicable("its constructor has no last_epoch")
-    if scheduler.schedules_others:
-        raise NotApplicable("the schedulers that it is given are constructed anew")
+    if scheduler.schedules_others or _takes_a_metric(scheduler):
+        raise NotApplicable("its parts, or the metrics so far, decide, not the epoch")
     failures = []
     # Torch's own expect a checkpoint of one moment or of the other.
     for moment in ("before", "after"):
@@ -124,16 +131,7 @@ def last_epoch_goes_on_in_mid_training(scheduler: TriedScheduler) -> str:
 def tensor_rates_go_as_numbers(scheduler: TriedScheduler) -> str:
     """Learning rates that are tensors are changed in place, to the values that numbers have."""
     _require_the_same(scheduler, {"rates that are tensors": {"tensor": True}})
-    kept = []
-
-    def look(optimizer: torch.optim.Optimizer, made: LRScheduler) -> LRScheduler:
-        kept.append(([group["lr"] for group in optimizer.param_groups], optimizer))
-        return made
-
-    scheduler.path(tensor=True, before=look)
-    before, optimizer = kept[0]
-    now = [group["lr"] for group in optimizer.param_groups]
-    if any(rate is not tensor for rate, tensor in zip(now, before, strict=True)):
+    if scheduler.fate_of_a_tensor_rate() == "replaced":
         raise Advice(
             "puts another object in the place of a rate that is a tensor: a compiled or captured "
             "step goes on with the old one"
@@ -151,29 +149,22 @@ def each_group_goes_as_alone(scheduler: TriedScheduler) -> str:
         together = scheduler.path(arguments)
         for group in range(len(RATES)):
             alone = scheduler.path(arguments, groups=(group,))
-            columns = together[:, [group, len(RATES) + group]]
+            columns = together[:, group :: len(RATES)]
             _require_equal(columns, alone, "where the group is alone", label)
     return f"over {len(scheduler.settings)} settings"
 
 
 def get_last_lr_is_what_is_set(scheduler: TriedScheduler) -> str:
     """get_last_lr() returns the learning rates of the groups, and no part of them."""
-    seen: list[tuple[list[float], list[float]]] = []
-    made: list[tuple[torch.optim.Optimizer, LRScheduler]] = []
-
-    def keep(optimizer: torch.optim.Optimizer, built: LRScheduler) -> LRScheduler:
-        made.append((optimizer, built))
-        return built
-
-    def step(built: LRScheduler, number: int) -> None:
-        take_step(built, number)
-        rates = [float(group["lr"]) for group in made[-1][0].param_groups]
-        seen.append(([float(rate) for rate in built.get_last_lr()], rates))
-
-    scheduler.path(before=keep, step=step)
-    for number, (last, rates) in enumerate(seen, 1):
-        if last != rates:
-            raise CheckFailed(f"get_last_lr() is {last} after step {number}, and {rates} are set")
+    said = scheduler.last_rates()
+    rates = scheduler.path()[1:, : len(RATES)]
+    wrong = np.argwhere((said != rates) & ~(np.isnan(said) & np.isnan(rates)))
+    if len(wrong):
+        step, _ = wrong[0]
+        raise CheckFailed(
+            f"get_last_lr() is {said[step].tolist()} after step {step + 1}, and "
+            f"{rates[step].tolist()} are set"
+        )
     return f"after each of {STEPS} steps"
 
 
@@ -257,10 +248,15 @@ def every_argument_matters(scheduler: TriedScheduler) -> str:
     """Every optional argument changes a rate or a momentum, alone or beside another."""
     if scheduler.schedules_others:
         raise NotApplicable("its parts have the arguments")
+    if not scheduler.moves:
+        raise Advice(
+            f"nothing that it sets changes in {STEPS} steps{_with(_said(scheduler.arguments))}: "
+            "--set gives other arguments"
+        )
     if scheduler.idle:
         raise Advice(
             f"no effect in {STEPS} steps, alone or beside another argument: "
-            f"{', '.join(scheduler.idle)}"
+            f"{', '.join(scheduler.idle)}{_with(_said(scheduler.arguments))}"
         )
     return ", ".join(label for label in scheduler.settings if label) or "it has none"
 
@@ -269,7 +265,7 @@ def every_argument_matters(scheduler: TriedScheduler) -> str:
 
 
 def _takes_a_metric(scheduler: TriedScheduler) -> bool:
-    return issubclass(scheduler.cls, ReduceLROnPlateau)
+    return takes_a_metric(scheduler.cls)
 
 
 def _require_formula(scheduler: TriedScheduler) -> None:
@@ -295,10 +291,13 @@ def _formula(
     ]
     for group in range(len(RATES)):
         momentum = textbook.MOMENTA.get(cls)
-        constant = np.full(len(steps), 0.9)
+        constant = np.full(len(steps), MOMENTUM)
         columns.append(
-            textbook.evaluate(momentum, cls, 0.9, group, steps, arguments) if momentum else constant
+            textbook.evaluate(momentum, cls, MOMENTUM, group, steps, arguments)
+            if momentum
+            else constant
         )
+    columns += [np.full(len(steps), DECAY)] * len(RATES)
     return np.stack(columns, axis=1)
 
 
@@ -316,6 +315,16 @@ def _require_equal(
     path: np.ndarray, expected: np.ndarray, where: str, label: str, way: str = ""
 ) -> float:
     """Return the largest difference, relative to the largest number of its column."""
+    kinds = len(COLUMNS) // len(RATES)
+    of_a_group = path.shape[1] == kinds
+    names = (
+        [each.partition(" of ")[0] for each in COLUMNS[:: len(RATES)]] if of_a_group else COLUMNS
+    )
+    if len(wrong := np.argwhere(~np.isfinite(expected))):
+        step, column = wrong[0]
+        raise CheckFailed(
+            f"{names[column]} is {expected[step, column]} after step {step}{_with(label)}"
+        )
     scale = np.maximum(np.abs(expected).max(axis=0), 1e-300)
     apart = np.abs(path - expected) / scale
     apart[~np.isfinite(apart)] = np.inf
@@ -323,7 +332,6 @@ def _require_equal(
     if largest <= BOUND:
         return largest
     step, column = np.argwhere(apart > BOUND)[0]
-    names = COLUMNS if path.shape[1] == len(COLUMNS) else COLUMNS[: path.shape[1]]
     raise CheckFailed(
         f"{names[column]} is {path[step, column]:.10g} after step {step}{way}, "
         f"{expected[step, column]:.10g} {where}{_with(label)}",

@@ -14,7 +14,7 @@ from optbench.optimizers import OPTIMIZERS, Optimizer
 from optbench.optimizers.recipe import adopt
 from optbench.registry import NotAdoptable, import_attribute
 from optbench.scenarios.introspect import NotConstructible, introspect, members
-from optbench.scenarios.schedulers import TriedScheduler, is_scheduler, parameters_of
+from optbench.scenarios.schedulers import TriedScheduler, is_scheduler
 from optbench.scenarios.subject import Subject
 
 Target = str | type[torch.optim.Optimizer] | type[torch.optim.lr_scheduler.LRScheduler] | Optimizer
@@ -43,8 +43,7 @@ def meet(
             other = _scheduler(reference)
             if other is None:
                 raise NotAdoptable(f"{reference!r} is no scheduler, as {scheduler.name} is")
-            taken = parameters_of(other)
-            shared = {k: v for k, v in scheduler.arguments.items() if k in taken}
+            shared = scheduler.shared_with(other, scheduler.arguments)
             scheduler.reference = TriedScheduler(other, shared, reference)
     except ValueError as error:
         raise NotConstructible(str(error)) from error

@@ -140,8 +140,9 @@ def examine_all(
                         names = [check.name for check in checks if check.name in answer]
                         owed += len(names)
                         doubts.checks[job.target] = len(names)
-                        yield Met(job.target, len(names))
-                        if not names:
+                        if checks:
+                            yield Met(job.target, len(names))
+                        if checks and not names:
                             text = "none of the chosen checks is one of such a class"
                             yield job.result(Status.NOT_APPLICABLE, text, 0.0)
                         # At the front: an optimizer is finished before the next begins.

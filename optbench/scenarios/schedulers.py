@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, ReduceLROnPlateau
 
 from optbench.plain_text import printable
 from optbench.scenarios.outcomes import NotApplicable
@@ -27,7 +27,12 @@ STEPS = 16
 RATES = (0.1, 0.03)
 """Learning rates of two parameter groups."""
 
-COLUMNS = ("lr of group 0", "lr of group 1", "momentum of group 0", "momentum of group 1")
+MOMENTUM, DECAY = 0.9, 0.01
+"""Momentum (or first beta) and weight decay of both groups."""
+
+COLUMNS = tuple(
+    f"{name} of group {group}" for name in ("lr", "momentum", "weight decay") for group in (0, 1)
+)
 """What is recorded after each step; the first beta where there is no momentum."""
 
 
@@ -97,7 +102,7 @@ def _halved(step: int) -> float:
     return 0.5**step
 
 
-CANDIDATES: tuple[Any, ...] = (2 * STEPS, 4, 7, 0.5, _halved, [3, 6], 0.2, [_halved] * 2, [5])
+CANDIDATES: tuple[Any, ...] = (4, 2 * STEPS, 7, 0.5, _halved, [3, 6], 0.2, [_halved] * 2, [5])
 """What is tried for an argument without a default."""
 
 CANDIDATE_RATES = (0.02, 0.5)
@@ -129,6 +134,8 @@ class TriedScheduler:
         Those and others by a label: shorter ones, and each optional argument with another value.
     idle : tuple of str
         Optional arguments that change no learning rate, whatever they are.
+    moves : bool
+        Whether anything that is recorded changes under `arguments`.
 
     Raises
     ------
@@ -148,16 +155,15 @@ class TriedScheduler:
         self.cls = cls
         self.name = name
         self.reference: TriedScheduler | None = None
-        every = list(parameters_of(cls).items())
-        self.schedules_others = any(name == "schedulers" for name, _ in every)
-        self.parameters = {
-            name: p
-            for name, p in every[0 if self.schedules_others else 1 :]
-            if not (self.schedules_others and name == "optimizer")
-        }
+        every = parameters_of(cls)
+        compositions = (torch.optim.lr_scheduler.SequentialLR, ChainedScheduler)
+        self.schedules_others = "schedulers" in every or issubclass(cls, compositions)
+        over = "optimizer" if "optimizer" in every else next(iter(every), "")
+        self.parameters = {name: p for name, p in every.items() if name != over}
         self.given = dict(given or {})
         self.settings: dict[str, Mapping[str, Any]] = dict(settings or {})
         self.idle: tuple[str, ...] = ()
+        self.moves = True
         if settings is not None:
             self.arguments: Mapping[str, Any] = settings[""]
             self.build(optimizer_of_two_groups(), self.arguments)
@@ -169,7 +175,7 @@ class TriedScheduler:
             self.settings[_label(other, self.arguments)] = other
         if not self.schedules_others:
             self.idle = self._vary()
-        elif "milestones" in self.arguments and len(found) > 1:
+        elif {"schedulers", "milestones"} <= self.arguments.keys() and len(found) > 1:
             # The second schedule, which is another here, from the beginning on.
             at_once = {**found[1], "milestones": [0]}
             if self._tried(at_once) is not None:
@@ -189,17 +195,21 @@ class TriedScheduler:
             for name, p in self.parameters.items()
             if name not in self.given and (name in LENGTHS or p.default is p.empty)
         ]
-        fixed = {
+        shorter = {
             name: SHORT
             for name, p in self.parameters.items()
             if type(p.default) is int and p.default > STEPS // 2 and name not in self.given
-        } | self.given
+        }
         taken: list[Mapping[str, Any]] = []
         moving: list[Mapping[str, Any]] = []
         refusal = "it takes no optimizer alone"
-        choices = [_choices(name) for name in required]
-        for values in itertools.product(*choices):
-            arguments = {**fixed, **dict(zip(required, values, strict=True))}
+        # Lengths that are one say little of each other.
+        choices = sorted(
+            itertools.product(*(_choices(name) for name in required)),
+            key=lambda values: len({*map(repr, values)}) < len(values),
+        )
+        for fixed, values in itertools.product([shorter, *([{}] if shorter else ())], choices):
+            arguments = {**fixed, **self.given, **dict(zip(required, values, strict=True))}
             try:
                 rates = self.path(arguments)
             except Exception as error:  # noqa: BLE001 - refusing is its right
@@ -207,10 +217,11 @@ class TriedScheduler:
                 continue
             taken.append(arguments)
             # A rate that explodes overflows on both sides, and hides what it was to show.
-            if (rates != rates[0])[:, : len(RATES)].any() and rates.max() < LARGEST:
+            if (rates != rates[0]).any() and rates.max() < LARGEST:
                 moving.append(arguments)
-                if len(moving) == (len(PAIRS) if self.schedules_others else 2):
+                if len(moving) == (len(PAIRS) if "schedulers" in required else 2):
                     break
+        self.moves = bool(moving)
         if not taken:
             raise ValueError(f"no arguments were found that it takes: {refusal}")
         return moving or taken[:1]
@@ -219,7 +230,7 @@ class TriedScheduler:
         """Give each optional argument another value; return those that change nothing."""
         idle: dict[str, list[Any]] = {}
         for name, p in self.parameters.items():
-            if name == "last_epoch" or name in {*self.given, *LENGTHS} or p.default is p.empty:
+            if name in {"last_epoch", "verbose", *self.given, *LENGTHS} or p.default is p.empty:
                 continue
             values = self._accepted(name, p, self.arguments)
             if values and not self._moved(name, values, self.arguments):
@@ -337,10 +348,46 @@ class TriedScheduler:
             name: value(optimizer) if isinstance(value, Parts) else copy.copy(value)
             for name, value in arguments.items()
         }
-        first = next(iter(parameters_of(self.cls)))
+        # ChainedScheduler takes those that it chains, which know the optimizer.
+        first = next(iter(parameters_of(self.cls)), "")
         made: LRScheduler
         made = self.cls(**given) if first == "schedulers" else self.cls(optimizer, **given)
         return made
+
+    def shared_with(self, other: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those arguments that another class takes as well, with this one's defaults."""
+        defaults = {
+            name: p.default
+            for name, p in self.parameters.items()
+            if p.default is not p.empty and name != "last_epoch"
+        }
+        taken = parameters_of(other)
+        return {k: v for k, v in {**defaults, **arguments}.items() if k in taken}
+
+    def last_rates(self) -> np.ndarray:
+        """Return what ``get_last_lr()`` says after each step: [steps, groups]."""
+        seen: list[list[float]] = []
+
+        def step(scheduler: LRScheduler, number: int) -> None:
+            take_step(scheduler, number)
+            seen.append([float(rate) for rate in scheduler.get_last_lr()])
+
+        self.path(step=step)
+        return np.array(seen)
+
+    def fate_of_a_tensor_rate(self) -> str:
+        """Say whether a rate that is a tensor is "changed in place" or "replaced"."""
+        kept: list[tuple[torch.optim.Optimizer, list[Any]]] = []
+
+        def look(optimizer: torch.optim.Optimizer, scheduler: LRScheduler) -> LRScheduler:
+            kept.append((optimizer, [group["lr"] for group in optimizer.param_groups]))
+            return scheduler
+
+        self.path(tensor=True, before=look)
+        optimizer, before = kept[0]
+        now = [group["lr"] for group in optimizer.param_groups]
+        same = all(rate is tensor for rate, tensor in zip(now, before, strict=True))
+        return "changed in place" if same else "replaced"
 
     def takes(self, name: str) -> bool:
         """Whether the constructor has such an argument."""
@@ -381,7 +428,8 @@ def optimizer_of_two_groups(
     rates = [torch.tensor(rate, dtype=torch.float64) if tensor else rate for rate in RATES]
     # Without gradients: only the groups are looked at.
     params = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": rates[k]} for k in groups]
-    more: dict[str, Any] = {"momentum": 0.9} if name == "SGD" else {}
+    more: dict[str, Any] = {"momentum": MOMENTUM} if name == "SGD" else {}
+    more["weight_decay"] = DECAY
     made: torch.optim.Optimizer = getattr(torch.optim, name)(params, lr=RATES[0], **more)
     return made
 
@@ -392,11 +440,15 @@ def _set_in(optimizer: torch.optim.Optimizer) -> list[float]:
         float(group["momentum"] if "momentum" in group else group["betas"][0])
         for group in optimizer.param_groups
     ]
-    return rates + momenta
+    return rates + momenta + [float(group["weight_decay"]) for group in optimizer.param_groups]
 
 
 METRICS = (1.0, 0.8, 0.6, 0.59999, 0.59998, 0.59997, 0.59996, 0.59995, 0.7, 0.8, 0.5)
 """A metric at each step, which improves much, a little, and not at all; the last stays."""
+
+
+METRIC_NAMES = ("metrics", "metric", "loss", "val_loss")
+"""What the argument of a step is called that is a metric."""
 
 
 def metric_of(step: int) -> float:
@@ -404,9 +456,15 @@ def metric_of(step: int) -> float:
     return METRICS[min(step, len(METRICS) - 1)]
 
 
+def takes_a_metric(cls: type) -> bool:
+    """Whether a scheduler's step is given a metric, as that of ReduceLROnPlateau is."""
+    arguments = list(inspect.signature(cls.step).parameters)[1:2]  # type: ignore[attr-defined]
+    return issubclass(cls, ReduceLROnPlateau) or not {*METRIC_NAMES}.isdisjoint(arguments)
+
+
 def take_step(scheduler: Any, step: int) -> None:
     """Step a scheduler as a training loop does."""
-    if isinstance(scheduler, ReduceLROnPlateau):
+    if takes_a_metric(type(scheduler)):
         scheduler.step(metric_of(step))
     else:
         scheduler.step()
@@ -423,10 +481,10 @@ def saved(state: dict[str, Any], *, weights_only: bool = False) -> dict[str, Any
 
 def with_a_constant(optimizer: torch.optim.Optimizer, scheduler: LRScheduler) -> LRScheduler:
     """Chain a scheduler with one that leaves the rates as they are."""
-    if isinstance(scheduler, ReduceLROnPlateau):
+    if takes_a_metric(type(scheduler)):
         raise NotApplicable("its step takes a metric, which torch's compositions do not give")
     constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
-    return torch.optim.lr_scheduler.ChainedScheduler([scheduler, constant])
+    return ChainedScheduler([scheduler, constant])
 
 
 def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
@@ -454,4 +512,6 @@ def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
         for label, arguments in scheduler.settings.items()
         for way, how in ways.items()
     }
+    scenarios["get_last_lr() after each step"] = scheduler.last_rates
+    scenarios["a learning rate that is a tensor"] = scheduler.fate_of_a_tensor_rate
     return observed(scenarios)

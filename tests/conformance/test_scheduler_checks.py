@@ -263,6 +263,13 @@ class BeginsWithTheFirst(lr_scheduler.SequentialLR):
                 group["lr"] = base * 0.5
 
 
+class HalvesByDefault(lr_scheduler.StepLR):
+    """Has other defaults than its base."""
+
+    def __init__(self, optimizer: Any, step_size: int = 3, gamma: float = 0.5) -> None:
+        super().__init__(optimizer, step_size, gamma)
+
+
 class StopsAtTheBottom(lr_scheduler.CosineAnnealingLR):
     """Does not rise again after the first half of the cosine."""
 
@@ -311,13 +318,100 @@ def test_a_reference_is_demanded_and_named() -> None:
     check = CHECKS["rates_follow_the_reference"]
     assert "within 0.0e+00" in require(same, check)
     other = meet(StopsAtTheBottom, reference="torch.optim.lr_scheduler:CosineAnnealingLR")
-    with pytest.raises(CheckFailed, match=r"by torch\.optim\.lr_scheduler:Cosine.* \(T_max=4\)"):
+    with pytest.raises(CheckFailed, match=r"by torch\.optim\.lr_scheduler:CosineAnnealingLR"):
         require(other, check)
     unlike = meet(lr_scheduler.StepLR, reference="torch.optim.lr_scheduler:ExponentialLR")
-    with pytest.raises(NotApplicable, match="takes other arguments"):
+    with pytest.raises(CheckFailed, match="ExponentialLR takes no step_size"):
         require(unlike, check)
+    # Arguments of the same name have the values of the class that is checked.
+    halves = meet(HalvesByDefault, reference="torch.optim.lr_scheduler:StepLR")
+    assert "within 0.0e+00" in require(halves, check)
     with pytest.raises(NotAdoptable, match="'sgd' is no scheduler"):
         meet(lr_scheduler.StepLR, reference="sgd")
+
+
+class WarmsUp(LRScheduler):
+    """Rises, and falls along a cosine; it is no longer than it was said to be."""
+
+    def __init__(
+        self, *args: Any, warmup: int = 3, total: int = 20, verbose: bool = False, **kwargs: Any
+    ) -> None:
+        if total < 20:
+            raise ValueError("total must be at least 20")
+        self.warmup, self.total = warmup, total
+        super().__init__(*args, **kwargs)
+
+    def get_lr(self) -> list[Any]:
+        rise = min((self.last_epoch + 1) / self.warmup, 1.0)
+        left = math.cos(math.pi * self.last_epoch / self.total / 2)
+        return [base * rise * left for base in self.base_lrs]
+
+
+class WaitsForTheLoss(LRScheduler):
+    """Halves the rate where a loss got no better."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.best, self.factor = math.inf, 1.0
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        return [base * self.factor for base in self.base_lrs]
+
+    def step(self, loss: float = math.inf) -> None:  # type: ignore[override]
+        self.factor *= 0.5 if loss >= self.best else 1.0
+        self.best = min(self.best, loss)
+        super().step()
+
+
+class DecaysTheDecay(LRScheduler):
+    """Multiplies the weight decay of the first group, and gives it to all."""
+
+    def get_lr(self) -> list[Any]:
+        first, *_ = self.optimizer.param_groups
+        for place, group in enumerate(self.optimizer.param_groups):
+            group["weight_decay"] = first["weight_decay"] * (0.5 if place else 0.9)
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+
+class EndsInNaN(Decays):
+    """Has no rate from the fourth step on."""
+
+    def factor(self, epoch: int) -> float:
+        return super().factor(epoch) if epoch < 4 else math.nan
+
+
+class NeverMoves(LRScheduler):
+    """Leaves the rates as they are."""
+
+    def get_lr(self) -> list[Any]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+
+@pytest.mark.parametrize("cls", [WarmsUp, WaitsForTheLoss], ids=lambda cls: cls.__name__)
+def test_what_is_unusual_is_accused_of_nothing(cls: type) -> None:
+    scheduler = meet(cls)
+    for check in OF_SCHEDULERS:
+        try:
+            require(scheduler, check)
+        except NotApplicable:
+            continue
+    assert scheduler.moves  # type: ignore[union-attr]
+
+
+def test_a_schedule_of_the_weight_decay_is_looked_at() -> None:
+    with pytest.raises(CheckFailed, match=r"weight decay is .* where the group is alone"):
+        hold(DecaysTheDecay, "each_group_goes_as_alone")
+
+
+def test_a_rate_that_is_nan_is_said_to_be() -> None:
+    for name in ("resumes_at_every_step", "each_group_goes_as_alone", "works_in_a_sequence"):
+        with pytest.raises(CheckFailed, match="is nan after step"):
+            hold(EndsInNaN, name)
+
+
+def test_one_that_never_moves_is_said_to() -> None:
+    with pytest.raises(Advice, match="nothing that it sets changes in 16 steps"):
+        hold(NeverMoves, "every_argument_matters")
 
 
 def test_torch_s_restart_in_mid_training_is_off() -> None:

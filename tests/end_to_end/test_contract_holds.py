@@ -20,8 +20,15 @@ OURS = (
 """What is written here, and a variant; that of torch's is checked as torch's."""
 
 
-ADVISED = ("half_precision_stays_near_float32", "a_differentiable_step_has_its_derivative")
-"""Checks whose advice torch and we leave: parameters of half precision need float32 copies."""
+ADVISED = (
+    "half_precision_stays_near_float32",
+    "a_differentiable_step_has_its_derivative",
+    "a_compiled_step_equals_the_eager_one",
+)
+"""Checks whose advice torch and we leave: parameters of half precision need float32 copies, and
+Adafactor reads a number out of a tensor at each step."""
+
+TORCH = ("torch.optim:*", "torch.optim.lr_scheduler:*")
 
 
 def examined(*targets: str) -> list[CheckResult]:
@@ -37,9 +44,9 @@ def bad(results: list[CheckResult]) -> list[str]:
 
 
 def test_every_class_of_torch_keeps_it_but_for_the_known_defects() -> None:
-    results = examined("torch.optim:*")
+    results = examined(*TORCH)
     assert bad(results) == []
-    assert {v.target for v in results} == set(members("torch.optim:*"))
+    assert {v.target for v in results} == {name for each in TORCH for name in members(each)}
     # Of one that is mended, the version goes into its row; a row of all classes is one of most.
     seen = {(v.target, v.check) for v in results if v.status is Status.XFAILED}
     rows = {
