@@ -64,7 +64,7 @@ def test_each_class_is_stepped_on_both_sides(optbench: Command, tmp_path: Path) 
     }  # fmt: skip
     # In all but what becomes of a rate that is a tensor, which is changed in place.
     assert re.search(r"in (\d+) of (\d+) scenarios", said.of("Faster")["maths_text"])
-    assert "only with the learning rates; floor=" in said.of("Forgets")["maths_text"]
+    assert "differs in the learning rates; floor=" in said.of("Forgets")["maths_text"]
     # What was looked at is not said to be left out.
     (note,) = said.content["notes"]
     assert "theirs/notes.py" in note
