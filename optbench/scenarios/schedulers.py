@@ -511,6 +511,9 @@ def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
         )
         for label, arguments in scheduler.settings.items()
         for way, how in ways.items()
+        # Of pairs there are many, and each scheduler of torch is looked at by itself as well.
+        if not (scheduler.schedules_others and label)
+        or way in ("", f", resumed after step {SHORT}")
     }
     scenarios["get_last_lr() after each step"] = scheduler.last_rates
     scenarios["a learning rate that is a tensor"] = scheduler.fate_of_a_tensor_rate
