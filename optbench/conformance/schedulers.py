@@ -21,6 +21,8 @@ from optbench.scenarios.schedulers import (
     RATES,
     STEPS,
     TriedScheduler,
+    constant_over,
+    in_words,
     metric_of,
     optimizer_of_two_groups,
     saved,
@@ -57,7 +59,7 @@ def rates_follow_their_formula(scheduler: TriedScheduler) -> str:
 def rates_follow_their_formula_for_100_000_steps(scheduler: TriedScheduler) -> str:
     """After 100,000 steps the rates are still those of the formula."""
     _require_formula(scheduler)
-    if scheduler.schedules_others or _takes_a_metric(scheduler):
+    if scheduler.schedules_others or takes_a_metric(scheduler.cls):
         raise NotApplicable("its parts, or a metric, decide, not the number of steps")
     largest = 0.0
     for length in (None, LONG):
@@ -69,7 +71,9 @@ def rates_follow_their_formula_for_100_000_steps(scheduler: TriedScheduler) -> s
             continue  # it ends before, and may raise
         expected = _formula(scheduler, arguments, np.arange(1 + LONG))
         path = scheduler.path(arguments, steps=LONG)
-        largest = max(largest, _require_equal(path, expected, "by its formula", _said(arguments)))
+        largest = max(
+            largest, _require_equal(path, expected, "by its formula", in_words(arguments))
+        )
     return f"within {largest:.1e} of the formula over {LONG:,} steps"
 
 
@@ -109,7 +113,7 @@ def last_epoch_goes_on_in_mid_training(scheduler: TriedScheduler) -> str:
     """Constructed with last_epoch over an optimizer that was loaded, it goes on the same."""
     if not scheduler.takes("last_epoch"):
         raise NotApplicable("its constructor has no last_epoch")
-    if scheduler.schedules_others or _takes_a_metric(scheduler):
+    if scheduler.schedules_others or takes_a_metric(scheduler.cls):
         raise NotApplicable("its parts, or the metrics so far, decide, not the epoch")
     failures = []
     # Torch's own expect a checkpoint of one moment or of the other.
@@ -131,7 +135,7 @@ def last_epoch_goes_on_in_mid_training(scheduler: TriedScheduler) -> str:
 def tensor_rates_go_as_numbers(scheduler: TriedScheduler) -> str:
     """Learning rates that are tensors are changed in place, to the values that numbers have."""
     _require_the_same(scheduler, {"rates that are tensors": {"tensor": True}})
-    if scheduler.fate_of_a_tensor_rate() == "replaced":
+    if scheduler.handling_of_tensor_rates() == "replaced":
         raise Advice(
             "puts another object in the place of a rate that is a tensor: a compiled or captured "
             "step goes on with the old one"
@@ -176,7 +180,7 @@ def chains_with_another(scheduler: TriedScheduler) -> str:
 
 def works_in_a_sequence(scheduler: TriedScheduler) -> str:
     """Behind or before a constant schedule in a SequentialLR it has the rates that it has alone."""
-    if _takes_a_metric(scheduler):
+    if takes_a_metric(scheduler.cls):
         raise NotApplicable("its step takes a metric, which torch's compositions do not give")
     if scheduler.schedules_others:
         raise NotApplicable("it is a composition itself")
@@ -200,7 +204,7 @@ def works_in_a_sequence(scheduler: TriedScheduler) -> str:
 def an_epoch_may_be_named(scheduler: TriedScheduler) -> str:
     """step(epoch) sets the rates of this epoch, where step takes one."""
     takes = inspect.signature(scheduler.cls.step).parameters  # type: ignore[attr-defined]
-    if "epoch" not in takes or _takes_a_metric(scheduler):
+    if "epoch" not in takes or takes_a_metric(scheduler.cls):
         raise NotApplicable("its step takes no epoch")
 
     def step(made: Any, number: int) -> None:
@@ -250,22 +254,18 @@ def every_argument_matters(scheduler: TriedScheduler) -> str:
         raise NotApplicable("its parts have the arguments")
     if not scheduler.moves:
         raise Advice(
-            f"nothing that it sets changes in {STEPS} steps{_with(_said(scheduler.arguments))}: "
+            f"nothing that it sets changes in {STEPS} steps{_with(in_words(scheduler.arguments))}: "
             "--set gives other arguments"
         )
     if scheduler.idle:
         raise Advice(
             f"no effect in {STEPS} steps, alone or beside another argument: "
-            f"{', '.join(scheduler.idle)}{_with(_said(scheduler.arguments))}"
+            f"{', '.join(scheduler.idle)}{_with(in_words(scheduler.arguments))}"
         )
     return ", ".join(label for label in scheduler.settings if label) or "it has none"
 
 
 # ---------------------------------------------------------------------- what is compared
-
-
-def _takes_a_metric(scheduler: TriedScheduler) -> bool:
-    return takes_a_metric(scheduler.cls)
 
 
 def _require_formula(scheduler: TriedScheduler) -> None:
@@ -283,7 +283,7 @@ def _formula(
     """Return what the formulas give: [steps, columns]."""
     cls = scheduler.cls
     more: dict[str, Any] = {}
-    if _takes_a_metric(scheduler):
+    if takes_a_metric(scheduler.cls):
         more["metrics"] = [metric_of(k) for k in range(len(steps))]
     columns = [
         textbook.evaluate(textbook.RATES[cls], cls, rate, group, steps, arguments, **more)
@@ -343,18 +343,12 @@ def _with(label: str) -> str:
     return f" ({label})" if label else ""
 
 
-def _said(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={getattr(v, '__name__', v)}" for name, v in arguments.items())
-
-
 def _behind_a_constant(optimizer: torch.optim.Optimizer, made: LRScheduler) -> LRScheduler:
-    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
-    return _in_turns(optimizer, [constant, made])
+    return _in_turns(optimizer, [constant_over(optimizer), made])
 
 
 def _before_a_constant(optimizer: torch.optim.Optimizer, made: LRScheduler) -> LRScheduler:
-    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
-    return _in_turns(optimizer, [made, constant])
+    return _in_turns(optimizer, [made, constant_over(optimizer)])
 
 
 def _in_turns(optimizer: torch.optim.Optimizer, parts: list[LRScheduler]) -> LRScheduler:

@@ -104,22 +104,10 @@ def polynomial(
 
 
 def cyclic(
-    initial: float,
-    steps: np.ndarray,
-    *,
-    base_lr: float,
-    max_lr: float,
-    step_size_up: float,
-    step_size_down: float | None,
-    mode: str,
-    gamma: float,
-    scale_fn: Callable[[float], float] | None,
-    scale_mode: str,
-    **_: Any,
+    initial: float, steps: np.ndarray, *, base_lr: float, max_lr: float, **how: Any
 ) -> np.ndarray:
     """Rise and fall in straight lines, again and again (Smith 2017, section 3.2)."""
-    heights = _cycle_heights(steps, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode)
-    return base_lr + (max_lr - base_lr) * heights
+    return base_lr + (max_lr - base_lr) * _cycle_heights(steps, **how)
 
 
 def cyclic_momentum(
@@ -129,6 +117,17 @@ def cyclic_momentum(
     cycle_momentum: bool,
     base_momentum: float,
     max_momentum: float,
+    **how: Any,
+) -> np.ndarray:
+    """Fall where `cyclic` rises."""
+    if not cycle_momentum:
+        return np.full(len(steps), initial)
+    return max_momentum - (max_momentum - base_momentum) * _cycle_heights(steps, **how)
+
+
+def _cycle_heights(
+    steps: np.ndarray,
+    *,
     step_size_up: float,
     step_size_down: float | None,
     mode: str,
@@ -137,23 +136,8 @@ def cyclic_momentum(
     scale_mode: str,
     **_: Any,
 ) -> np.ndarray:
-    """Fall where `cyclic` rises."""
-    if not cycle_momentum:
-        return np.full(len(steps), initial)
-    heights = _cycle_heights(steps, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode)
-    return max_momentum - (max_momentum - base_momentum) * heights
-
-
-def _cycle_heights(
-    steps: np.ndarray,
-    up: float,
-    down: float | None,
-    mode: str,
-    gamma: float,
-    scale_fn: Callable[[float], float] | None,
-    scale_mode: str,
-) -> np.ndarray:
-    down = up if down is None else down
+    up = step_size_up
+    down = up if step_size_down is None else step_size_down
     found = []
     for step in steps:
         cycle, within = divmod(float(step), up + down)

@@ -168,18 +168,18 @@ class TriedScheduler:
             self.arguments: Mapping[str, Any] = settings[""]
             self.build(optimizer_of_two_groups(), self.arguments)
             return
-        found = self._found()
+        found = self._find_arguments()
         self.arguments = found[0]
         self.settings[""] = self.arguments
         for other in found[1:]:
-            self.settings[_label(other, self.arguments)] = other
+            self.settings[in_words(other, self.arguments)] = other
         if not self.schedules_others:
             self.idle = self._vary()
         elif {"schedulers", "milestones"} <= self.arguments.keys() and len(found) > 1:
             # The second schedule, which is another here, from the beginning on.
             at_once = {**found[1], "milestones": [0]}
-            if self._tried(at_once) is not None:
-                self.settings[_label(at_once, self.arguments)] = at_once
+            if self._path_if_taken(at_once) is not None:
+                self.settings[in_words(at_once, self.arguments)] = at_once
 
     @property
     def factory(self) -> type:
@@ -188,7 +188,7 @@ class TriedScheduler:
 
     # ------------------------------------------------------------------ its arguments
 
-    def _found(self) -> list[Mapping[str, Any]]:
+    def _find_arguments(self) -> list[Mapping[str, Any]]:
         """Return arguments that it takes, the first that change the rates first."""
         required = [
             name
@@ -233,7 +233,7 @@ class TriedScheduler:
             if name in {"last_epoch", "verbose", *self.given, *LENGTHS} or p.default is p.empty:
                 continue
             values = self._accepted(name, p, self.arguments)
-            if values and not self._moved(name, values, self.arguments):
+            if values and not self._has_effect(name, values, self.arguments):
                 idle[name] = values
         # A switch may need company, as a factor does that only one mode reads.
         modes = [
@@ -244,7 +244,7 @@ class TriedScheduler:
         ]
         for company in [*self.settings.values(), *modes]:
             for name in list(idle):
-                if name not in company and self._moved(name, idle[name], company):
+                if name not in company and self._has_effect(name, idle[name], company):
                     del idle[name]
         # None stands for another argument, or for a function that takes its place.
         return tuple(name for name in idle if self.parameters[name].default is not None)
@@ -256,21 +256,21 @@ class TriedScheduler:
         return [
             value
             for value in _others(default, str(parameter.annotation))
-            if self._tried({**arguments, name: value}) is not None
+            if self._path_if_taken({**arguments, name: value}) is not None
         ]
 
-    def _moved(self, name: str, values: list[Any], company: Mapping[str, Any]) -> bool:
-        """Keep the first value that changes what is set beside ``company``; else say no."""
+    def _has_effect(self, name: str, values: list[Any], company: Mapping[str, Any]) -> bool:
+        """Whether one of the values changes what is set beside ``company``: the first is kept."""
         plain = self.path(company)
         for value in values:
             arguments = {**company, name: value}
-            rates = self._tried(arguments)
+            rates = self._path_if_taken(arguments)
             if rates is not None and not np.array_equal(rates, plain):
-                self.settings[_label(arguments, self.arguments)] = arguments
+                self.settings[in_words(arguments, self.arguments)] = arguments
                 return True
         return False
 
-    def _tried(self, arguments: Mapping[str, Any]) -> np.ndarray | None:
+    def _path_if_taken(self, arguments: Mapping[str, Any]) -> np.ndarray | None:
         try:
             rates = self.path(arguments)
         except Exception:  # noqa: BLE001 - refusing is its right
@@ -375,7 +375,7 @@ class TriedScheduler:
         self.path(step=step)
         return np.array(seen)
 
-    def fate_of_a_tensor_rate(self) -> str:
+    def handling_of_tensor_rates(self) -> str:
         """Say whether a rate that is a tensor is "changed in place" or "replaced"."""
         kept: list[tuple[torch.optim.Optimizer, list[Any]]] = []
 
@@ -415,7 +415,7 @@ def _others(default: Any, annotation: str) -> list[Any]:
     return list(CANDIDATES) if default is None else []
 
 
-def _label(arguments: Mapping[str, Any], plain: Mapping[str, Any] | None = None) -> str:
+def in_words(arguments: Mapping[str, Any], plain: Mapping[str, Any] | None = None) -> str:
     """Name what sets arguments apart from the plain ones."""
     shown = {k: v for k, v in arguments.items() if plain is None or plain.get(k) is not v}
     return ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in shown.items())
@@ -446,7 +446,6 @@ def _set_in(optimizer: torch.optim.Optimizer) -> list[float]:
 METRICS = (1.0, 0.8, 0.6, 0.59999, 0.59998, 0.59997, 0.59996, 0.59995, 0.7, 0.8, 0.5)
 """A metric at each step, which improves much, a little, and not at all; the last stays."""
 
-
 METRIC_NAMES = ("metrics", "metric", "loss", "val_loss")
 """What the argument of a step is called that is a metric."""
 
@@ -458,8 +457,14 @@ def metric_of(step: int) -> float:
 
 def takes_a_metric(cls: type) -> bool:
     """Whether a scheduler's step is given a metric, as that of ReduceLROnPlateau is."""
-    arguments = list(inspect.signature(cls.step).parameters)[1:2]  # type: ignore[attr-defined]
-    return issubclass(cls, ReduceLROnPlateau) or not {*METRIC_NAMES}.isdisjoint(arguments)
+    first = _first_argument(cls.step)  # type: ignore[attr-defined]
+    return issubclass(cls, ReduceLROnPlateau) or first in METRIC_NAMES
+
+
+@functools.cache
+def _first_argument(method: Callable[..., Any]) -> str:
+    # Read once: it is asked for at every step.
+    return next(iter([*inspect.signature(method).parameters][1:]), "")
 
 
 def take_step(scheduler: Any, step: int) -> None:
@@ -479,12 +484,16 @@ def saved(state: dict[str, Any], *, weights_only: bool = False) -> dict[str, Any
     return loaded
 
 
+def constant_over(optimizer: torch.optim.Optimizer) -> LRScheduler:
+    """Construct a scheduler that leaves the rates as they are."""
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
+
+
 def with_a_constant(optimizer: torch.optim.Optimizer, scheduler: LRScheduler) -> LRScheduler:
-    """Chain a scheduler with one that leaves the rates as they are."""
+    """Chain a scheduler with a constant one."""
     if takes_a_metric(type(scheduler)):
         raise NotApplicable("its step takes a metric, which torch's compositions do not give")
-    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=1)
-    return ChainedScheduler([scheduler, constant])
+    return ChainedScheduler([scheduler, constant_over(optimizer)])
 
 
 def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
@@ -516,5 +525,5 @@ def observe_scheduler(scheduler: TriedScheduler) -> dict[str, Observation]:
         or way in ("", f", resumed after step {SHORT}")
     }
     scenarios["get_last_lr() after each step"] = scheduler.last_rates
-    scenarios["a learning rate that is a tensor"] = scheduler.fate_of_a_tensor_rate
+    scenarios["a learning rate that is a tensor"] = scheduler.handling_of_tensor_rates
     return observed(scenarios)
