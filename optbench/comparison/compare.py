@@ -290,7 +290,7 @@ def compare_one(
             row = compare_speed(sides, row, base, head)
         if "memory" in wanted.rungs:
             tell("memory")
-            row = compare_memory(sides, row)
+            row = compare_memory(sides, row, base, head)
     return replace(row, seconds=time.monotonic() - begun)
 
 

@@ -68,8 +68,7 @@ def compare_speed(
     make a step a third slower for as long as it lives; only what shows twice is said. What is not
     the same is counted.
     """
-    same_code = bool(base.code) and base.code == head.code
-    if same_code and row.maths.verdict is MathsVerdict.IDENTICAL:
+    if _same_code(base, head) and row.maths.verdict is MathsVerdict.IDENTICAL:
         return replace(
             row, speed=SpeedVerdict.SAME, cost=replace(row.cost, text="not timed: the same code")
         )
@@ -246,9 +245,17 @@ def _with_words(row: OptimizerComparison, words: str) -> OptimizerComparison:
     return replace(row, cost=replace(row.cost, text=f"{row.cost.text}; {words}"))
 
 
-def compare_memory(sides: Sides, row: OptimizerComparison) -> OptimizerComparison:
+def _same_code(base: Description, head: Description) -> bool:
+    """Whether both sides run the same lines, as far as it is known."""
+    return bool(base.code) and base.code == head.code
+
+
+def compare_memory(
+    sides: Sides, row: OptimizerComparison, of_base: Description, of_head: Description
+) -> OptimizerComparison:
     """Return the row with its verdict on state, temporaries, growth and work after loading."""
-    answers = both(sides.base, sides.head, Weigh(row.name))
+    compiled = not _same_code(of_base, of_head)
+    answers = both(sides.base, sides.head, Weigh(row.name, compiled))
     for answer in answers:
         if isinstance(answer, Failure):
             text = "; ".join(filter(None, (row.cost.text, f"memory not measured: {answer.text}")))

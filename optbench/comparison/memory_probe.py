@@ -14,8 +14,11 @@ from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject
 
 
-def weigh(subject: Subject) -> Memory:
-    """Count over 20 tensors of 1,000 float32 elements, and over 500 steps of small ones."""
+def weigh(subject: Subject, *, compiled: bool = True) -> Memory:
+    """Count over 20 tensors of 1,000 float32 elements, and over 500 steps of small ones.
+
+    ``compiled``: count graphs under torch.compile, too.
+    """
     shape = (25, 40) if subject.wants.matrices else (1000,)
     large = Session(subject, sequence((shape,) * 20, 4), dtype=torch.float32).advance(3)
     count = sum(p.numel() for p in large.params)
@@ -23,23 +26,20 @@ def weigh(subject: Subject) -> Memory:
     session = Session(subject, subject.sequence())
     growth = growth_of(session)
     operations = 0 if subject.wants.closure else cheapest_step(session, 5).operations
-    compiled = _compiled(subject)
+    steps = _compiled(subject) if compiled else None
     return Memory(
         state_bytes=state / count,
         temporary_bytes=temporaries(large) / count,
         growth_bytes=growth,
         operations=operations,
         operations_after_loading=_after_loading(session) if operations else 0,
-        graphs=compiled.graphs_per_step if compiled else None,
-        recompiles=bool(compiled and compiled.compiled_again),
-        breaks=compiled.breaks if compiled else (),
+        graphs=steps.graphs_per_step if steps else None,
+        recompiles=bool(steps and steps.compiled_again),
+        breaks=steps.breaks if steps else (),
     )
 
 
 def _compiled(subject: Subject) -> CompiledSteps | None:
-    wants = subject.wants
-    if wants.closure or wants.graph or wants.sparse:
-        return None
     try:
         return compiled_steps(subject)
     # That it cannot be compiled is for `optbench check` to say.

@@ -178,9 +178,13 @@ class Count:
 
 @dataclass(frozen=True)
 class Weigh:
-    """State and temporaries of an optimizer: a `Memory`."""
+    """State and temporaries of an optimizer: a `Memory`.
+
+    ``compiled``: its graphs under torch.compile, too.
+    """
 
     target: str
+    compiled: bool = True
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ class Side:
         return self._bench.time(request.steps)
 
     def _weigh(self, request: Weigh) -> Any:
-        return weigh(self._met[request.target])
+        return weigh(self._met[request.target], compiled=request.compiled)
 
 
 def by_name(pattern: str, targets: list[str]) -> list[str]:

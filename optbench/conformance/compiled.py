@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optbench.scenarios.agreement import require_agreement
 from optbench.scenarios.compiled import RATE_CHANGES_AT, STEPS, compiled_steps
-from optbench.scenarios.outcomes import Advice, NotApplicable
+from optbench.scenarios.outcomes import Advice
 from optbench.scenarios.subject import Subject, require_determinism
 
 BOUND = 1e-4
@@ -18,11 +18,6 @@ ROUNDING = 1e-2
 def a_compiled_step_equals_the_eager_one(subject: Subject) -> str:
     """Under torch.compile a step is the same, in one graph, which no step compiles anew."""
     require_determinism(subject)
-    wants = subject.wants
-    if wants.closure or wants.graph:
-        raise NotApplicable("its step calls a closure, or differentiates a graph")
-    if wants.sparse:
-        raise NotApplicable("torch.compile takes no sparse gradients")
     found = compiled_steps(subject)
     worst = require_agreement(
         found.path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optbench.engine.compiling import uncompiled
 from optbench.plain_text import printable
+from optbench.scenarios.outcomes import NotApplicable
 from optbench.scenarios.session import Session
 from optbench.scenarios.subject import Subject
 
@@ -60,10 +63,8 @@ class CompiledSteps:
     @property
     def compiled_again(self) -> tuple[int, ...]:
         """Steps after `WARM` in which a graph was compiled; the first step is 1."""
-        pairs = zip(self.compiled, self.compiled[1:], strict=False)
-        return tuple(
-            step for step, (before, after) in enumerate(pairs, 2) if after > before and step > WARM
-        )
+        pairs = enumerate(itertools.pairwise(self.compiled), 2)
+        return tuple(step for step, (before, after) in pairs if after > before and step > WARM)
 
 
 def compiled_steps(subject: Subject) -> CompiledSteps:
@@ -71,9 +72,15 @@ def compiled_steps(subject: Subject) -> CompiledSteps:
 
     Raises
     ------
+    NotApplicable
+        For an optimizer of which no step is to be compiled.
     Exception
         Whatever the optimizer raises under torch.compile.
     """
+    if subject.wants.closure or subject.wants.graph:
+        raise NotApplicable("its step calls a closure, or differentiates a graph")
+    if subject.wants.sparse:
+        raise NotApplicable("torch.compile takes no sparse gradients")
     rate = None if subject.lr is None else torch.tensor(subject.lr, dtype=torch.float64)
     tensor_rate = rate is not None and subject.accepts({"lr": rate.clone()})
 
@@ -81,17 +88,13 @@ def compiled_steps(subject: Subject) -> CompiledSteps:
         given = {"lr": rate.clone()} if tensor_rate and rate is not None else {}
         return Session(subject, subject.sequence(STEPS), given)
 
-    eager = session()
-    compiled = session()
-    start = compiled.position()
-    ran: list[int] = []
-    made: list[int] = []
-    runs = 0
-    graphs = 0
+    with uncompiled():
+        eager = torch.stack([*_positions(session())])
+    runs = compilations = 0
 
     def backend(module: Any, inputs: Any) -> Callable[..., Any]:
-        nonlocal graphs
-        graphs += 1
+        nonlocal compilations
+        compilations += 1
 
         def run(*args: Any) -> Any:
             nonlocal runs
@@ -100,32 +103,26 @@ def compiled_steps(subject: Subject) -> CompiledSteps:
 
         return run
 
-    paths: list[Tensor] = []
-    expected: list[Tensor] = []
+    compiled = session()
+    start = compiled.position()
+    path: list[Tensor] = []
+    ran, made = [0], []
     with _compiling():
         from torch._dynamo.utils import counters
 
         # What others compile is counted by what this process asks torch.compile for.
-        compile_ = inspect.unwrap(torch.compile)
-        step = compile_(compiled.optimizer.step, backend=backend)
+        step = inspect.unwrap(torch.compile)(compiled.optimizer.step, backend=backend)
         compiled.optimizer.step = step  # type: ignore[method-assign]
-        for number in range(STEPS):
-            if number == RATE_CHANGES_AT and tensor_rate:
-                _halve_rates(compiled.optimizer)
-                _halve_rates(eager.optimizer)
-            before = runs
-            compiled.advance(1)
-            ran.append(runs - before)
-            made.append(graphs)
-            paths.append(compiled.position())
-            with torch.compiler.set_stance("force_eager"):
-                expected.append(eager.advance(1).position())
+        for position in _positions(compiled):
+            path.append(position)
+            ran.append(runs)
+            made.append(compilations)
         reasons = [printable(str(reason).partition("\n")[0]) for reason in counters["graph_break"]]
     return CompiledSteps(
         start,
-        torch.stack(paths),
-        torch.stack(expected),
-        tuple(ran),
+        torch.stack(path),
+        eager,
+        tuple(after - before for before, after in itertools.pairwise(ran)),
         tuple(made),
         tensor_rate,
         # Torch breaks the graph itself around every step, beyond which nothing is computed.
@@ -133,10 +130,14 @@ def compiled_steps(subject: Subject) -> CompiledSteps:
     )
 
 
-def _halve_rates(optimizer: torch.optim.Optimizer) -> None:
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].mul_(0.5)
+def _positions(session: Session) -> Iterator[Tensor]:
+    """Yield the parameters after each step; rates that are tensors are halved on the way."""
+    for number in range(STEPS):
+        if number == RATE_CHANGES_AT:
+            for group in session.optimizer.param_groups:
+                if isinstance(group.get("lr"), Tensor):
+                    group["lr"].mul_(0.5)
+        yield session.advance(1).position()
 
 
 @contextlib.contextmanager
