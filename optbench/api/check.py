@@ -210,7 +210,7 @@ def carry_out(
     """Run the checks of a configuration; ``done`` is called with each optimizer's results."""
     from optbench.api.console import doing
     from optbench.conformance.worker_process import SubjectSpec
-    from optbench.conformance.workers import Members, Met, examine_all
+    from optbench.conformance.workers import CheckCount, Members, examine_all
     from optbench.runner.executors import default_jobs
 
     given = tuple(config.settings.items())
@@ -234,7 +234,7 @@ def carry_out(
             if isinstance(each, Members):
                 names[each.target] = each.names
                 continue
-            if isinstance(each, Met):
+            if isinstance(each, CheckCount):
                 checks[each.target] = each.checks
                 continue
             rows = by_target.setdefault(each.target, [])

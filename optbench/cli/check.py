@@ -243,9 +243,9 @@ def _conclude(
 
 def _kinds(results: list[CheckResult]) -> dict[str, int]:
     """Count optimizers and schedulers."""
-    from optbench.conformance.contract import OF_SCHEDULERS
+    from optbench.conformance.contract import SCHEDULER_CONTRACT
 
-    theirs = {each.name for each in OF_SCHEDULERS}
+    theirs = {each.name for each in SCHEDULER_CONTRACT}
     schedulers = {v.target for v in results if v.check in theirs}
     optimizers = {v.target for v in results if v.check} - schedulers
     counts = {"optimizer": len(optimizers), "scheduler": len(schedulers)}

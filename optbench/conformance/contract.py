@@ -105,7 +105,7 @@ CONTRACT = (
 )
 """Checks of optimizers."""
 
-OF_SCHEDULERS = (
+SCHEDULER_CONTRACT = (
     Check(schedulers.rates_follow_their_formula),
     Check(schedulers.rates_follow_their_formula_for_100_000_steps),
     Check(schedulers.rates_follow_the_reference),
@@ -116,19 +116,19 @@ OF_SCHEDULERS = (
     Check(schedulers.get_last_lr_is_what_is_set),
     Check(schedulers.chains_with_another),
     Check(schedulers.works_in_a_sequence),
-    Check(schedulers.an_epoch_may_be_named),
+    Check(schedulers.step_with_an_epoch_equals_step),
     Check(schedulers.saves_with_torch_save, severity=Severity.ADVICE),
     Check(schedulers.given_lists_are_left_alone),
     Check(schedulers.every_argument_matters, severity=Severity.ADVICE),
 )
 """Checks of learning-rate schedulers."""
 
-EVERY = (*CONTRACT, *OF_SCHEDULERS)
+ALL_CHECKS = (*CONTRACT, *SCHEDULER_CONTRACT)
 
 
 def checks_of(subject: Subject | TriedScheduler) -> tuple[Check, ...]:
     """Return the checks of an optimizer, or those of a scheduler."""
-    return CONTRACT if isinstance(subject, Subject) else OF_SCHEDULERS
+    return CONTRACT if isinstance(subject, Subject) else SCHEDULER_CONTRACT
 
 
 def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
@@ -139,7 +139,7 @@ def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, .
     UnknownName
         A pattern that fits nothing.
     """
-    names = [check.name for check in EVERY]
+    names = [check.name for check in ALL_CHECKS]
     for pattern in (*only, *skip):
         if not fnmatch.filter(names, pattern):
             near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
@@ -149,4 +149,4 @@ def choose(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, .
     def fits(name: str, patterns: Sequence[str]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
-    return tuple(c for c in EVERY if fits(c.name, only or ["*"]) and not fits(c.name, skip))
+    return tuple(c for c in ALL_CHECKS if fits(c.name, only or ["*"]) and not fits(c.name, skip))

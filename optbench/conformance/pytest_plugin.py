@@ -14,15 +14,15 @@ import pytest
 
 from optbench.conformance import pytest_marks as marks
 from optbench.conformance.check import Check
-from optbench.conformance.contract import CONTRACT, OF_SCHEDULERS, checks_of, choose
+from optbench.conformance.contract import CONTRACT, SCHEDULER_CONTRACT, checks_of, choose
 from optbench.conformance.examiner import explain, require
 from optbench.conformance.result import CheckResult, Status, options
 from optbench.conformance.targets import (
     Target,
-    is_one_of_schedulers,
+    is_imported_scheduler,
     labelled,
-    meet,
     name_of,
+    subject_of,
     targets_of,
 )
 from optbench.engine.as_found import torch_as_found
@@ -103,7 +103,7 @@ def parametrize_with_checks(
     acquaintances = Acquaintances(reference, dict(settings or {}))
     cases = []
     for label, target in labelled(targets).items():
-        contract = OF_SCHEDULERS if is_one_of_schedulers(target) else CONTRACT
+        contract = SCHEDULER_CONTRACT if is_imported_scheduler(target) else CONTRACT
         for check in [each for each in checks if each in contract]:
             given = [getattr(pytest.mark, marks.CONTRACT)(label)]
             if check.slow:
@@ -211,7 +211,7 @@ class Acquaintances:
             # What it warns of is not what is asked here, and may be an error in this session.
             with torch_as_found(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                subject = meet(target, reference=self.reference, settings=self.settings)
+                subject = subject_of(target, reference=self.reference, settings=self.settings)
         except (UnknownName, NotAdoptable) as error:
             where = f"\n{describe(error.__cause__)}" if error.__cause__ else ""
             return _Met(target, check, refusal=f"{error.args[0]}{where}")

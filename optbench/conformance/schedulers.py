@@ -201,7 +201,7 @@ def works_in_a_sequence(scheduler: TriedScheduler) -> str:
     return f"behind and before ConstantLR(factor=1), with a milestone of {MILESTONE}"
 
 
-def an_epoch_may_be_named(scheduler: TriedScheduler) -> str:
+def step_with_an_epoch_equals_step(scheduler: TriedScheduler) -> str:
     """step(epoch) sets the rates of this epoch, where step takes one."""
     takes = inspect.signature(scheduler.cls.step).parameters  # type: ignore[attr-defined]
     if "epoch" not in takes or takes_a_metric(scheduler.cls):

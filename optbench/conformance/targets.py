@@ -21,7 +21,7 @@ Target = str | type[torch.optim.Optimizer] | type[torch.optim.lr_scheduler.LRSch
 """A target of checks: a registered name, ``package.module:Name``, a class or a row."""
 
 
-def meet(
+def subject_of(
     target: Target, *, reference: str = "", settings: Mapping[str, Any] | None = None
 ) -> Subject | TriedScheduler:
     """Make a subject of an optimizer, or try how a scheduler is built.
@@ -56,7 +56,7 @@ def _scheduler(target: Target) -> type | None:
     return found if is_scheduler(found) else None
 
 
-def is_one_of_schedulers(target: Target) -> bool:
+def is_imported_scheduler(target: Target) -> bool:
     """Whether it is a scheduler, as far as can be said without importing anything."""
     if not isinstance(target, str):
         return _scheduler(target) is not None

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from optbench.conformance.contract import EVERY, checks_of
+from optbench.conformance.contract import ALL_CHECKS, checks_of
 from optbench.conformance.examiner import examine
 from optbench.conformance.result import CheckResult, Status
-from optbench.conformance.targets import meet
+from optbench.conformance.targets import subject_of
 from optbench.engine.as_found import shared_by_all, torch_as_found
 from optbench.engine.compiling import note_requests, requests, uncompiled
 from optbench.engine.error_text import describe
@@ -145,7 +145,7 @@ def _do(job: Job, known: dict[str, _Met], begin: Callable[[], None]) -> tuple[Co
 
 
 def _held(subject: Subject | TriedScheduler, job: Job, begun: float) -> CheckResult:
-    (check,) = (c for c in EVERY if c.name == job.check)
+    (check,) = (c for c in ALL_CHECKS if c.name == job.check)
     try:
         return examine(subject, check)
     # Ctrl-C does not come here: what interrupts is the optimizer.
@@ -156,7 +156,7 @@ def _held(subject: Subject | TriedScheduler, job: Job, begun: float) -> CheckRes
 
 def _met(spec: SubjectSpec, known: dict[str, _Met]) -> Subject | TriedScheduler:
     if (key := _key(spec)) not in known:
-        subject = meet(spec.target, reference=spec.reference, settings=dict(spec.settings))
+        subject = subject_of(spec.target, reference=spec.reference, settings=dict(spec.settings))
         known[key] = _Met(subject, _attributes(subject))
     return known[key].subject
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from optbench.conformance.check import Check
-from optbench.conformance.contract import EVERY
+from optbench.conformance.contract import ALL_CHECKS
 from optbench.conformance.distributed import PRELOADED
 from optbench.conformance.result import BAD, NOT_STARTED, CheckResult, Status
 from optbench.conformance.worker_process import Content, Done, Job, SubjectSpec, serve
@@ -51,7 +51,7 @@ class Members:
 
 
 @dataclass(frozen=True)
-class Met:
+class CheckCount:
     """A target that can be constructed, and how many of the checks are of such a class."""
 
     target: str
@@ -88,14 +88,14 @@ class _Worker(Channel):
 
 def examine_all(
     specs: Iterable[SubjectSpec],
-    checks: Sequence[Check] = EVERY,
+    checks: Sequence[Check] = ALL_CHECKS,
     *,
     jobs: int,
     limit_s: float = LIMIT_S,
     compiled: bool = False,
     environment: Mapping[str, str] | None = None,
     python: str = "",
-) -> Iterator[CheckResult | Members | Met]:
+) -> Iterator[CheckResult | Members | CheckCount]:
     """Hold checks against targets, in ``jobs`` worker processes.
 
     Yields first, for each spec, the optimizers that its target stands for, how many of the checks
@@ -141,17 +141,17 @@ def examine_all(
                         owed += len(names)
                         doubts.checks[job.target] = len(names)
                         if checks:
-                            yield Met(job.target, len(names))
-                        if checks and not names:
-                            text = "none of the chosen checks is one of such a class"
-                            yield job.result(Status.NOT_APPLICABLE, text, 0.0)
+                            yield CheckCount(job.target, len(names))
+                            if not names:
+                                text = "none of the chosen checks is one of such a class"
+                                yield job.result(Status.NOT_APPLICABLE, text, 0.0)
                         # At the front: an optimizer is finished before the next begins.
                         waiting.extendleft(Job(job.spec, "check", name) for name in names[::-1])
                     elif isinstance(answer, CheckResult) and job.kind == "check":
                         answers = [(job, answer, as_met)]
                         late[job.target] += answer.status is Status.TIMEOUT
                         if late[job.target] >= PATIENCE:
-                            late[job.target] = -len(EVERY)
+                            late[job.target] = -len(ALL_CHECKS)
                             answers += _given_up(waiting, job.target)
                         for each in answers:
                             certain, again = doubts.answered(*each)

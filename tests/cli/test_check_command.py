@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from optbench.conformance.contract import CONTRACT, EVERY
+from optbench.conformance.contract import ALL_CHECKS, CONTRACT
 from optbench.conformance.result import CheckResult, Status
 from optbench.conformance.worker_process import SubjectSpec
-from optbench.conformance.workers import Members, Met
+from optbench.conformance.workers import CheckCount, Members
 
 if TYPE_CHECKING:
     from conftest import Optbench
 
-NAMES = [check.name for check in EVERY]
+NAMES = [check.name for check in ALL_CHECKS]
 HELD = [check.name for check in CONTRACT]
 BITS, LEAVES = "bits_repeat_in_a_second_run", "parameters_stay_leaves"
 
@@ -115,7 +115,7 @@ class Asked:
         self.held = [check.name for check in checks if check in CONTRACT]
         for spec in self.specs:
             yield Members(spec.target, (spec.target,))
-            yield Met(spec.target, len(self.held))
+            yield CheckCount(spec.target, len(self.held))
         for spec in self.specs:
             for name in self.held:
                 status = self.status.get(name, Status.PASSED)
@@ -367,7 +367,7 @@ def test_the_list_names_every_check_with_its_promise(optbench: Optbench, asked: 
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == NAMES
-    promises = [f"{c.severity} {c.summary}".split() for c in EVERY]
+    promises = [f"{c.severity} {c.summary}".split() for c in ALL_CHECKS]
     assert [line.split()[1:] for line in lines] == promises
     some = optbench("check", "--list", "--only", "*_equals_the_loop", "--skip", "fused*").out
     assert [line.split()[0] for line in some.splitlines()] == [

@@ -11,7 +11,7 @@ import torch
 from packaging.version import Version
 
 from optbench.conformance.check import Check
-from optbench.conformance.contract import EVERY
+from optbench.conformance.contract import ALL_CHECKS
 from optbench.conformance.defects import KnownDefect, known_defects
 from optbench.conformance.examiner import examine, explain
 from optbench.conformance.result import Status
@@ -20,7 +20,7 @@ from optbench.scenarios.introspect import introspect
 from optbench.scenarios.outcomes import CheckFailed, NotApplicable
 from optbench.scenarios.subject import Subject
 
-CHECKS = {check.name: check for check in EVERY}
+CHECKS = {check.name: check for check in ALL_CHECKS}
 ROWS = {f"{row.optimizer}-{row.check}": row for row in known_defects()}
 
 HERE = KnownDefect(

@@ -324,9 +324,9 @@ def test_advice_is_a_warning_and_fails_where_that_is_asked_for() -> None:
 
 def test_an_optimizer_is_got_to_know_once(monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[object] = []
-    real = pytest_plugin.meet
+    real = pytest_plugin.subject_of
     monkeypatch.setattr(
-        pytest_plugin, "meet", lambda target, **k: (met.append(target), real(target, **k))[1]
+        pytest_plugin, "subject_of", lambda target, **k: (met.append(target), real(target, **k))[1]
     )
     found = cases(["torch.optim:SGD", Unheeding], only=["dtypes_*", "deepcopies_*"])
     assert met == []

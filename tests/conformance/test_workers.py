@@ -16,7 +16,7 @@ from optbench.conformance.check import Check
 from optbench.conformance.contract import choose
 from optbench.conformance.result import BAD, UNCHECKED, CheckResult, Status
 from optbench.conformance.worker_process import SubjectSpec
-from optbench.conformance.workers import Members, Met, examine_all
+from optbench.conformance.workers import CheckCount, Members, examine_all
 from optbench.process.worker import WorkerProcess
 
 HOSTILE = '''
@@ -203,7 +203,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 class Examined:
     """What an examination said."""
 
-    def __init__(self, said: Sequence[CheckResult | Members | Met]) -> None:
+    def __init__(self, said: Sequence[CheckResult | Members | CheckCount]) -> None:
         self.names = [name for each in said if isinstance(each, Members) for name in each.names]
         self.results = [each for each in said if isinstance(each, CheckResult)]
 
@@ -454,7 +454,7 @@ def test_settings_and_reference_reach_the_worker(folder: Path) -> None:
     check = choose(["follows_the_reference"])
     found, met, result = examine_all([spec], check, jobs=1)
     assert found == Members("hostile:Plain", ("hostile:Plain",))
-    assert met == Met("hostile:Plain", 1)
+    assert met == CheckCount("hostile:Plain", 1)
     assert isinstance(result, CheckResult)
     assert result.status is Status.PASSED, result.text
     unknown = SubjectSpec("hostile:Plain", "textbook-sgdd", (("rho", 1),))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from odd_schedulers import Decays, ForgetsWhereItIs, WritesToTheTensor
 from torch.optim import lr_scheduler
 
 from optbench.scenarios.schedulers import (
@@ -33,24 +34,6 @@ class Factor(lr_scheduler.LRScheduler):
 
     def get_lr(self) -> list[Any]:
         return [base * self.factor(self.last_epoch) for base in self.base_lrs]
-
-
-class InPlace(Factor):
-    """Multiplies the initial rate itself, where it is a tensor (pytorch#126854)."""
-
-    def get_lr(self) -> list[Any]:
-        rates = []
-        for base in self.base_lrs:
-            base *= self.factor(self.last_epoch)
-            rates.append(base)
-        return rates
-
-
-class Forgets(Factor):
-    """Does not save where it is."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
 
 
 def of(cls: type, name: str) -> Any:
@@ -94,8 +77,8 @@ def test_arguments_are_chosen_under_which_rates_stay_finite() -> None:
 
 
 def test_a_fault_shows_in_its_scenario_and_no_other() -> None:
-    for cls, words in ((InPlace, "tensors"), (Forgets, "resumed")):
-        good, bad = (observe_scheduler(TriedScheduler(each)) for each in (Factor, cls))
+    for cls, words in ((WritesToTheTensor, "tensors"), (ForgetsWhereItIs, "resumed")):
+        good, bad = (observe_scheduler(TriedScheduler(each)) for each in (Decays, cls))
         differing = [
             name
             for name, seen in good.items()
@@ -128,6 +111,6 @@ def test_one_that_cannot_be_built_says_why() -> None:
 def test_only_schedulers_that_are_exported_are_found() -> None:
     module = type(torch)("theirs")
     vars(module).update(
-        Factor=Factor, _Hidden=InPlace, SGD=torch.optim.SGD, base=lr_scheduler.LRScheduler
+        Factor=Factor, _Hidden=Decays, SGD=torch.optim.SGD, base=lr_scheduler.LRScheduler
     )
     assert list(scheduler_classes(module)) == [("Factor", Factor)]
